@@ -1,0 +1,22 @@
+// Where a tensor's elements live.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace ink {
+
+struct Device {
+  enum class Type : int8_t { cpu, cuda } type = Type::cpu;
+  int8_t index = 0;
+
+  static constexpr Device cpu() { return {}; }
+  static constexpr Device cuda(int i = 0) { return {Type::cuda, int8_t(i)}; }
+  // "cpu", "cuda", "cuda:1"; ValueError for anything else.
+  static Device parse(const std::string& text);
+  constexpr bool is_cpu() const { return type == Type::cpu; }
+  constexpr bool is_cuda() const { return type == Type::cuda; }
+  constexpr bool operator==(const Device&) const = default;
+  std::string str() const;
+};
+
+}  // namespace ink

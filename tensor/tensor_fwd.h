@@ -1,0 +1,4 @@
+#pragma once
+namespace ink {
+class Tensor;
+}

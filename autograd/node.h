@@ -1,0 +1,113 @@
+// The graph: a Vertex for each tensor that requires a gradient, a Node for each recorded op.
+//
+//   tensor --graph--> Vertex --creator--> Node --inputs--> Vertex ...
+//
+// A leaf's Vertex has no creator and holds the gradient. Vertices carry shape and dtype, not elements, so the graph keeps
+// alive only what rules have saved. A node refers to its own outputs weakly (no cycle).
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace ink {
+
+struct Node;
+class Backward;
+
+// ---- ops
+// The gradient of one input, from the gradient of the output(s).
+using Rule = Tensor (*)(const Backward&);
+// The gradients of all inputs at once, for ops with many inputs or a fused backward kernel; grads[i] may stay undefined
+// where !b.needs(i).
+using FullRule = void (*)(const Backward& b, std::span<Tensor> grads);
+
+// What a rule needs to have been saved: inputs 0..7 and outputs 0..3, or-ed.
+enum Save : uint32_t {
+  kNothing = 0,
+  kIn0 = 1, kIn1 = 2, kIn2 = 4, kIn3 = 8, kAllIn = 0xff,
+  kOut0 = 0x100, kOut1 = 0x200, kOut2 = 0x400, kOut3 = 0x800,
+};
+
+struct RuleRow {
+  Rule rule = nullptr;
+  uint32_t uses = kNothing;
+};
+
+// How autocast treats an op's floating-point inputs.
+enum class Cast : uint8_t { none, lower /* to f16 or bf16: products, convolutions */, raise /* to f32: exp, sums, losses */ };
+
+// The constant row that describes an op. It lives as long as the program.
+struct Op {
+  const char* name;
+  RuleRow rules[4] = {};
+  FullRule backward = nullptr;  // used instead of rules when set
+  uint32_t saves = kNothing;    // with backward: what it needs
+  Cast cast = Cast::none;
+  int differentiable = 1;       // the first outputs get gradients, the rest are indices, statistics, ...
+};
+
+// ---- the graph
+struct TensorHook : RefCounted {
+  virtual ~TensorHook() = default;
+  virtual Tensor call(const Tensor& grad) = 0;  // an undefined result leaves the gradient as it is
+};
+
+struct Vertex : GraphSlot {
+  Ref<Node> creator;  // null for a leaf
+  int index = 0;      // which output of the creator
+  Shape shape;
+  DType dtype = DType::f32;
+  Device device;
+  bool retains_grad = false;
+  int scratch = -1;   // the engine's goal number during one run
+  Tensor grad;
+  std::vector<Ref<TensorHook>> hooks;
+  ~Vertex() override;
+};
+
+struct SavedTensor {
+  Tensor value;
+  uint32_t version = 0;
+};
+
+struct Node : RefCounted {
+  const Op* op;
+  std::vector<Ref<Vertex>> inputs;   // null where the input needs no gradient
+  std::vector<SavedTensor> saved;    // inputs, then outputs, in the order of the bits in save_mask
+  uint32_t save_mask = 0;
+  std::vector<Vertex*> outputs;      // weak; null once the output tensor is gone
+  std::unique_ptr<char[]> context;   // the op's plain parameters
+  std::shared_ptr<void> state;       // Function<T>: the user's object
+  bool released = false;
+  int scratch = -1;                  // the engine's task number during one run
+  explicit Node(const Op& op) : op(&op) {}
+};
+
+inline Vertex* vertex_of(const Tensor& t) { return t.defined() ? static_cast<Vertex*>(t.impl()->graph.ptr()) : nullptr; }
+
+// What a rule sees of its node.
+class Backward {
+ public:
+  Backward(const Node& node, std::span<const Tensor> grads, uint64_t needed) : node_(node), grads_(grads), needed_(needed) {}
+  // The gradient of output i; undefined if none arrived (only ops with several differentiable outputs meet that).
+  const Tensor& grad(int i = 0) const { return grads_[size_t(i)]; }
+  // A saved input or output; GradError if it was overwritten since.
+  Tensor in(int i) const { return unpack(1u << i, false, i); }
+  Tensor out(int i = 0) const { return unpack(0x100u << i, true, i); }
+  bool needs(int input) const { return needed_ >> input & 1; }
+  int num_inputs() const { return int(node_.inputs.size()); }
+  // Shape of an input that gets a gradient.
+  const Shape& in_shape(int i) const { return node_.inputs[size_t(i)]->shape; }
+  template <class C> const C& context() const { return *reinterpret_cast<const C*>(node_.context.get()); }
+  const Node& node() const { return node_; }
+
+ private:
+  Tensor unpack(uint32_t bit, bool output, int i) const;
+  const Node& node_;
+  std::span<const Tensor> grads_;
+  uint64_t needed_;
+};
+
+}  // namespace ink

@@ -255,8 +255,16 @@ void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outp
   for (Goal& goal : run.goals()) {
     Tensor g = std::move(goal.slot.sum), &into = goal.vertex->grad;
     if (!g.defined()) continue;
-    if (into.defined()) into = add(into, g);
-    else into = options.create_graph ? g : raw::alias(raw::contiguous(g));
+    if (options.create_graph) {
+      into = into.defined() ? add(into, g) : g;
+    } else if (into.defined() && !into.requires_grad()) {
+      raw::add_into(into, g);
+    } else if (into.defined()) {
+      into = add(into, g);
+    } else {  // .grad owns its elements: two leaves may have been handed the same gradient
+      bool ours = g.impl()->storage.unique() && g.is_contiguous();
+      into = ours ? raw::alias(g) : raw::clone(g);
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "autograd/list_op.h"
+#include "autograd/mode.h"
 #include "autograd/ops.h"
 
 namespace ink {

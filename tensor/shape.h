@@ -15,13 +15,13 @@ inline constexpr int kMaxDims = 8;
 class Shape {
  public:
   constexpr Shape() = default;
-  Shape(std::initializer_list<int64_t> v) {
+  INK_INLINE Shape(std::initializer_list<int64_t> v) {
     for (int64_t x : v) push_back(x);
   }
-  template <class It> Shape(It first, It last) {
+  template <class It> INK_INLINE Shape(It first, It last) {
     for (; first != last; ++first) push_back(*first);
   }
-  static Shape filled(int n, int64_t value) {
+  INK_INLINE static Shape filled(int n, int64_t value) {
     Shape s;
     for (int i = 0; i < n; ++i) s.push_back(value);
     return s;
@@ -40,13 +40,13 @@ class Shape {
     if (n_ == kMaxDims) throw_too_many_dims(n_ + 1);
     d_[n_++] = v;
   }
-  void pop_back() { --n_; }
-  void insert(int at, int64_t v) {
+  INK_INLINE void pop_back() { --n_; }
+  INK_INLINE void insert(int at, int64_t v) {
     push_back(v);
     for (int i = n_ - 1; i > at; --i) d_[i] = d_[i - 1];
     d_[at] = v;
   }
-  void erase(int at) {
+  INK_INLINE void erase(int at) {
     for (int i = at; i + 1 < n_; ++i) d_[i] = d_[i + 1];
     --n_;
   }

@@ -15,21 +15,21 @@ const Kernels table = {
     .scan = nullptr,
 
     // indices
-    .gather = nullptr,
-    .scatter = nullptr,
-    .index_select = nullptr,
-    .index_add = nullptr,
-    .nonzero = nullptr,
-    .sort = nullptr,
-    .topk = nullptr,
+    .gather = gather,
+    .scatter = scatter,
+    .index_select = index_select,
+    .index_add = index_add,
+    .nonzero = nonzero,
+    .sort = sort,
+    .topk = topk,
 
     // rows
-    .softmax = nullptr,
-    .softmax_backward = nullptr,
-    .norm = nullptr,
-    .norm_backward = nullptr,
-    .cross_entropy = nullptr,
-    .cross_entropy_backward = nullptr,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .norm = norm,
+    .norm_backward = norm_backward,
+    .cross_entropy = cross_entropy,
+    .cross_entropy_backward = cross_entropy_backward,
 
     // products
     .gemm = nullptr,
@@ -39,7 +39,7 @@ const Kernels table = {
     .max_pool2d = nullptr,
     .avg_pool2d = nullptr,
     .avg_pool2d_backward = nullptr,
-    .window_max = nullptr,
+    .window_max = window_max,
     .fft = nullptr,
 
     // random
@@ -49,7 +49,7 @@ const Kernels table = {
     .dropout = nullptr,
 
     // optimizers
-    .adam = nullptr,
+    .adam = adam,
 };
 
 }  // namespace ink::INK_CPU_LEVEL

@@ -1,0 +1,42 @@
+// Adam (Kingma & Ba 2015, alg. 1) with decoupled weight decay (Loshchilov & Hutter 2019, alg. 2): one pass over the
+// four arrays of every parameter, all parameters in one parallel region.
+#include <cmath>
+
+#include "tensor/cpu/table.h"
+#include "tensor/parallel.h"
+
+namespace ink::INK_CPU_LEVEL {
+namespace {
+
+// The operations and their order are those of torch.optim.AdamW.
+template <class T>
+void step(const AdamArgs& a, int64_t begin, int64_t end) {
+  T* __restrict param = static_cast<T*>(a.param);
+  const T* __restrict grad = static_cast<const T*>(a.grad);
+  T* __restrict m = static_cast<T*>(a.m), * __restrict v = static_cast<T*>(a.v);
+  T decay = T(1 - a.lr * a.weight_decay), scale = T(a.grad_scale), eps = T(a.eps);
+  T beta1 = T(a.beta1), rest1 = T(1 - a.beta1), beta2 = T(a.beta2), rest2 = T(1 - a.beta2);
+  T rate = T(a.lr / a.correction1), root2 = T(std::sqrt(a.correction2));
+  for (int64_t i = begin; i < end; ++i) {
+    T g = grad[i] * scale;
+    T mi = m[i] * beta1 + rest1 * g;
+    T vi = v[i] * beta2 + rest2 * g * g;
+    m[i] = mi, v[i] = vi;
+    param[i] = param[i] * decay - rate * mi / (std::sqrt(vi) / root2 + eps);
+  }
+}
+
+}  // namespace
+
+void adam(const AdamArgs* params, int64_t count) {
+  int64_t total = 0;
+  for (int64_t p = 0; p < count; ++p) total += params[p].n;
+  parallel_for(total, 32768, [&](int64_t begin, int64_t end) {  // positions in all parameters laid end to end
+    for (int64_t p = 0, first = 0; first < end; first += params[p++].n) {
+      int64_t from = begin > first ? begin - first : 0, to = end - first < params[p].n ? end - first : params[p].n;
+      if (from < to) visit_float(params[p].dtype, [&]<class T>() { step<T>(params[p], from, to); });
+    }
+  });
+}
+
+}  // namespace ink::INK_CPU_LEVEL

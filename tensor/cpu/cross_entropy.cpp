@@ -1,0 +1,82 @@
+// Cross entropy of logits against class numbers, without ever storing the probabilities.
+//   lse = log sum_k e^(x_k)      loss = (1 - s) (lse - x_t) + s (lse - mean_k x_k)      (s: label smoothing)
+//   dx_k = g (e^(x_k - lse) - s / K - (1 - s) [k = t])
+// The forward pass reads a row once: it keeps the maximum m so far and the sum of e^(x - m), and rescales the sum
+// whenever m grows (the online softmax of Milakov & Gimelshein 2018, alg. 3), block by block.
+#include "tensor/cpu/row.h"
+#include "tensor/cpu/table.h"
+#include "tensor/parallel.h"
+
+namespace ink::INK_CPU_LEVEL {
+namespace {
+
+constexpr int64_t kBlock = 1024;
+
+template <class T>
+struct RowStatistics {
+  double lse;
+  double sum;  // of x, for label smoothing
+};
+
+template <class T>
+RowStatistics<T> statistics(int64_t n, const T* x, bool smoothing) {
+  T m = -T(INFINITY);
+  double exp_sum = 0, sum = 0;
+  for (int64_t i = 0; i < n; i += kBlock) {
+    int64_t count = n - i < kBlock ? n - i : kBlock;
+    T block_max = row_max(count, x + i), top = block_max > m ? block_max : m;
+    T shift = top == -T(INFINITY) ? T(0) : top;  // nothing finite yet: -inf - -inf would be NaN
+    exp_sum *= std::exp(double(m) - double(shift));
+    exp_sum += row_sum(
+        count, [=](auto v) { return std::exp(v - shift); }, x + i);
+    if (smoothing)
+      sum += row_sum(
+          count, [](auto v) { return v; }, x + i);
+    m = top;
+  }
+  return {double(m) + std::log(exp_sum), sum};
+}
+
+}  // namespace
+
+void cross_entropy(const CrossEntropyArgs& a, void* loss, void* lse, const void* logits, const int64_t* target) {
+  int64_t n = a.classes;
+  double s = a.label_smoothing;
+  visit_float(a.dtype, [&]<class T>() {
+    parallel_for(a.rows, 8192 / (n + 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        T &l = static_cast<T*>(loss)[r], &e = static_cast<T*>(lse)[r];
+        l = e = T(0);
+        if (target[r] == a.ignore_index) continue;
+        const T* x = static_cast<const T*>(logits) + r * n;
+        RowStatistics<T> row = statistics(n, x, s != 0);
+        double z = row.lse, nll = z - double(x[target[r]]);
+        e = T(z), l = T(s == 0 ? nll : (1 - s) * nll + s * (z - row.sum / double(n)));
+      }
+    });
+  });
+}
+
+void cross_entropy_backward(const CrossEntropyArgs& a, void* dlogits, const void* dloss, const void* logits,
+                            const void* lse, const int64_t* target) {
+  int64_t n = a.classes;
+  visit_float(a.dtype, [&]<class T>() {
+    parallel_for(a.rows, 8192 / (n + 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        T *dx = static_cast<T*>(dlogits) + r * n, g = static_cast<const T*>(dloss)[r],
+          z = static_cast<const T*>(lse)[r];
+        const T* x = static_cast<const T*>(logits) + r * n;
+        T others = T(a.label_smoothing / double(n));
+        if (target[r] == a.ignore_index) {
+          for (int64_t i = 0; i < n; ++i) dx[i] = 0;
+          continue;
+        }
+        row_map(
+            n, dx, [=](auto v) { return g * (std::exp(v - z) - others); }, x);
+        dx[target[r]] -= g * T(1 - a.label_smoothing);
+      }
+    });
+  });
+}
+
+}  // namespace ink::INK_CPU_LEVEL

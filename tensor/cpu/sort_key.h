@@ -1,0 +1,84 @@
+// Sorting by unsigned keys: every value becomes an unsigned integer of the same order, and next to it stands its index.
+// Comparing (key, index) then is a strict order, so ties go to the first whatever the algorithm.
+#pragma once
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+#include "tensor/dtype.h"
+
+namespace ink::INK_CPU_LEVEL {
+
+// f32 f64 i64 i32 u8 bool -> u32 or u64. NaN is above everything, -0 equals 0.
+template <class T>
+INK_INLINE auto sort_key(T x) {
+  if constexpr (std::is_floating_point_v<T>) {
+    using U = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    constexpr U sign = U(1) << (8 * sizeof(U) - 1);
+    if (x != x) return ~U(0);
+    U bits = std::bit_cast<U>(x + T(0));          // -0 + 0 is +0
+    return U(bits & sign ? ~bits : bits | sign);  // negative: more bits mean less; positive: above all negative ones
+  } else if constexpr (std::is_same_v<T, int64_t>) {
+    return uint64_t(x) ^ uint64_t(1) << 63;
+  } else if constexpr (std::is_same_v<T, int32_t>) {
+    return uint32_t(x) ^ uint32_t(1) << 31;
+  } else {
+    return uint32_t(x);
+  }
+}
+
+// A key of at most 32 bits and an index below 2^32 fit one word.
+struct PackedEntry {
+  uint64_t word;
+  INK_INLINE PackedEntry() = default;
+  INK_INLINE PackedEntry(uint32_t key, int64_t index) : word(uint64_t(key) << 32 | uint64_t(index)) {}
+  INK_INLINE uint32_t key() const { return uint32_t(word >> 32); }
+  INK_INLINE int64_t index() const { return int64_t(uint32_t(word)); }
+  INK_INLINE bool operator<(const PackedEntry& o) const { return word < o.word; }
+};
+struct WideEntry {
+  uint64_t key_, index_;
+  INK_INLINE WideEntry() = default;
+  INK_INLINE WideEntry(uint64_t key, int64_t index) : key_(key), index_(uint64_t(index)) {}
+  INK_INLINE uint64_t key() const { return key_; }
+  INK_INLINE int64_t index() const { return int64_t(index_); }
+  INK_INLINE bool operator<(const WideEntry& o) const { return key_ < o.key_ || (key_ == o.key_ && index_ < o.index_); }
+};
+
+// Calls f with T and the smallest entry for values of T in lines of n.
+template <class F>
+INK_INLINE void visit_sortable(DType dtype, int64_t n, F&& f) {
+  auto with = [&]<class T>() {
+    if (sizeof(T) <= 4 && n < int64_t(1) << 32)
+      f.template operator()<T, PackedEntry>();
+    else
+      f.template operator()<T, WideEntry>();
+  };
+  switch (dtype) {
+    case DType::f32:
+      return with.template operator()<float>();
+    case DType::f64:
+      return with.template operator()<double>();
+    case DType::i64:
+      return with.template operator()<int64_t>();
+    case DType::i32:
+      return with.template operator()<int32_t>();
+    case DType::u8:
+      return with.template operator()<uint8_t>();
+    default:
+      return with.template operator()<bool>();
+  }
+}
+
+// Puts the `n` entries in order. Insertion sort: the fastest there is for a handful.
+template <class E>
+INK_INLINE void insertion_sort(E* a, int64_t n) {
+  for (int64_t i = 1; i < n; ++i) {
+    E x = a[i];
+    int64_t j = i;
+    for (; j > 0 && x < a[j - 1]; --j) a[j] = a[j - 1];
+    a[j] = x;
+  }
+}
+
+}  // namespace ink::INK_CPU_LEVEL

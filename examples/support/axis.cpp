@@ -37,7 +37,8 @@ Axis::Axis(double low, double high, bool logarithmic, double from, double to, in
 
 double Axis::pixel(double value) const {
   if (log_ && value <= 0) return NAN;
-  double share = log_ ? (std::log(value) - std::log(low_)) / (std::log(high_) - std::log(low_)) : (value - low_) / (high_ - low_);
+  double share =
+      log_ ? (std::log(value) - std::log(low_)) / (std::log(high_) - std::log(low_)) : (value - low_) / (high_ - low_);
   return from_ + share * (to_ - from_);
 }
 

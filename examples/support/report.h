@@ -17,10 +17,11 @@ struct Text {
 struct Shown {  // a tensor, summarised
   std::string name, dtype;
   std::vector<int64_t> shape = {};
-  double min = 0, max = 0, mean = 0;
-  int64_t rows = 0, columns = 0;  // of the cells below
-  std::vector<float> cells = {};  // the tensor as a matrix, averaged down to a small size
-  bool exact_cells = false;       // nothing was averaged: the cells are the values
+  double min = 0, max = 0, mean = 0;  // of the finite elements
+  int64_t non_finite = 0;             // NaN and infinities
+  int64_t rows = 0, columns = 0;      // of the cells below
+  std::vector<float> cells = {};      // the tensor as a matrix, averaged down to a small size
+  bool exact_cells = false;           // nothing was averaged: the cells are the values
 };
 
 struct Named {  // a number or text that a page refers to by name

@@ -23,6 +23,9 @@ template <class F, class... Fs> inline constexpr int index_of<F, List<Fs...>> = 
 
 namespace fn {
 
+// A number operand as T (a Pack holds it in every lane).
+template <class T> HD INK_INLINE T value(const Scalar& s) { return T(s.to<scalar_t<T>>()); }
+
 // Domains: which kinds of dtype a formula takes. Others are cast (an integer to f32 for Float) or refused.
 struct Real { static constexpr unsigned domain = kReal; };          // integers and floats
 struct Float { static constexpr unsigned domain = kFloat; };        // f16 bf16 f32 f64; integers are cast to f32

@@ -103,9 +103,12 @@ class CpuAllocator final : public Allocator {
 
   // Blocks in the lists of other threads stay there.
   void release_cached() override {
-    for (int c = 0; c < kClasses; c++) {
-      hand_over(c, mine.list[c].count);
-      release_slabs(c);
+    try {
+      for (int c = 0; c < kClasses; c++) {
+        hand_over(c, mine.list[c].count);
+        release_slabs(c);
+      }
+    } catch (const std::bad_alloc&) {  // no memory to sort the lists: the slabs stay, whole segments still go
     }
     segments_.release_free();
   }

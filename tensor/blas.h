@@ -1,4 +1,5 @@
 // OpenBLAS, opened at first use, after its core type was chosen; always at one thread (the library cuts the work).
+// An inherited OPENBLAS_CORETYPE is ignored, since a wrong one halves every product; INK_BLAS_CORETYPE overrides.
 #pragma once
 #include <string>
 

@@ -25,12 +25,13 @@ struct Cut {
 
 // In multiply-adds: from kTwo on two pieces pay (a piece then takes about 2 us, a region below 1 us), from kFour on
 // four; in a large product each piece has kPiece.
-constexpr double kTwo = 192e3, kFour = 24e6, kPiece = 256e6;
+constexpr double kTwo = 192e3, kFour = 24e6, kPiece = 1e9;
 constexpr int64_t kRowUnit = 4, kColUnit = 16;  // blocks end where the register tiles of the kernels end
 
 Cut cut(const Gemm& g) {
   double one = double(g.m) * double(g.n) * double(std::max<int64_t>(g.k, 1)), all = one * double(g.batch);
-  if (g.batch >= 8 || all < kTwo)  // whole matrices
+  if (all < kTwo) return {g.m, g.n, g.batch};
+  if (g.batch >= 8)  // whole matrices
     return {g.m, g.n, std::max<int64_t>(1, int64_t(std::clamp(all / 16, kTwo / 2, kPiece) / one))};
   double wanted = all < kFour ? 2 : std::max(4.0, all / kPiece);
   int64_t blocks = ceil_div(int64_t(std::min(wanted, 1024.0)), g.batch);

@@ -32,7 +32,7 @@ const Kernels table = {
     .cross_entropy_backward = cross_entropy_backward,
 
     // products
-    .gemm = nullptr,
+    .gemm = gemm,
     .conv2d = nullptr,
     .conv2d_backward_input = nullptr,
     .conv2d_backward_weight = nullptr,

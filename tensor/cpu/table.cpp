@@ -33,14 +33,14 @@ const Kernels table = {
 
     // products
     .gemm = gemm,
-    .conv2d = nullptr,
-    .conv2d_backward_input = nullptr,
-    .conv2d_backward_weight = nullptr,
-    .max_pool2d = nullptr,
-    .avg_pool2d = nullptr,
-    .avg_pool2d_backward = nullptr,
+    .conv2d = conv2d,
+    .conv2d_backward_input = conv2d_backward_input,
+    .conv2d_backward_weight = conv2d_backward_weight,
+    .max_pool2d = max_pool2d,
+    .avg_pool2d = avg_pool2d,
+    .avg_pool2d_backward = avg_pool2d_backward,
     .window_max = window_max,
-    .fft = nullptr,
+    .fft = fft,
 
     // random
     .uniform = nullptr,

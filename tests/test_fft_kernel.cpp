@@ -1,0 +1,91 @@
+// The FFT kernel against the definition, summed in f64 with exact angles.
+#include <cmath>
+#include <complex>
+#include <random>
+#include <vector>
+
+#include "tensor/kernels.h"
+#include "tensor/parallel.h"
+#include "tests/catch.h"
+
+using namespace ink;
+
+namespace {
+
+std::mt19937 generator(3);
+
+// y[k] = sum over j of x[j] exp(sign 2 pi i j k / n) for the given k.
+std::complex<double> naive(const std::complex<double>* x, int64_t n, int64_t k, double sign) {
+  std::complex<double> sum = 0;
+  for (int64_t j = 0; j < n; j++) sum += x[j] * std::polar(1.0, sign * 2 * M_PI * double(j * k % n) / double(n));
+  return sum;
+}
+
+// All outputs for short rows; 64 of them for long ones.
+template <class T>
+void check(int64_t rows, int64_t n) {
+  std::normal_distribution<double> normal;
+  std::vector<std::complex<T>> x(rows * n), y(rows * n + 32, T(77)), back(rows * n);
+  std::vector<std::complex<double>> exact(rows * n);
+  for (int64_t i = 0; i < rows * n; i++) {
+    x[i] = {T(normal(generator)), T(normal(generator))};
+    exact[i] = {double(x[i].real()), double(x[i].imag())};
+  }
+  const Kernels& k = kernels(false);
+  DType dtype = sizeof(T) == 4 ? DType::c64 : DType::c128;
+  double eps = std::numeric_limits<T>::epsilon();
+  // The error of a transform is about eps log2(n) times the root mean square of its output, sqrt(2 n) here.
+  double bound = 4 * eps * std::sqrt(2.0 * n) * (std::log2(double(n)) + 2);
+  for (bool inverse : {false, true}) {
+    INFO("rows " << rows << " length " << n << " bytes " << sizeof(T) << " inverse " << inverse);
+    double scale = inverse ? 1.0 / n : 1.0, worst = 0;
+    k.fft(dtype, y.data(), x.data(), rows, n, inverse, scale);
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t i = 0; i<n; i += n> 200 ? n / 61 : 1) {
+        std::complex<double> want = scale * naive(exact.data() + r * n, n, i, inverse ? 1 : -1);
+        worst = std::max(worst, std::abs(want - std::complex<double>(y[r * n + i])) / scale);
+      }
+    CHECK(worst <= bound);
+    for (int i = 0; i < 32; i++) CHECK(y[rows * n + i] == std::complex<T>(77));
+  }
+  k.fft(dtype, y.data(), x.data(), rows, n, false, 1);
+  k.fft(dtype, back.data(), y.data(), rows, n, true, 1.0 / n);
+  double worst = 0;
+  for (int64_t i = 0; i < rows * n; i++) worst = std::max(worst, double(std::abs(back[i] - x[i])));
+  INFO("there and back: rows " << rows << " length " << n << " bytes " << sizeof(T));
+  CHECK(worst <= 16 * eps * (std::log2(double(n)) + 2));
+}
+
+}  // namespace
+
+TEST_CASE("the FFT of every length to 64 is the DFT", "[fft]") {
+  for (int64_t n = 1; n <= 64; n++)
+    for (int64_t rows : {1, 3, 17, 40}) {
+      check<float>(rows, n);
+      check<double>(rows, n);
+    }
+}
+
+TEST_CASE("the FFT of long lengths, smooth and prime, is the DFT", "[fft]") {
+  for (int64_t n : {67,  97,  100, 121,  128,  169,  210,  255,  256,  257,  289,  360,  384,  500,
+                    512, 768, 997, 1000, 1009, 1024, 1155, 1536, 2018, 2048, 4096, 6000, 7919, 8192})
+    for (int64_t rows : {1, 5, 18}) {
+      if (rows == 18 && n > 1100) continue;
+      check<float>(rows, n);
+      check<double>(rows, n);
+    }
+}
+
+TEST_CASE("the FFT of no rows does nothing, and any number of threads gives the same bits", "[fft]") {
+  kernels(false).fft(DType::c64, nullptr, nullptr, 0, 8, false, 1);
+  std::vector<std::complex<float>> x(37 * 96), y[2];
+  for (auto& v : x) v = {float(generator() % 100), float(generator() % 100)};
+  int threads[] = {1, 3}, before = num_threads();
+  for (int i = 0; i < 2; i++) {
+    y[i].resize(x.size());
+    set_num_threads(threads[i]);
+    kernels(false).fft(DType::c64, y[i].data(), x.data(), 37, 96, false, 1);
+  }
+  set_num_threads(before);
+  CHECK(y[0] == y[1]);
+}

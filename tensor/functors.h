@@ -40,7 +40,7 @@ struct Neg : Number { template <class T> HD INK_INLINE auto operator()(T x) cons
 struct Abs : Number { template <class T> HD INK_INLINE auto operator()(T x) const { return abs(x); } };
 struct Sign : Real {
   template <class T> HD INK_INLINE T operator()(T x) const {  // NaN stays NaN, as 0 * NaN does
-    return select(x > T(0), T(1), select(x < T(0), T(0) - T(1), T(x * T(0))));
+    return select(x > T(0), T(1), select(x < T(0), T(T(0) - T(1)), T(x * T(0))));
   }
 };
 struct Exp : Field { template <class T> HD INK_INLINE T operator()(T x) const { return exp(x); } };

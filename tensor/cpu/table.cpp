@@ -3,16 +3,16 @@
 namespace ink::INK_CPU_LEVEL {
 
 const Kernels table = {
-    .unary = nullptr,
-    .binary = nullptr,
-    .where = nullptr,
-    .copy = nullptr,
-    .fill = nullptr,
-    .arange = nullptr,
-    .reduce = nullptr,
-    .arg_reduce = nullptr,
-    .var_mean = nullptr,
-    .scan = nullptr,
+    .unary = unary,
+    .binary = binary,
+    .where = where,
+    .copy = copy,
+    .fill = fill,
+    .arange = arange,
+    .reduce = reduce,
+    .arg_reduce = arg_reduce,
+    .var_mean = var_mean,
+    .scan = scan,
 
     // indices
     .gather = gather,

@@ -1,0 +1,63 @@
+// From a formula of tensor/functors.h to an inner function over contiguous memory, and the tables of them by op and
+// dtype.
+#pragma once
+#include "tensor/cpu/map.h"
+
+namespace ink::INK_CPU_LEVEL {
+
+template <class T>
+inline constexpr Domain domain_of_type = domain_of(dtype_of<T>);
+
+template <class F, class T>
+void unary_inner(const void* functor, void* out, const void* const* in, int64_t n) {
+  const F f = *static_cast<const F*>(functor);
+  using R = decltype(f(T{}));
+  R* y = static_cast<R*>(out);
+  const T* x = static_cast<const T*>(in[0]);
+  for (int64_t i = 0; i < n; ++i) y[i] = f(x[i]);
+}
+
+template <class F, class T>
+void binary_inner(const void* functor, void* out, const void* const* in, int64_t n) {
+  const F f = *static_cast<const F*>(functor);
+  using R = decltype(f(T{}, T{}));
+  R* y = static_cast<R*>(out);
+  const T *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
+  for (int64_t i = 0; i < n; ++i) y[i] = f(a[i], b[i]);
+}
+
+// The inner function of formula F for T; null where T is outside F's domain.
+template <class F, class T>
+constexpr Inner unary_entry() {
+  if constexpr ((F::domain & domain_of_type<T>) != 0)
+    return unary_inner<F, T>;
+  else
+    return nullptr;
+}
+template <class F, class T>
+constexpr Inner binary_entry() {
+  if constexpr ((F::domain & domain_of_type<T>) != 0)
+    return binary_inner<F, T>;
+  else
+    return nullptr;
+}
+template <class T, class... F>
+INK_INLINE Inner unary_at(List<F...>, int op) {
+  static constexpr Inner table[] = {unary_entry<F, T>()...};
+  return table[op];
+}
+template <class T, class... F>
+INK_INLINE Inner binary_at(List<F...>, int op) {
+  static constexpr Inner table[] = {binary_entry<F, T>()...};
+  return table[op];
+}
+
+// One dtype a file, so that they compile side by side.
+Inner unary_f32(int op);
+Inner unary_f64(int op);
+Inner unary_other(DType dtype, int op);  // complex numbers, integers, bool
+Inner binary_f32(int op);
+Inner binary_f64(int op);
+Inner binary_other(DType dtype, int op);
+
+}  // namespace ink::INK_CPU_LEVEL

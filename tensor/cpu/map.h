@@ -1,0 +1,14 @@
+// The one elementwise driver: out[i] = f(in0[i], in1[i], ...) over strided arrays, in parallel.
+#pragma once
+#include "tensor/cpu/stage.h"
+
+namespace ink::INK_CPU_LEVEL {
+
+// out[0, n) = f(in[0][0, n), ...); everything contiguous. `functor` is what the op was called with.
+using Inner = void (*)(const void* functor, void* out, const void* const* in, int64_t n);
+
+// operands[0] is the output, the other count - 1 are the inputs, of its shape. With `widen_halves` an f16 or bf16
+// operand is seen by `inner` as f32.
+void map(const Array* const* operands, int count, Inner inner, const void* functor, bool widen_halves);
+
+}  // namespace ink::INK_CPU_LEVEL

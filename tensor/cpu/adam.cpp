@@ -1,7 +1,6 @@
 // Adam (Kingma & Ba 2015, alg. 1) with decoupled weight decay (Loshchilov & Hutter 2019, alg. 2): one pass over the
 // four arrays of every parameter, all parameters in one parallel region.
-#include <cmath>
-
+#include "tensor/cpu/row.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 
@@ -11,19 +10,20 @@ namespace {
 // The operations and their order are those of torch.optim.AdamW.
 template <class T>
 void step(const AdamArgs& a, int64_t begin, int64_t end) {
-  T* __restrict param = static_cast<T*>(a.param);
-  const T* __restrict grad = static_cast<const T*>(a.grad);
-  T* __restrict m = static_cast<T*>(a.m), * __restrict v = static_cast<T*>(a.v);
-  T decay = T(1 - a.lr * a.weight_decay), scale = T(a.grad_scale), eps = T(a.eps);
-  T beta1 = T(a.beta1), rest1 = T(1 - a.beta1), beta2 = T(a.beta2), rest2 = T(1 - a.beta2);
-  T rate = T(a.lr / a.correction1), root2 = T(std::sqrt(a.correction2));
-  for (int64_t i = begin; i < end; ++i) {
-    T g = grad[i] * scale;
-    T mi = m[i] * beta1 + rest1 * g;
-    T vi = v[i] * beta2 + rest2 * g * g;
-    m[i] = mi, v[i] = vi;
-    param[i] = param[i] * decay - rate * mi / (std::sqrt(vi) / root2 + eps);
-  }
+  using P = Lanes<T>;
+  T *param = static_cast<T*>(a.param) + begin, *m = static_cast<T*>(a.m) + begin, *v = static_cast<T*>(a.v) + begin;
+  const T* grad = static_cast<const T*>(a.grad) + begin;
+  P decay(T(1 - a.lr * a.weight_decay)), scale(T(a.grad_scale)), eps(T(a.eps));
+  P beta1(T(a.beta1)), rest1(T(1 - a.beta1)), beta2(T(a.beta2)), rest2(T(1 - a.beta2));
+  P rate(T(a.lr / a.correction1)), root2(T(sqrt(a.correction2)));
+  for_packs<T>(end - begin, [&](int64_t i, auto k) {
+    P g = load(grad + i, k) * scale;
+    P mi = load(m + i, k) * beta1 + rest1 * g;
+    P vi = load(v + i, k) * beta2 + rest2 * g * g;
+    store(m + i, mi, k);
+    store(v + i, vi, k);
+    store(param + i, load(param + i, k) * decay - rate * mi / (sqrt(vi) / root2 + eps), k);
+  });
 }
 
 }  // namespace

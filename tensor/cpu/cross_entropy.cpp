@@ -20,21 +20,22 @@ struct RowStatistics {
 
 template <class T>
 RowStatistics<T> statistics(int64_t n, const T* x, bool smoothing) {
-  T m = -T(INFINITY);
+  using P = Lanes<T>;
+  T m = lowest<T>();
   double exp_sum = 0, sum = 0;
   for (int64_t i = 0; i < n; i += kBlock) {
     int64_t count = n - i < kBlock ? n - i : kBlock;
     T block_max = row_max(count, x + i), top = block_max > m ? block_max : m;
-    T shift = top == -T(INFINITY) ? T(0) : top;  // nothing finite yet: -inf - -inf would be NaN
-    exp_sum *= std::exp(double(m) - double(shift));
+    T shift = top == lowest<T>() ? T(0) : top;  // nothing finite yet: -inf - -inf would be NaN
+    exp_sum *= exp(double(m) - double(shift));
     exp_sum += row_sum(
-        count, [=](auto v) { return std::exp(v - shift); }, x + i);
+        count, [c = P(shift)](P v) { return exp(v - c); }, x + i);
     if (smoothing)
       sum += row_sum(
-          count, [](auto v) { return v; }, x + i);
+          count, [](P v) { return v; }, x + i);
     m = top;
   }
-  return {double(m) + std::log(exp_sum), sum};
+  return {double(m) + log(exp_sum), sum};
 }
 
 }  // namespace
@@ -63,17 +64,17 @@ void cross_entropy_backward(const CrossEntropyArgs& a, void* dlogits, const void
   visit_float(a.dtype, [&]<class T>() {
     parallel_for(a.rows, 8192 / (n + 1) + 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        T *dx = static_cast<T*>(dlogits) + r * n, g = static_cast<const T*>(dloss)[r],
-          z = static_cast<const T*>(lse)[r];
-        const T* x = static_cast<const T*>(logits) + r * n;
-        T others = T(a.label_smoothing / double(n));
+        const T *x = static_cast<const T*>(logits) + r * n, scale = static_cast<const T*>(dloss)[r];
+        T* dx = static_cast<T*>(dlogits) + r * n;
+        using P = Lanes<T>;
         if (target[r] == a.ignore_index) {
-          for (int64_t i = 0; i < n; ++i) dx[i] = 0;
+          row_map(n, dx, [] { return P(T(0)); });
           continue;
         }
+        P g(scale), z(static_cast<const T*>(lse)[r]), others(T(a.label_smoothing / double(n)));
         row_map(
-            n, dx, [=](auto v) { return g * (std::exp(v - z) - others); }, x);
-        dx[target[r]] -= g * T(1 - a.label_smoothing);
+            n, dx, [=](P v) { return g * (exp(v - z) - others); }, x);
+        dx[target[r]] -= scale * T(1 - a.label_smoothing);
       }
     });
   });

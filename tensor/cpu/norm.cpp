@@ -15,35 +15,38 @@ void norm(const NormArgs& a, void* y, void* mean, void* rstd, const void* x, con
       for (int64_t r = begin; r < end; ++r) {
         const T* row = static_cast<const T*>(x) + r * n;
         T* to = static_cast<T*>(y) + r * n;
-        T m = a.rms ? T(0)
-                    : T(row_sum(
-                            n, [](auto v) { return v; }, row) /
-                        double(n));
+        using P = Lanes<T>;
+        T m1 = a.rms ? T(0)
+                     : T(row_sum(
+                             n, [](P v) { return v; }, row) /
+                         double(n));
+        P m(m1);
         double square = row_sum(
-            n, [=](auto v) { return (v - m) * (v - m); }, row);
-        T s = T(1 / std::sqrt(square / double(n) + a.eps));
-        if (!a.rms) static_cast<T*>(mean)[r] = m;
-        static_cast<T*>(rstd)[r] = s;
+            n, [=](P v) { return (v - m) * (v - m); }, row);
+        T s1 = T(1 / sqrt(square / double(n) + a.eps));
+        P s(s1);
+        if (!a.rms) static_cast<T*>(mean)[r] = m1;
+        static_cast<T*>(rstd)[r] = s1;
         int64_t first = r % a.groups * channels;
         if (inner == 1) {
           const T *wr = w + first, *br = b + first;
           if (w && b)
             row_map(
-                n, to, [=](auto v, auto p, auto q) { return (v - m) * s * p + q; }, row, wr, br);
+                n, to, [=](P v, P p, P q) { return (v - m) * s * p + q; }, row, wr, br);
           else if (w)
             row_map(
-                n, to, [=](auto v, auto p) { return (v - m) * s * p; }, row, wr);
+                n, to, [=](P v, P p) { return (v - m) * s * p; }, row, wr);
           else if (b)
             row_map(
-                n, to, [=](auto v, auto q) { return (v - m) * s + q; }, row, br);
+                n, to, [=](P v, P q) { return (v - m) * s + q; }, row, br);
           else
             row_map(
-                n, to, [=](auto v) { return (v - m) * s; }, row);
+                n, to, [=](P v) { return (v - m) * s; }, row);
         } else {
           for (int64_t c = 0; c < channels; ++c) {
-            T p = w ? w[first + c] : T(1), q = b ? b[first + c] : T(0);
+            P p(w ? w[first + c] : T(1)), q(b ? b[first + c] : T(0));
             row_map(
-                inner, to + c * inner, [=](auto v) { return (v - m) * s * p + q; }, row + c * inner);
+                inner, to + c * inner, [=](P v) { return (v - m) * s * p + q; }, row + c * inner);
           }
         }
       }

@@ -15,32 +15,31 @@ struct RowSums {
 // Adds the row's dy x_hat to dw and dy to db (either may be null) and returns sum g, sum g x_hat.
 template <class T>
 RowSums sums(int64_t channels, int64_t inner, T* dw, T* db, const T* dy, const T* x, const T* w, T mean, T rstd) {
-  auto hat = [=](auto v) { return (v - mean) * rstd; };
-  if (inner == 1) {
-    int64_t n = channels;
-    if (dw)
-      row_map(
-          n, dw, [=](auto sum, auto d, auto v) { return sum + d * hat(v); }, dw, dy, x);
-    if (db)
-      row_map(
-          n, db, [=](auto sum, auto d) { return sum + d; }, db, dy);
-    if (w)
-      return {row_sum(
-                  n, [=](auto d, auto p) { return d * p; }, dy, w),
-              row_sum(
-                  n, [=](auto d, auto v, auto p) { return d * p * hat(v); }, dy, x, w)};
-    return {row_sum(
-                n, [=](auto d) { return d; }, dy),
-            row_sum(
-                n, [=](auto d, auto v) { return d * hat(v); }, dy, x)};
-  }
+  using P = Lanes<T>;
+  P m(mean), s(rstd);
   RowSums total{0, 0};
+  if (inner == 1) {
+    constexpr int64_t kBlock = 256 * kLanes<T>;  // few additions per lane before they go to a double
+    for (int64_t first = 0; first < channels; first += kBlock) {
+      P g_sum(T(0)), g_xhat_sum(T(0));
+      for_packs<T>(channels - first < kBlock ? channels - first : kBlock, [&](int64_t j, auto k) {
+        int64_t i = first + j;
+        P d = load(dy + i, k), d_xhat = d * ((load(x + i, k) - m) * s);  // 0 in the lanes that do not count
+        if (dw) store(dw + i, load(dw + i, k) + d_xhat, k);
+        if (db) store(db + i, load(db + i, k) + d, k);
+        P p = w ? load(w + i, k) : P(T(1));
+        g_sum += d * p, g_xhat_sum += d_xhat * p;
+      });
+      total.g += double(sum(g_sum)), total.g_xhat += double(sum(g_xhat_sum));
+    }
+    return total;
+  }
   for (int64_t c = 0; c < channels; ++c, dy += inner, x += inner) {
     double d = row_sum(
-               inner, [=](auto d) { return d; }, dy),
+               inner, [=](P d) { return d; }, dy),
            p = w ? double(w[c]) : 1;
     double d_xhat = row_sum(
-        inner, [=](auto d, auto v) { return d * hat(v); }, dy, x);
+        inner, [=](P d, P v) { return d * ((v - m) * s); }, dy, x);
     if (dw) dw[c] += T(d_xhat);
     if (db) db[c] += T(d);
     total.g += p * d, total.g_xhat += p * d_xhat;
@@ -51,15 +50,18 @@ RowSums sums(int64_t channels, int64_t inner, T* dw, T* db, const T* dy, const T
 template <class T>
 void input_gradient(int64_t channels, int64_t inner, T* dx, const T* dy, const T* x, const T* w, T mean, T rstd,
                     T mean_g, T mean_g_xhat) {
-  auto dx_of = [=](auto g, auto v) { return rstd * (g - mean_g - (v - mean) * rstd * mean_g_xhat); };
+  using P = Lanes<T>;
+  auto dx_of = [m = P(mean), s = P(rstd), a = P(mean_g), b = P(mean_g_xhat)](P g, P v) {
+    return s * (g - a - (v - m) * s * b);
+  };
   if (!w) return row_map(channels * inner, dx, dx_of, dy, x);
   if (inner == 1)
     return row_map(
-        channels, dx, [=](auto d, auto v, auto p) { return dx_of(d * p, v); }, dy, x, w);
+        channels, dx, [=](P d, P v, P p) { return dx_of(d * p, v); }, dy, x, w);
   for (int64_t c = 0; c < channels; ++c) {
-    T p = w[c];
+    P p(w[c]);
     row_map(
-        inner, dx + c * inner, [=](auto d, auto v) { return dx_of(d * p, v); }, dy + c * inner, x + c * inner);
+        inner, dx + c * inner, [=](P d, P v) { return dx_of(d * p, v); }, dy + c * inner, x + c * inner);
   }
 }
 

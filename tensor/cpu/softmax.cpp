@@ -16,87 +16,91 @@ INK_INLINE int64_t visible(const SoftmaxArgs& a, int64_t row) {
 }
 
 template <class T>
-void forward_row(bool log, int64_t n, T* y, const T* x) {
-  T m = row_max(n, x);
-  if (log) {
+void forward_row(bool of_log, int64_t n, T* y, const T* x) {
+  using P = Lanes<T>;
+  T top = row_max(n, x);
+  P m(top);
+  if (of_log) {
     double sum = row_sum(
-        n, [=](auto v) { return std::exp(v - m); }, x);
-    T shift = m + T(std::log(sum));
+        n, [=](P v) { return exp(v - m); }, x);
+    P shift(T(log(sum) + double(top)));
     row_map(
-        n, y, [=](auto v) { return v - shift; }, x);
+        n, y, [=](P v) { return v - shift; }, x);
   } else {
+    P scale(T(1 / row_map_sum(
+                      n, y, [=](P v) { return exp(v - m); }, x)));
     row_map(
-        n, y, [=](auto v) { return std::exp(v - m); }, x);
-    T scale = T(1 / row_sum(
-                        n, [](auto v) { return v; }, y));
-    row_map(
-        n, y, [=](auto v) { return v * scale; }, y);
+        n, y, [=](P v) { return v * scale; }, y);
   }
 }
 
 // dx = y (dy - sum dy y); for the log form dx = dy - e^y sum dy.
 template <class T>
-void backward_row(bool log, int64_t n, T* dx, const T* dy, const T* y) {
-  if (log) {
-    T sum = T(row_sum(
-        n, [](auto g) { return g; }, dy));
+void backward_row(bool of_log, int64_t n, T* dx, const T* dy, const T* y) {
+  using P = Lanes<T>;
+  if (of_log) {
+    P sum(T(row_sum(
+        n, [](P g) { return g; }, dy)));
     row_map(
-        n, dx, [=](auto g, auto v) { return g - std::exp(v) * sum; }, dy, y);
+        n, dx, [=](P g, P v) { return g - exp(v) * sum; }, dy, y);
   } else {
-    T sum = T(row_sum(
-        n, [](auto g, auto v) { return g * v; }, dy, y));
+    P sum(T(row_sum(
+        n, [](P g, P v) { return g * v; }, dy, y)));
     row_map(
-        n, dx, [=](auto g, auto v) { return v * (g - sum); }, dy, y);
+        n, dx, [=](P g, P v) { return v * (g - sum); }, dy, y);
   }
 }
 
 // The same for `count` neighbouring columns of a matrix with rows `step` apart: the loop over the dim goes outside.
 template <class T>
-void forward_columns(bool log, int64_t n, int64_t count, int64_t step, T* y, const T* x, T* m, T* sum) {
-  for (int64_t j = 0; j < count; ++j) m[j] = -T(INFINITY), sum[j] = 0;
+void forward_columns(bool of_log, int64_t n, int64_t count, int64_t step, T* y, const T* x, T* m, T* sum) {
+  using P = Lanes<T>;
+  P one(T(1));
+  for (int64_t j = 0; j < count; ++j) m[j] = lowest<T>(), sum[j] = 0;
   for (int64_t i = 0; i < n; ++i)
     row_map(
-        count, m, [](auto a, auto b) { return b > a ? b : a; }, m, x + i * step);
-  for (int64_t i = 0; i < n; ++i) {
+        count, m, [](P a, P b) { return max(a, b); }, m, x + i * step);
+  for (int64_t i = 0; i < n; ++i)
+    for_packs<T>(count, [&](int64_t j, auto k) {
+      P e = exp(load(x + i * step + j, k) - load(m + j, k));
+      if (!of_log) store(y + i * step + j, e, k);
+      store(sum + j, load(sum + j, k) + e, k);
+    });
+  if (of_log) {
     row_map(
-        count, y + i * step, [](auto v, auto top) { return std::exp(v - top); }, x + i * step, m);
-    row_map(
-        count, sum, [](auto s, auto v) { return s + v; }, sum, y + i * step);
-  }
-  if (log) {
-    row_map(
-        count, m, [](auto top, auto s) { return top + std::log(s); }, m, sum);
+        count, m, [](P top, P s) { return top + log(s); }, m, sum);
     for (int64_t i = 0; i < n; ++i)
       row_map(
-          count, y + i * step, [](auto v, auto s) { return v - s; }, x + i * step, m);
+          count, y + i * step, [](P v, P s) { return v - s; }, x + i * step, m);
   } else {
     row_map(
-        count, sum, [](auto s) { return 1 / s; }, sum);
+        count, sum, [=](P s) { return one / s; }, sum);
     for (int64_t i = 0; i < n; ++i)
       row_map(
-          count, y + i * step, [](auto v, auto s) { return v * s; }, y + i * step, sum);
+          count, y + i * step, [](P v, P s) { return v * s; }, y + i * step, sum);
   }
 }
 
 template <class T>
-void backward_columns(bool log, int64_t n, int64_t count, int64_t step, T* dx, const T* dy, const T* y, T* sum) {
+void backward_columns(bool of_log, int64_t n, int64_t count, int64_t step, T* dx, const T* dy, const T* y, T* sum) {
+  using P = Lanes<T>;
   for (int64_t j = 0; j < count; ++j) sum[j] = 0;
   for (int64_t i = 0; i < n; ++i) {
-    if (log)
+    if (of_log)
       row_map(
-          count, sum, [](auto s, auto g) { return s + g; }, sum, dy + i * step);
+          count, sum, [](P s, P g) { return s + g; }, sum, dy + i * step);
     else
       row_map(
-          count, sum, [](auto s, auto g, auto v) { return s + g * v; }, sum, dy + i * step, y + i * step);
+          count, sum, [](P s, P g, P v) { return s + g * v; }, sum, dy + i * step, y + i * step);
   }
   for (int64_t i = 0; i < n; ++i) {
     int64_t at = i * step;
-    if (log)
+    if (of_log)
       row_map(
-          count, dx + at, [](auto g, auto v, auto s) { return g - std::exp(v) * s; }, dy + at, y + at, sum);
+          count, dx + at, [](P g, P v, P s) { return g - exp(v) * s; }, dy + at, y + at, sum);
     else
       row_map(
-          count, dx + at, [](auto g, auto v, auto s) { return v * (g - s); }, dy + at, y + at, sum);
+          count, dx + at, [](P g, P v, P s) { return v * (g - s); }, dy + at, y + at, sum);
   }
 }
 
@@ -136,7 +140,7 @@ void softmax(const SoftmaxArgs& a, void* y, const void* x) {
       for (int64_t r = begin; r < end; ++r) {
         int64_t seen = visible(a, r);
         if (seen > 0) forward_row(a.log, seen, to + r * n, from + r * n);
-        fill_hidden(to + r * n, seen, n, a.log ? -T(INFINITY) : T(0));
+        fill_hidden(to + r * n, seen, n, a.log ? lowest<T>() : T(0));
       }
     });
   });

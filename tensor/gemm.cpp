@@ -24,8 +24,9 @@ struct Cut {
 };
 
 // In multiply-adds: from kTwo on two pieces pay (a piece then takes about 2 us, a region below 1 us), from kFour on
-// four; in a large product each piece has kPiece.
-constexpr double kTwo = 192e3, kFour = 24e6, kPiece = 1e9;
+// four, if their blocks of C are not too small; in a large product each piece has kPiece.
+constexpr double kTwo = 192e3, kFour = 24e6, kPiece = 2.5e9;
+constexpr double kBlock = 32 << 10;             // elements of C
 constexpr int64_t kRowUnit = 4, kColUnit = 16;  // blocks end where the register tiles of the kernels end
 
 Cut cut(const Gemm& g) {
@@ -33,8 +34,9 @@ Cut cut(const Gemm& g) {
   if (all < kTwo) return {g.m, g.n, g.batch};
   if (g.batch >= 8)  // whole matrices
     return {g.m, g.n, std::max<int64_t>(1, int64_t(std::clamp(all / 16, kTwo / 2, kPiece) / one))};
-  double wanted = all < kFour ? 2 : std::max(4.0, all / kPiece);
-  int64_t blocks = ceil_div(int64_t(std::min(wanted, 1024.0)), g.batch);
+  double wanted = all < kFour ? 2 : std::max(4.0, all / kPiece),
+         room = double(g.batch) * double(g.m) * double(g.n) / kBlock;
+  int64_t blocks = ceil_div(int64_t(std::min({wanted, std::max(room, 2.0), 1024.0})), g.batch);
   // A cut into `down` x `across` blocks packs B `down` times and A `across` times: take the cheapest.
   int64_t down = 1, least = INT64_MAX;
   for (int64_t d = 1; d <= blocks; d++)

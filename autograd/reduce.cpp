@@ -5,8 +5,7 @@
 #include <limits>
 
 #include "autograd/call.h"
-#include "autograd/ops.h"
-#include "tensor/raw.h"
+#include "autograd/reduced.h"
 
 namespace ink {
 
@@ -14,40 +13,11 @@ using B = const Backward&;
 
 namespace {
 
-struct Reduced {  // which dims of which shape were reduced
-  Shape shape;
-  uint32_t mask;
-};
-Reduced reduced(const char* op, const Tensor& x, const Dims& dims) { return {x.shape(), raw::dim_mask(op, dims, x.dim())}; }
-
-Shape kept_shape(const Reduced& r) {
-  Shape s = r.shape;
-  for (int d = 0; d < s.size(); ++d)
-    if (r.mask >> d & 1) s[d] = 1;
-  return s;
-}
-int64_t count_of(const Reduced& r) {
-  int64_t n = 1;
-  for (int d = 0; d < r.shape.size(); ++d)
-    if (r.mask >> d & 1) n *= r.shape[d];
-  return n;
-}
-// g or y with the reduced dims back, as size 1.
-Tensor keep(const Tensor& t, const Reduced& r) { return reshape(t, kept_shape(r)); }
-Tensor spread(const Tensor& g, const Reduced& r) { return expand(keep(g, r), r.shape); }
-
 // x with the reduced dims moved to the end and flattened into one.
-Tensor reduced_last(const Tensor& x, const Reduced& r) {
-  Shape order, shape;
-  for (int d = 0; d < x.dim(); ++d)
-    if (!(r.mask >> d & 1)) {
-      order.push_back(d);
-      shape.push_back(x.shape()[d]);
-    }
-  for (int d = 0; d < x.dim(); ++d)
-    if (r.mask >> d & 1) order.push_back(d);
+Tensor flat_reduced(const Tensor& x, const Reduced& r) {
+  Shape shape = squeezed_shape(r);
   shape.push_back(count_of(r));
-  return reshape(permute(x, order), shape);
+  return reshape(permute(x, reduced_last(r)), shape);
 }
 
 }  // namespace
@@ -78,7 +48,7 @@ Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{"prod", {{[](B b) {
                             const Reduced& r = b.context<Reduced>();
                             if (count_of(r) == 0) return zeros_like(b.in(0));
-                            Tensor others = products_of_others(reduced_last(b.in(0), r));
+                            Tensor others = products_of_others(flat_reduced(b.in(0), r));
                             // back to x's order of dims
                             Shape moved, inverse = Shape::filled(r.shape.size(), 0);
                             int at = 0;
@@ -101,7 +71,7 @@ static Tensor extreme(const char* name, const Tensor& x, const Dims& dims, bool 
     throw ShapeError(fmt::format("{}: nothing to reduce; got shape {}; expected at least one element", name, x.shape().str()));
   if (!(grad_enabled() && x.requires_grad()))
     return largest ? raw::reduce<fn::Max>(name, x, dims, keepdim) : raw::reduce<fn::Min>(name, x, dims, keepdim);
-  Tensor flat = reduced_last(x, r);
+  Tensor flat = flat_reduced(x, r);
   Tensor y = std::get<0>(largest ? max_with_indices(flat, -1) : min_with_indices(flat, -1));
   return keepdim ? keep(y, r) : y;
 }

@@ -147,7 +147,7 @@ INK_INLINE bool any(V m) {
 template <int N, class V>
 INK_INLINE V mul_low32(V a, V b) {
 #if defined(__AVX512F__)
-  if constexpr (N == 8) return (V)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+  if constexpr (N == 8) return (V)_mm512_mask_mul_epu32((__m512i)a, -1, (__m512i)a, (__m512i)b);
 #endif
 #if defined(__AVX2__)
   if constexpr (N == 4) return (V)_mm256_mul_epu32((__m256i)a, (__m256i)b);

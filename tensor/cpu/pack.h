@@ -171,6 +171,10 @@ template <int from, class T, int N, int... I>
 INK_INLINE Pack<T, N> zip(Pack<T, N> a, Pack<T, N> b, std::integer_sequence<int, I...>) {
   return Pack<T, N>(__builtin_shufflevector(a.v, b.v, (from + I / 2 + (I % 2) * N)...));
 }
+template <int from, class T, int N, int... I>
+INK_INLINE Pack<T, N> unzip(Pack<T, N> a, Pack<T, N> b, std::integer_sequence<int, I...>) {
+  return Pack<T, N>(__builtin_shufflevector(a.v, b.v, (from + 2 * I)...));
+}
 template <class T, int N, int... I>
 INK_INLINE Pack<T, 2 * N> join(Pack<T, N> a, Pack<T, N> b, std::integer_sequence<int, I...>) {
   return Pack<T, 2 * N>(__builtin_shufflevector(a.v, b.v, I...));
@@ -196,6 +200,16 @@ INK_INLINE void interleave(Pack<T, N>& a, Pack<T, N>& b) {
     Pack<T, N> first = detail::zip<0>(a, b, std::make_integer_sequence<int, N>());
     b = detail::zip<N / 2>(a, b, std::make_integer_sequence<int, N>());
     a = first;
+  }
+}
+
+// The reverse: a takes the lanes at even places of (a, b), b those at odd ones.
+template <class T, int N>
+INK_INLINE void deinterleave(Pack<T, N>& a, Pack<T, N>& b) {
+  if constexpr (N > 1) {
+    Pack<T, N> even = detail::unzip<0>(a, b, std::make_integer_sequence<int, N>());
+    b = detail::unzip<1>(a, b, std::make_integer_sequence<int, N>());
+    a = even;
   }
 }
 

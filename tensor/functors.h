@@ -151,9 +151,10 @@ struct Lt : Ordered { template <class T> HD INK_INLINE auto operator()(T a, T b)
 struct Le : Ordered { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return a <= b; } };
 struct Gt : Ordered { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return a > b; } };
 struct Ge : Ordered { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return a >= b; } };
-struct LogicalAnd : Any { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return (a != T(0)) & (b != T(0)); } };
-struct LogicalOr : Any { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return (a != T(0)) | (b != T(0)); } };
-struct LogicalXor : Any { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return (a != T(0)) ^ (b != T(0)); } };
+// (Two bools under & give an int.)
+struct LogicalAnd : Any { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return decltype(a != b)((a != T(0)) & (b != T(0))); } };
+struct LogicalOr : Any { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return decltype(a != b)((a != T(0)) | (b != T(0))); } };
+struct LogicalXor : Any { template <class T> HD INK_INLINE auto operator()(T a, T b) const { return decltype(a != b)((a != T(0)) ^ (b != T(0))); } };
 struct MakeComplex : Float {  // re + i im; scalar T only
   template <class T> HD INK_INLINE auto operator()(T re, T im) const { return complex<T>(re, im); }
 };

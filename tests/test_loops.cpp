@@ -128,6 +128,7 @@ TEST_CASE("binary formulas agree with f64 on every pair of layouts", "[loops]") 
   check_binary(fn::Mul{}, same, [](Point a, Point b) { return a * b; });
   check_binary(fn::Maximum{}, same, [](Point a, Point b) { return Point(std::max(a.re, b.re)); });
   check_binary(fn::Lt{}, truth, [](Point a, Point b) { return Point(a.re < b.re); });
+  check_binary(fn::LogicalXor{}, truth, [](Point a, Point b) { return Point((a == Point(0)) != (b == Point(0))); });
   check_binary(fn::Eq{}, truth, [](Point a, Point b) { return Point(a == b); });
   check_binary(fn::MakeComplex{}, complex_of, [](Point a, Point b) { return Point(a.re, b.re); });
 }

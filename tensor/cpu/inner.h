@@ -2,28 +2,59 @@
 // dtype.
 #pragma once
 #include "tensor/cpu/map.h"
+#include "tensor/cpu/pack_math.h"
 
 namespace ink::INK_CPU_LEVEL {
 
 template <class T>
 inline constexpr Domain domain_of_type = domain_of(dtype_of<T>);
 
+// Floats go through packs, the last elements too: a value has the same bits wherever it stands.
+template <class F, class T>
+inline constexpr bool by_packs = std::floating_point<T> && !std::same_as<F, fn::MakeComplex>;
+inline constexpr int64_t kUnroll =
+    16;  // plain loops: blocks of a fixed length are what the compiler turns into vectors
+
 template <class F, class T>
 void unary_inner(const void* functor, void* out, const void* const* in, int64_t n) {
   const F f = *static_cast<const F*>(functor);
+  const T* x = static_cast<const T*>(in[0]);
   using R = decltype(f(T{}));
   R* y = static_cast<R*>(out);
-  const T* x = static_cast<const T*>(in[0]);
-  for (int64_t i = 0; i < n; ++i) y[i] = f(x[i]);
+  int64_t i = 0;
+  if constexpr (by_packs<F, T>) {
+    using P = Pack<T, kLanes<T>>;
+    for (; i + P::lanes <= n; i += P::lanes) f(P::load(x + i)).store(y + i);
+    if (i < n) f(P::load(x + i, n - i)).store(y + i, n - i);
+  } else {
+    for (; i + kUnroll <= n; i += kUnroll) {
+      R block[kUnroll];
+      for (int64_t j = 0; j < kUnroll; ++j) block[j] = f(x[i + j]);
+      __builtin_memcpy(y + i, block, sizeof block);
+    }
+    for (; i < n; ++i) y[i] = f(x[i]);
+  }
 }
 
 template <class F, class T>
 void binary_inner(const void* functor, void* out, const void* const* in, int64_t n) {
   const F f = *static_cast<const F*>(functor);
+  const T *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
   using R = decltype(f(T{}, T{}));
   R* y = static_cast<R*>(out);
-  const T *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
-  for (int64_t i = 0; i < n; ++i) y[i] = f(a[i], b[i]);
+  int64_t i = 0;
+  if constexpr (by_packs<F, T>) {
+    using P = Pack<T, kLanes<T>>;
+    for (; i + P::lanes <= n; i += P::lanes) f(P::load(a + i), P::load(b + i)).store(y + i);
+    if (i < n) f(P::load(a + i, n - i), P::load(b + i, n - i)).store(y + i, n - i);
+  } else {
+    for (; i + kUnroll <= n; i += kUnroll) {
+      R block[kUnroll];
+      for (int64_t j = 0; j < kUnroll; ++j) block[j] = f(a[i + j], b[i + j]);
+      __builtin_memcpy(y + i, block, sizeof block);
+    }
+    for (; i < n; ++i) y[i] = f(a[i], b[i]);
+  }
 }
 
 // The inner function of formula F for T; null where T is outside F's domain.

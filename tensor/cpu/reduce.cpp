@@ -1,5 +1,6 @@
 #include "tensor/cpu/reduce.h"
 
+#include "tensor/cpu/scratch.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -93,18 +94,18 @@ struct Reduction {
         }
       });
     }
-    Scratch partial(outputs * blocks * op.state_size);
-    op.start(partial.data, outputs * blocks);
+    Scratch<char> partial(outputs * blocks * op.state_size);
+    op.start(partial.data(), outputs * blocks);
     parallel_for(outputs * blocks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
         const int64_t output = task / blocks, from = task % blocks * kBlock;
         Position at;
         seek(kept, 1, output, at);
-        reduce_row(partial.data + task * op.state_size, input(at.offset[0]), from, min(from + kBlock, n));
+        reduce_row(partial.data() + task * op.state_size, input(at.offset[0]), from, min(from + kBlock, n));
       }
     });
     for (int64_t i = 0; i < outputs; ++i) {
-      char* states = partial.data + i * blocks * op.state_size;
+      char* states = partial.data() + i * blocks * op.state_size;
       for (int64_t b = 1; b < blocks; ++b) op.merge(states, states + b * op.state_size, 1);
       write(i, states, 1);
     }
@@ -143,7 +144,7 @@ struct Reduction {
     const bool split = tasks < 64 && n * min(width, kChunk) > kBlock;
     const int64_t block = split ? max(256, kBlock / min(width, kChunk)) : max(n, 1), blocks = max(1, pieces(n, block));
     const int64_t grain = split ? 1 : max(1, kGrain / max(1, n * min(width, kChunk)));
-    Scratch partial(split ? blocks * kept.numel * op.state_size : 0);
+    Scratch<char> partial(split ? blocks * kept.numel * op.state_size : 1);
     parallel_for(tasks * blocks, grain, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
         const int64_t b = task / tasks, line = task % tasks / per_row, column = task % per_row * kChunk;
@@ -151,7 +152,7 @@ struct Reduction {
         Position at;
         seek(kept, 1, first, at);
         Buffer local;
-        char* states = split ? partial.data + (b * kept.numel + first) * op.state_size : local.bytes;
+        char* states = split ? partial.data() + (b * kept.numel + first) * op.state_size : local.bytes;
         op.start(states, count);
         reduce_columns(states, input(at.offset[0]), b * block, min(n, (b + 1) * block), count);
         if (!split) write(first, states, count);
@@ -161,7 +162,7 @@ struct Reduction {
     parallel_for(kept.numel, kChunk, [&](int64_t begin, int64_t end) {
       for (; begin < end; begin += kChunk) {
         const int64_t count = min(end - begin, kChunk);
-        char* states = partial.data + begin * op.state_size;
+        char* states = partial.data() + begin * op.state_size;
         for (int64_t b = 1; b < blocks; ++b) op.merge(states, states + b * kept.numel * op.state_size, count);
         write(begin, states, count);
       }

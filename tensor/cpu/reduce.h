@@ -1,8 +1,6 @@
 // Reductions: what one of them needs of its operation and input dtype. The driver (reduce.cpp) walks memory and knows
 // neither; halves reach it as f32.
 #pragma once
-#include <new>
-
 #include "tensor/cpu/stage.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -17,16 +15,7 @@ struct Reducer {
   void (*finish)(void* out, const void* states, int64_t n);  // the result, in the compute type of the output
 };
 
-// A row or a column is never given in longer pieces.
 Reducer reducer_float(DType dtype, int op);
 Reducer reducer_other(DType dtype, int op);
-
-struct Scratch {  // memory of one call
-  explicit Scratch(int64_t bytes) : data(static_cast<char*>(::operator new(size_t(bytes), std::align_val_t(64)))) {}
-  ~Scratch() { ::operator delete(data, std::align_val_t(64)); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  char* data;
-};
 
 }  // namespace ink::INK_CPU_LEVEL

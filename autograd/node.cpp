@@ -33,6 +33,13 @@ Tensor Backward::unpack(uint32_t bit, bool output, int i) const {
   const char* kind = output ? "output" : "input";
   if (!(node_.save_mask & bit)) throw GradError(fmt::format("{}: its rule uses {} {}, which its op row does not save", node_.op->name, kind, i));
   const SavedTensor& s = node_.saved[size_t(__builtin_popcount(node_.save_mask & (bit - 1)))];
+  if (s.source) {
+    Tensor t = raw::alias(s.source->fetch(s.index));
+    Vertex* v = output ? node_.outputs[size_t(i)] : node_.inputs[size_t(i)].ptr();
+    if (v) t.impl()->graph = Ref<GraphSlot>(v);
+    t.impl()->recorded_version = t.impl()->storage->version;
+    return t;
+  }
   if (!s.value.defined()) return {};
   const Storage& storage = *s.value.impl()->storage;
   if (storage.version != s.version)
@@ -48,11 +55,17 @@ Tensor Backward::unpack(uint32_t bit, bool output, int i) const {
   return t;
 }
 
+SavePolicy*& save_policy() {
+  static thread_local SavePolicy* policy = nullptr;
+  return policy;
+}
+
 namespace detail {
 
 static SavedTensor save(const Tensor& t, bool output) {
   if (!t.defined()) return {};
-  return {output ? raw::alias(t) : t, t.impl()->storage->version};
+  if (SavePolicy* policy = save_policy()) [[unlikely]] return policy->save(t);
+  return {output ? raw::alias(t) : t, t.impl()->storage->version, {}, 0};
 }
 
 static void check_unchanged(const Op& op, const Tensor& input) {

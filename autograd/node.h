@@ -67,10 +67,23 @@ struct Vertex : GraphSlot {
   ~Vertex() override;
 };
 
+// Where a saved tensor comes from if it is not kept: checkpoint() computes it again.
+struct SavedSource : RefCounted {
+  virtual ~SavedSource() = default;
+  virtual Tensor fetch(int index) = 0;
+};
 struct SavedTensor {
   Tensor value;
   uint32_t version = 0;
+  Ref<SavedSource> source;  // set instead of value
+  int index = 0;
 };
+// While set (per thread), decides how record() saves: checkpoint() drops tensors in its first run, collects them in the second.
+struct SavePolicy {
+  virtual ~SavePolicy() = default;
+  virtual SavedTensor save(const Tensor& t) = 0;
+};
+SavePolicy*& save_policy();
 
 struct Node : RefCounted {
   const Op* op;

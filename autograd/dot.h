@@ -1,0 +1,12 @@
+// The graph behind a tensor as Graphviz text: `dot -Tsvg`.
+#pragma once
+#include <string>
+
+#include "tensor/tensor.h"
+
+namespace ink {
+
+// Ops are boxes, leaves ellipses labelled with their shape; saved tensors are noted in the box.
+std::string dot(const Tensor& output);
+
+}  // namespace ink

@@ -1,0 +1,211 @@
+#include "nn/module.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "autograd/mode.h"
+#include "autograd/node.h"
+#include "autograd/ops.h"
+#include "tensor/io.h"
+#include "tensor/raw.h"
+
+namespace ink {
+
+// ---- owned tensors
+
+Owned::Owned(Tensor t, bool gradient) : Tensor(t.defined() ? t.detach() : t) {
+  if (defined() && gradient) requires_grad_();
+}
+Owned::Owned(const Owned& other) : Tensor(other.defined() ? raw::clone(other) : Tensor()) {
+  if (other.requires_grad()) requires_grad_();
+}
+Owned& Owned::operator=(const Tensor& contents) {
+  if (is_same(contents)) return *this;
+  bool gradient = defined() ? requires_grad() : contents.requires_grad();
+  if (!defined() || !contents.defined()) {
+    static_cast<Tensor&>(*this) = contents.defined() ? raw::clone(contents) : Tensor();
+  } else if (shape() == contents.shape() && dtype() == contents.dtype() && device() == contents.device()) {
+    raw::copy_into(*this, contents);
+    return *this;
+  } else {  // other shape, dtype or device: the same handle gets new memory and starts without a gradient
+    Tensor fresh = raw::clone(contents);
+    TensorImpl &mine = *impl(), &theirs = *fresh.impl();
+    mine.storage = theirs.storage;
+    mine.graph = {};
+    mine.shape = theirs.shape;
+    mine.strides = theirs.strides;
+    mine.offset = 0;
+    mine.numel = theirs.numel;
+    mine.dtype = theirs.dtype;
+    mine.contiguous = true;
+    mine.is_view = false;
+  }
+  if (defined() && gradient) requires_grad_();
+  return *this;
+}
+
+// ---- walking the fields
+
+namespace {
+
+// Calls back for every param, buffer and module below one, with its path; a shared tensor is visited once.
+class Walk : public Fields {
+ public:
+  virtual void on_param(const std::string&, Param&) {}
+  virtual void on_buffer(const std::string&, Buffer&) {}
+  virtual void on_module(const std::string&, Module&) {}
+
+  void run(Module& m) {
+    on_module(prefix_, m);
+    m.fields(*this);
+  }
+  void param(std::string_view name, Param& p) override {
+    if (p.defined() && seen_.insert(p.impl()).second) on_param(path(name), p);
+  }
+  void buffer(std::string_view name, Buffer& b) override {
+    if (b.defined() && seen_.insert(b.impl()).second) on_buffer(path(name), b);
+  }
+  void child(std::string_view name, Module& m) override {
+    std::string before = std::exchange(prefix_, path(name));
+    run(m);
+    prefix_ = std::move(before);
+  }
+
+ private:
+  std::string path(std::string_view name) const { return prefix_.empty() ? std::string(name) : prefix_ + "." + std::string(name); }
+  std::string prefix_;
+  std::unordered_set<const void*> seen_;
+};
+
+template <class P, class B, class M> void walk(Module& root, P param, B buffer, M module) {
+  struct Calls : Walk {
+    P p;
+    B b;
+    M m;
+    Calls(P p, B b, M m) : p(p), b(b), m(m) {}
+    void on_param(const std::string& n, Param& t) override { p(n, t); }
+    void on_buffer(const std::string& n, Buffer& t) override { b(n, t); }
+    void on_module(const std::string& n, Module& t) override { m(n, t); }
+  };
+  Calls(param, buffer, module).run(root);
+}
+constexpr auto skip = [](const std::string&, auto&) {};
+
+template <class F> void each_tensor(Module& root, F f) {
+  walk(root, f, f, skip);
+}
+
+}  // namespace
+
+std::vector<Tensor> Module::parameters() {
+  std::vector<Tensor> list;
+  walk(*this, [&](const std::string&, Param& p) { list.push_back(p); }, skip, skip);
+  return list;
+}
+NamedTensors Module::named_parameters() {
+  NamedTensors list;
+  walk(*this, [&](const std::string& n, Param& p) { list.emplace_back(n, p); }, skip, skip);
+  return list;
+}
+NamedTensors Module::named_buffers() {
+  NamedTensors list;
+  walk(*this, skip, [&](const std::string& n, Buffer& b) { list.emplace_back(n, b); }, skip);
+  return list;
+}
+std::vector<std::pair<std::string, Module*>> Module::named_modules() {
+  std::vector<std::pair<std::string, Module*>> list;
+  walk(*this, skip, skip, [&](const std::string& n, Module& m) { list.emplace_back(n, &m); });
+  return list;
+}
+int64_t Module::num_parameters() {
+  int64_t n = 0;
+  for (const Tensor& p : parameters()) n += p.numel();
+  return n;
+}
+void Module::to(DType dtype) {
+  if (!is_differentiable(dtype)) throw DTypeError(fmt::format("Module::to: got {}; expected a floating point dtype", name_of(dtype)));
+  each_tensor(*this, [&](const std::string&, auto& t) {
+    if (is_floating(t.dtype())) t = raw::cast(t, dtype);
+  });
+}
+void Module::to(Device device) {
+  each_tensor(*this, [&](const std::string&, auto& t) { t = raw::to_device(t, device); });
+}
+void Module::train(bool on) {
+  walk(*this, skip, skip, [&](const std::string&, Module& m) { m.training_ = on; });
+}
+void Module::zero_grad() {
+  for (const Tensor& p : parameters()) p.zero_grad();
+}
+void Module::requires_grad_(bool on) {
+  walk(*this, [&](const std::string&, Param& p) { p.Tensor::requires_grad_(on); }, skip, skip);
+}
+
+// ---- state
+
+NamedTensors Module::state_dict() {
+  NamedTensors state;
+  each_tensor(*this, [&](const std::string& n, auto& t) { state.emplace_back(n, t.detach()); });
+  return state;
+}
+
+void Module::load_state_dict(const NamedTensors& state, bool strict) {
+  std::string missing, unknown;
+  std::vector<std::pair<Tensor, Tensor>> copies;  // target, source; carried out when everything fits
+  std::unordered_set<std::string> known;
+  each_tensor(*this, [&](const std::string& name, auto& target) {
+    known.insert(name);
+    auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
+    if (it == state.end()) {
+      missing += " " + name;
+    } else if (!(it->second.shape() == target.shape())) {
+      throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", name, it->second.shape().str(), target.shape().str()));
+    } else {
+      copies.emplace_back(target, it->second);
+    }
+  });
+  for (auto& [name, t] : state)
+    if (!known.count(name)) unknown += " " + name;
+  if (strict && !(missing.empty() && unknown.empty()))
+    throw ValueError(fmt::format("load_state_dict: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits",
+                                 missing.empty() ? " none" : missing, unknown.empty() ? " none" : unknown));
+  for (auto& [target, source] : copies) raw::copy_into(target, raw::to_device(source, target.device()));
+}
+
+void Module::save(const std::string& path) { save_safetensors(path, state_dict()); }
+void Module::load(const std::string& path, bool strict) { load_state_dict(load_safetensors(path), strict); }
+
+std::string Module::summary() {
+  std::string text = fmt::format("{:<40} {:<20} {:>12}\n", "parameter", "shape", "count");
+  int64_t frozen = 0;
+  walk(*this, [&](const std::string& n, Param& p) {
+    text += fmt::format("{:<40} {:<20} {:>12}{}\n", n, p.shape().str(), p.numel(), p.requires_grad() ? "" : "  frozen");
+    if (!p.requires_grad()) frozen += p.numel();
+  }, [&](const std::string& n, Buffer& b) { text += fmt::format("{:<40} {:<20} {:>12}  buffer\n", n, b.shape().str(), b.numel()); }, skip);
+  int64_t total = num_parameters();
+  return text + fmt::format("{} parameters, {} of them trained\n", total, total - frozen);
+}
+
+void check_covers(const Tensor& loss, Module& module) {
+  std::unordered_set<const Vertex*> owned;
+  for (const Tensor& p : module.parameters()) owned.insert(vertex_of(p));
+  std::vector<const Vertex*> open;
+  std::unordered_set<const void*> seen;
+  if (const Vertex* v = vertex_of(loss)) open.push_back(v);
+  while (!open.empty()) {
+    const Vertex* v = open.back();
+    open.pop_back();
+    if (!v->creator || !seen.insert(v->creator.ptr()).second) continue;
+    for (auto& input : v->creator->inputs) {
+      if (!input) continue;
+      if (!input->creator && !owned.count(input.ptr()))
+        throw GradError(fmt::format("check_covers: a leaf of shape {}, used by {}, gets a gradient but stands in no field; hint: name it in fields()",
+                                    input->shape.str(), v->creator->op->name));
+      open.push_back(input.ptr());
+    }
+  }
+}
+
+}  // namespace ink

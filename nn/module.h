@@ -1,0 +1,123 @@
+// Module: a layer or model. Its parameters are plain members; `fields` names them, and everything else (parameters, state
+// dict, to, train, summary, ...) walks the fields.
+//
+//   struct Affine : Module {
+//     Param weight, bias;
+//     Affine(int64_t in, int64_t out) : weight(init::kaiming_uniform({out, in})), bias(zeros({out})) {}
+//     Tensor forward(const Tensor& x) const { return linear(x, weight, bias); }
+//     void fields(Fields& f) override { f("weight", weight)("bias", bias); }
+//   };
+//
+// Copies of a module are independent: Param and Buffer copy deeply.
+#pragma once
+#include <concepts>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+
+namespace ink {
+
+class Module;
+
+// A tensor that belongs to a module. Copying copies the elements; assigning replaces the contents behind the same handle, so
+// optimizers, EMA and others that hold the handle never hold a stale one. May be undefined (an absent bias).
+class Owned : public Tensor {
+ public:
+  Owned(const Owned& other);
+  Owned(Owned&& other) = default;
+  Owned& operator=(const Owned& other) { return *this = static_cast<const Tensor&>(other); }
+  Owned& operator=(const Tensor& contents);
+
+ protected:
+  Owned(Tensor t, bool gradient);
+};
+struct Param : Owned {  // gets a gradient and is handed to optimizers
+  Param() : Owned(Tensor(), true) {}
+  Param(Tensor t) : Owned(std::move(t), true) {}
+  using Owned::operator=;
+};
+struct Buffer : Owned {  // state without a gradient: running statistics, masks, tables
+  Buffer() : Owned(Tensor(), false) {}
+  Buffer(Tensor t) : Owned(std::move(t), false) {}
+  using Owned::operator=;
+};
+
+// What Module::fields talks to.
+class Fields {
+ public:
+  virtual ~Fields() = default;
+  virtual void param(std::string_view name, Param& p) = 0;
+  virtual void buffer(std::string_view name, Buffer& b) = 0;
+  virtual void child(std::string_view name, Module& m) = 0;
+
+  Fields& operator()(std::string_view name, Param& p) { return param(name, p), *this; }
+  Fields& operator()(std::string_view name, Buffer& b) { return buffer(name, b), *this; }
+  Fields& operator()(std::string_view name, Module& m) { return child(name, m), *this; }
+  template <class M> Fields& operator()(std::string_view name, std::vector<M>& list) {  // name.0, name.1, ...
+    for (size_t i = 0; i < list.size(); ++i) (*this)(std::string(name) + "." + std::to_string(i), list[i]);
+    return *this;
+  }
+  template <std::derived_from<Module> M> Fields& operator()(std::string_view name, std::unique_ptr<M>& m) {
+    if (m) child(name, *m);
+    return *this;
+  }
+  template <std::derived_from<Module> M> Fields& operator()(std::string_view name, std::optional<M>& m) {
+    if (m) child(name, *m);
+    return *this;
+  }
+};
+
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+class Module {
+ public:
+  virtual ~Module() = default;
+  // Names every Param, Buffer and child, in the order they should appear.
+  virtual void fields(Fields&) {}
+
+  // Handles to the parameters, each once even if shared. Names are paths: "blocks.0.attention.query.weight".
+  std::vector<Tensor> parameters();
+  NamedTensors named_parameters();
+  NamedTensors named_buffers();
+  std::vector<std::pair<std::string, Module*>> named_modules();  // this one first, with an empty name
+  int64_t num_parameters();
+
+  void to(DType dtype);  // floating point parameters and buffers; gradients are dropped
+  void to(Device device);
+  void train(bool on = true);
+  void eval() { train(false); }
+  bool is_training() const { return training_; }
+  void zero_grad();
+  void requires_grad_(bool on);  // freeze (false) or unfreeze all parameters
+
+  NamedTensors state_dict();  // parameters and buffers, as detached handles
+  // Copies a state dict into the fields, cast to their dtypes. ShapeError on a different shape; ValueError listing missing
+  // and unknown names if strict. Nothing is changed when it throws.
+  void load_state_dict(const NamedTensors& state, bool strict = true);
+  void save(const std::string& path);  // safetensors
+  void load(const std::string& path, bool strict = true);
+
+  std::string summary();  // a table of modules, parameter shapes and counts
+
+ protected:
+  Module() = default;
+  Module(const Module&) = default;
+  Module& operator=(const Module&) = default;
+  Module(Module&&) = default;
+  Module& operator=(Module&&) = default;
+
+ private:
+  bool training_ = true;
+};
+
+// GradError naming (by shape and the op that uses it) a leaf that gets a gradient from `loss` but stands in no field of
+// `module`: a parameter that was forgotten in fields().
+void check_covers(const Tensor& loss, Module& module);
+
+}  // namespace ink

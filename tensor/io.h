@@ -1,0 +1,29 @@
+// Files: .npy and .npz (NumPy), safetensors (Hugging Face), IDX (MNIST). All readers treat a file as hostile: sizes are
+// checked before anything is allocated, and nothing is half loaded. All writers write a temporary file beside the target and
+// rename it, so that a full disk or a killed process leaves the old file intact. Errors: IoError naming the file.
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace ink {
+
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+void save_npy(const std::string& path, const Tensor& x);
+Tensor load_npy(const std::string& path);  // versions 1 to 3, C and Fortran order, either byte order
+void save_npz(const std::string& path, const NamedTensors& tensors);
+NamedTensors load_npz(const std::string& path);  // stored or deflated entries; CRC checked
+
+void save_safetensors(const std::string& path, const NamedTensors& tensors, const std::vector<std::pair<std::string, std::string>>& metadata = {});
+NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std::string, std::string>>* metadata = nullptr);
+
+Tensor load_idx(const std::string& path);  // u8, i32, f32, f64; gzip or plain
+
+std::string read_file(const std::string& path, int64_t max_bytes = int64_t(1) << 34);
+void write_file_atomically(const std::string& path, std::string_view contents);
+
+}  // namespace ink

@@ -86,6 +86,10 @@ TEST_CASE("numbers as text", "[number]") {
   CHECK(exact(-1.0 / 0.0) == "-inf");
   CHECK(brief(0.123456) == "0.1235");
   CHECK(brief(1234) == "1234");
+  CHECK(brief(12345.678) == "12,346");
+  CHECK(brief(-1.5e-7) == "-1.5e-07");
+  CHECK(brief(9999.7) == "10,000");
+  CHECK(brief(3e20) == "3e+20");
   CHECK(fixed(1.50, 2) == "1.5");
   CHECK(fixed(-0.001, 2) == "0");
   CHECK(grouped(1234567) == "1,234,567");

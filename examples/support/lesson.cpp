@@ -149,16 +149,16 @@ void Lesson::begin() {
   }
 }
 
-void Lesson::wait() const {
+void Lesson::wait(const char* what) const {
   if (!step_ || report_.sections.empty() || !isatty(STDIN_FILENO)) return;
-  print(terminal_.paint(Style::dim, "  Enter for the next section "));
+  print(terminal_.paint(Style::dim, fmt::format("  Enter {} ", what)));
   std::fflush(stdout);
   for (int c = std::getchar(); c != '\n' && c != EOF;) c = std::getchar();
 }
 
 void Lesson::section(const std::string& title, const std::string& formula, const std::string& source) {
   begin();
-  wait();
+  wait("for the next section");
   report_.sections.push_back({.title = title, .formula = formula, .source = source});
   if (trace_) trace_->write(to_json(report_.sections.back()));
   std::string rule;
@@ -246,7 +246,7 @@ std::string Lesson::data(const std::string& name) const {
 
 int Lesson::finish() {
   begin();
-  wait();
+  wait("to finish");
   report_.seconds = seconds();
   report_.write(folder());
   int failed = report_.count(State::failed), skipped = report_.count(State::skipped);

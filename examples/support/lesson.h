@@ -96,7 +96,7 @@ class Lesson {
  private:
   void begin();  // at the first word: the options are complete, the header is printed
   void add(Item item);
-  void wait() const;
+  void wait(const char* what) const;
   double seconds() const;
 
   Info info_;

@@ -27,7 +27,8 @@ std::string exact(double value) {
 
 std::string brief(double value, int digits) {
   if (!std::isfinite(value)) return exact(value);
-  if (value == std::floor(value) && std::abs(value) < 1e6) return fmt::format("{}", int64_t(value));
+  if (std::abs(value) >= 9999.5 && std::abs(value) < 1e12) return grouped(std::llround(value));
+  if (value == std::floor(value) && std::abs(value) < 1e4) return fmt::format("{}", int64_t(value));
   return fmt::format("{:.{}g}", value, digits);
 }
 
@@ -37,10 +38,14 @@ std::string fixed(double value, int decimals) {
 }
 
 std::string grouped(int64_t value) {
-  std::string digits = fmt::format("{}", value);
-  int64_t first = value < 0 ? 1 : 0;
-  for (int64_t i = int64_t(digits.size()) - 3; i > first; i -= 3) digits.insert(size_t(i), ",");
-  return digits;
+  const std::string digits = fmt::format("{}", value);
+  std::string out;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    bool behind_digit = i > (value < 0 ? 1 : 0);
+    if (behind_digit && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
 }
 
 std::string superscript(int value) {

@@ -7,7 +7,7 @@ namespace ink::lesson {
 
 std::string exact(double value);  // shortest text that reads back as the same number; "nan", "inf", "-inf"
 std::string brief(double value,
-                  int digits = 4);  // for people: `digits` significant digits, 1.5e-07 when very small or large
+                  int digits = 4);              // for people: `digits` significant digits; 12,346; 1.5e-07
 std::string fixed(double value, int decimals);  // at most `decimals` decimals, no trailing zeros, never "-0"
 std::string grouped(int64_t value);             // 1,234,567
 std::string superscript(int value);             // the digits as Unicode superscripts, for 10⁻³

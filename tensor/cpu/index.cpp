@@ -2,6 +2,7 @@
 // adds to it in the order of the index: results depend neither on threads nor on luck.
 #include <cstring>
 
+#include "tensor/cpu/row.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 
@@ -31,42 +32,83 @@ void visit_size(int64_t bytes, F&& f) {
   }
 }
 
-// Walks the index position by position, the last dim fastest, and keeps the offset of the same coordinates in the
-// index, in the array of its shape ("flat": out of gather, src of scatter) and in the one it points into ("deep").
-struct Walk {
-  Shape shape, index_strides, flat_strides, deep_strides, at;
+// One dim of an index loop: its size, and what a step along it adds to the offset in the index, in the array of the
+// index's shape ("flat": out of gather, src of scatter) and in the one that the index points into ("deep").
+struct Dim {
+  int64_t n = 1, index = 0, flat = 0, deep = 0;
+};
+struct Offsets {
   int64_t index = 0, flat = 0, deep = 0;
+};
 
-  Walk(const Shape& sizes, const Shape& index_s, const Shape& flat_s, const Shape& deep_s)
-      : shape(sizes), index_strides(index_s), flat_strides(flat_s), deep_strides(deep_s), at(sizes) {}
-  void start(int64_t position) {
-    index = flat = deep = 0;
-    for (int d = shape.size() - 1; d >= 0; --d) {
-      at[d] = position % shape[d];
-      position /= shape[d];
-      move(d, at[d]);
-    }
+// The dims that are walked from outside; the loops inside a kernel take theirs out first.
+struct Walk {
+  Shape sizes, at, index, flat, deep;
+
+  // `pointed` is the array that the index points into along `dim`: there the index takes the place of the coordinate.
+  Walk(const Array& index_array, const Array& same_shape, const Array& pointed, int dim)
+      : sizes(index_array.shape), index(index_array.strides), flat(same_shape.strides), deep(pointed.strides) {
+    if (!deep.empty()) deep[dim] = 0;
   }
-  INK_INLINE void next() {
-    for (int d = shape.size() - 1; d >= 0; --d) {
-      move(d, 1);
-      if (++at[d] < shape[d]) return;
-      move(d, -shape[d]);
+  // The dim for the innermost loop: the last, where memory is usually contiguous, unless it is too short for a loop.
+  int inner_dim() const {
+    int best = sizes.size() - 1;
+    for (int d = best; d >= 0 && sizes[sizes.size() - 1] < 16; --d)
+      if (sizes[d] > sizes[best]) best = d;
+    return best;
+  }
+  Dim take(int d) {
+    if (d < 0) return {};
+    Dim dim{sizes[d], index[d], flat[d], deep[d]};
+    for (Shape* s : {&sizes, &index, &flat, &deep}) s->erase(d);
+    return dim;
+  }
+  Offsets start(int64_t row) {
+    Offsets o;
+    at = sizes;
+    for (int d = sizes.size() - 1; d >= 0; --d) {
+      at[d] = row % sizes[d];
+      row /= sizes[d];
+      move(o, d, at[d]);
+    }
+    return o;
+  }
+  void next(Offsets& o) {
+    for (int d = sizes.size() - 1; d >= 0; --d) {
+      move(o, d, 1);
+      if (++at[d] < sizes[d]) return;
+      move(o, d, -sizes[d]);
       at[d] = 0;
     }
   }
 
  private:
-  INK_INLINE void move(int d, int64_t n) {
-    index += n * index_strides[d];
-    flat += n * flat_strides[d];
-    deep += n * deep_strides[d];
+  void move(Offsets& o, int d, int64_t n) const {
+    o.index += n * index[d], o.flat += n * flat[d], o.deep += n * deep[d];
   }
 };
 
-// a += b in the type that T computes in.
+// Calls f(offsets, first, count) for every row of the walk and every block of at most `width` of the `n` positions of
+// its innermost loop; `work` is the cost of one position.
+template <class F>
+void for_rows(const Walk& walk, int64_t n, int64_t width, int64_t work, F f) {
+  if (n == 0 || work == 0) return;
+  if (width > n) width = n;
+  int64_t blocks = (n + width - 1) / width;
+  parallel_for(walk.sizes.numel() * blocks, kGrain / (width * work) + 1, [&](int64_t begin, int64_t end) {
+    Walk w = walk;
+    Offsets at = w.start(begin / blocks);
+    for (int64_t piece = begin; piece < end; ++piece) {
+      int64_t first = piece % blocks * width;
+      f(at, first, n - first < width ? n - first : width);
+      if (piece % blocks == blocks - 1) w.next(at);
+    }
+  });
+}
+
+// a + b in the type that T computes in.
 template <class T>
-INK_INLINE T sum(T a, T b) {
+INK_INLINE T add(T a, T b) {
   if constexpr (dtype_of<T> == DType::boolean)
     return a || b;
   else if constexpr (is_half(dtype_of<T>))
@@ -75,31 +117,22 @@ INK_INLINE T sum(T a, T b) {
     return T(a + b);
 }
 
-// Lines along `dim` are independent: no two share an output element.
+// Lines along `dim` are independent, as no two share an output element; one line is written in its order.
 template <class T, class Write>
 void scatter_lines(const Array& out, const Array& src, const Array& index, int dim, Write write) {
-  Shape sizes = index.shape, index_s = index.strides, src_s = src.strides, out_s = out.strides;
-  int64_t n = 1, index_step = 0, src_step = 0, out_step = 0;
-  if (!sizes.empty()) {
-    n = sizes[dim], index_step = index_s[dim], src_step = src_s[dim], out_step = out_s[dim];
-    for (Shape* s : {&sizes, &index_s, &src_s, &out_s}) s->erase(dim);
-  }
-  if (n == 0) return;
-  auto o = static_cast<T*>(out.data);
-  auto s = static_cast<const T*>(src.data);
-  auto x = static_cast<const int64_t*>(index.data);
-  parallel_for(sizes.numel(), kGrain / n + 1, [&](int64_t begin, int64_t end) {
-    constexpr int64_t kBlock = 64;  // lines done side by side, so that neighbours in memory are met together
-    Walk walk(sizes, index_s, src_s, out_s);
-    walk.start(begin);
-    int64_t at_index[kBlock], at_src[kBlock], at_out[kBlock];
-    for (int64_t line = begin; line < end; line += kBlock) {
-      int64_t count = end - line < kBlock ? end - line : kBlock;
-      for (int64_t j = 0; j < count; ++j, walk.next())
-        at_index[j] = walk.index, at_src[j] = walk.flat, at_out[j] = walk.deep;
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t j = 0; j < count; ++j)
-          write(o[at_out[j] + x[at_index[j] + i * index_step] * out_step], s[at_src[j] + i * src_step]);
+  Walk walk(index, src, out, dim);
+  int inner_dim = walk.inner_dim();
+  bool along = inner_dim == dim;
+  Dim inner = walk.take(inner_dim), line = along ? Dim{} : walk.take(dim - (dim > inner_dim));
+  int64_t step = out.strides.empty() ? 0 : out.strides[dim];
+  for_rows(walk, inner.n, along ? inner.n : 1024, line.n, [&](Offsets at, int64_t first, int64_t count) {
+    for (int64_t i = 0; i < line.n; ++i) {
+      T* o = static_cast<T*>(out.data) + at.deep + first * inner.deep;
+      const T* s = static_cast<const T*>(src.data) + at.flat + i * line.flat + first * inner.flat;
+      const int64_t* x = static_cast<const int64_t*>(index.data) + at.index + i * line.index + first * inner.index;
+      const Dim d = inner;  // by value: as far as the compiler knows, o may point at anything
+      const int64_t per_index = step;
+      for (int64_t j = 0; j < count; ++j) write(o[x[j * d.index] * per_index + j * d.deep], s[j * d.flat]);
     }
   });
 }
@@ -107,25 +140,25 @@ void scatter_lines(const Array& out, const Array& src, const Array& index, int d
 }  // namespace
 
 void gather(const Array& out, const Array& in, const Array& index, int dim) {
-  Shape deep = in.strides;  // without dim, along which the index takes the place of the coordinate
-  int64_t step = 0;
-  if (!deep.empty()) step = deep[dim], deep[dim] = 0;
+  Walk walk(index, out, in, dim);
+  Dim inner = walk.take(walk.inner_dim());
+  int64_t step = in.strides.empty() ? 0 : in.strides[dim];
   visit_size(size_of(out.dtype), [&]<class T>() {
-    auto o = static_cast<T*>(out.data);
-    auto a = static_cast<const T*>(in.data);
-    auto x = static_cast<const int64_t*>(index.data);
-    parallel_for(out.shape.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      Walk walk(index.shape, index.strides, out.strides, deep);
-      walk.start(begin);
-      for (int64_t i = begin; i < end; ++i, walk.next()) o[walk.flat] = a[walk.deep + x[walk.index] * step];
+    for_rows(walk, inner.n, kGrain, 1, [&](Offsets at, int64_t first, int64_t count) {
+      T* o = static_cast<T*>(out.data) + at.flat + first * inner.flat;
+      const T* a = static_cast<const T*>(in.data) + at.deep + first * inner.deep;
+      const int64_t* x = static_cast<const int64_t*>(index.data) + at.index + first * inner.index;
+      const Dim d = inner;  // by value: as far as the compiler knows, o may point at anything
+      const int64_t per_index = step;
+      for (int64_t j = 0; j < count; ++j) o[j * d.flat] = a[x[j * d.index] * per_index + j * d.deep];
     });
   });
 }
 
-void scatter(const Array& out, const Array& src, const Array& index, int dim, bool add) {
-  if (add)
+void scatter(const Array& out, const Array& src, const Array& index, int dim, bool sums) {
+  if (sums)
     visit(out.dtype,
-          [&]<class T>() { scatter_lines<T>(out, src, index, dim, [](T& o, const T& s) { o = sum(o, s); }); });
+          [&]<class T>() { scatter_lines<T>(out, src, index, dim, [](T& o, const T& s) { o = add(o, s); }); });
   else
     visit_size(size_of(out.dtype),
                [&]<class T>() { scatter_lines<T>(out, src, index, dim, [](T& o, const T& s) { o = s; }); });
@@ -158,7 +191,11 @@ void index_add(DType dtype, void* out, const void* src, const int64_t* index, in
         for (int64_t i = 0; i < k; ++i) {
           T* to = static_cast<T*>(out) + (o * lines.n + index[i]) * lines.inner + first;
           const T* from = static_cast<const T*>(src) + (o * k + i) * lines.inner + first;
-          for (int64_t j = 0; j < count; ++j) to[j] = sum(to[j], from[j]);
+          if constexpr (std::is_floating_point_v<T>)
+            row_map(
+                count, to, [](auto x, auto y) { return x + y; }, to, from);
+          else
+            for (int64_t j = 0; j < count; ++j) to[j] = add(to[j], from[j]);
         }
       }
     });

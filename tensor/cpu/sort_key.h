@@ -9,22 +9,26 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-// f32 f64 i64 i32 u8 bool -> u32 or u64. NaN is above everything, -0 equals 0.
 template <class T>
-INK_INLINE auto sort_key(T x) {
+using key_of = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+
+// For f32 f64 i64 i32 u8 bool. NaN is above everything, -0 equals 0. Descending order is ascending order of the
+// inverted keys: NaN comes first.
+template <class T>
+INK_INLINE key_of<T> sort_key(T x, bool descending) {
+  using U = key_of<T>;
+  constexpr U sign = U(1) << (8 * sizeof(U) - 1);
+  U key;
   if constexpr (std::is_floating_point_v<T>) {
-    using U = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-    constexpr U sign = U(1) << (8 * sizeof(U) - 1);
-    if (x != x) return ~U(0);
-    U bits = std::bit_cast<U>(x + T(0));          // -0 + 0 is +0
-    return U(bits & sign ? ~bits : bits | sign);  // negative: more bits mean less; positive: above all negative ones
-  } else if constexpr (std::is_same_v<T, int64_t>) {
-    return uint64_t(x) ^ uint64_t(1) << 63;
-  } else if constexpr (std::is_same_v<T, int32_t>) {
-    return uint32_t(x) ^ uint32_t(1) << 31;
+    U bits = std::bit_cast<U>(x + T(0));      // -0 + 0 is +0
+    key = bits & sign ? ~bits : bits | sign;  // negative: more bits mean less; positive: above all negative ones
+    key = x != x ? ~U(0) : key;
+  } else if constexpr (std::is_signed_v<T>) {
+    key = U(x) ^ sign;
   } else {
-    return uint32_t(x);
+    key = U(x);
   }
+  return descending ? ~key : key;
 }
 
 // A key of at most 32 bits and an index below 2^32 fit one word.
@@ -67,17 +71,6 @@ INK_INLINE void visit_sortable(DType dtype, int64_t n, F&& f) {
       return with.template operator()<uint8_t>();
     default:
       return with.template operator()<bool>();
-  }
-}
-
-// Puts the `n` entries in order. Insertion sort: the fastest there is for a handful.
-template <class E>
-INK_INLINE void insertion_sort(E* a, int64_t n) {
-  for (int64_t i = 1; i < n; ++i) {
-    E x = a[i];
-    int64_t j = i;
-    for (; j > 0 && x < a[j - 1]; --j) a[j] = a[j - 1];
-    a[j] = x;
   }
 }
 

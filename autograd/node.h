@@ -92,7 +92,7 @@ struct Node : RefCounted {
   uint32_t save_mask = 0;
   std::vector<Vertex*> outputs;      // weak; null once the output tensor is gone
   std::unique_ptr<char[]> context;   // the op's plain parameters
-  std::shared_ptr<void> state;       // Function<T>: the user's object
+  std::shared_ptr<void> state;       // parameters of no fixed size: the user's object of a Function<T>, the sizes cat() joined
   bool released = false;
   int scratch = -1;                  // the engine's task number during one run
   explicit Node(const Op& op) : op(&op) {}
@@ -109,9 +109,9 @@ class Backward {
   // A saved input or output; GradError if it was overwritten since.
   Tensor in(int i) const { return unpack(1u << i, false, i); }
   Tensor out(int i = 0) const { return unpack(0x100u << i, true, i); }
-  bool needs(int input) const { return needed_ >> input & 1; }
+  bool needs(int input) const { return needed_ >> (input < 63 ? input : 63) & 1; }  // inputs from 63 on share a bit
   int num_inputs() const { return int(node_.inputs.size()); }
-  // Shape of an input that gets a gradient.
+  // Shape of an input that requires a gradient.
   const Shape& in_shape(int i) const { return node_.inputs[size_t(i)]->shape; }
   template <class C> const C& context() const { return *reinterpret_cast<const C*>(node_.context.get()); }
   const Node& node() const { return node_; }

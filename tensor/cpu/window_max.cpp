@@ -53,7 +53,7 @@ void window_max(DType dtype, void* y, int64_t* indices, const void* x, Lines lin
   if (out <= 0 || inner == 0) return;
   int64_t width = inner < kColumns ? inner : kColumns, tiles = (inner + width - 1) / width;
   int64_t part = window * (8192 / width / window + 1), parts = (out + part - 1) / part;  // windows per piece
-  visit_float(dtype, [&]<class T>() {
+  auto run = [&]<class T>() {
     parallel_for(lines.outer * tiles * parts, 8192 / (part * width) + 1, [&](int64_t first, int64_t last) {
       Scratch<Best<T>> suffix(window * width), prefix(width);
       for (int64_t piece = first; piece < last; ++piece) {
@@ -64,7 +64,11 @@ void window_max(DType dtype, void* y, int64_t* indices, const void* x, Lines lin
                 prefix.data());
       }
     });
-  });
+  };
+  if (dtype == DType::i64)
+    run.template operator()<int64_t>();
+  else
+    visit_float(dtype, run);
 }
 
 }  // namespace ink::INK_CPU_LEVEL

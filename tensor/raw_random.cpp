@@ -1,0 +1,64 @@
+#include "tensor/raw_random.h"
+
+#include <cmath>
+
+namespace ink::raw {
+
+RandomKey next_key(Generator* generator, int64_t n) {
+  Generator& g = generator ? *generator : default_generator();
+  return {g.state.seed, g.advance(uint64_t(n))};
+}
+
+// Calls draw(array, key) on a contiguous f32 or f64 array that then becomes target's elements.
+template <class F>
+static void fill_with(const char* op, const Tensor& target, Generator* generator, F draw) {
+  check_domain(op, target.dtype(), kField);
+  bool pairs = is_complex(target.dtype());
+  RandomKey key = next_key(generator, target.numel() * (pairs ? 2 : 1));
+  bump_version(target, op);
+  if (target.numel() == 0) return;
+  bool direct = target.is_contiguous() && !is_half(target.dtype());
+  Tensor t = direct ? target : empty(target.shape(), {compute_type(target.dtype()), target.device()});
+  int64_t n = t.numel() * (pairs ? 2 : 1);
+  draw(Array{t.raw_data(), real_of(t.dtype()), {n}, {1}}, key);
+  if (!direct) kernels_of(target).copy(array(target), array(t));
+}
+
+// The largest number of f16 or bf16 below x.
+static double largest_below(double x, DType t) {
+  auto rounded = [t](double v) { return t == f16 ? double(float(half(float(v)))) : double(float(bfloat16(float(v)))); };
+  double step = std::fmax(std::fabs(x), 1e-6) * 0x1p-13;
+  while (rounded(x - step) >= x) step *= 2;
+  return rounded(x - step);
+}
+
+void uniform_into(const char* op, const Tensor& target, double low, double high, Generator* generator) {
+  fill_with(op, target, generator,
+            [&](const Array& out, RandomKey key) { kernels_of(target).uniform(out, key, low, high); });
+  if (!is_half(target.dtype()) || !(low < high)) return;
+  fn::ClampMax below;  // rounding may have reached `high`
+  below.s = largest_below(high, target.dtype());
+  unary_into(op, below, target);
+}
+
+void normal_into(const char* op, const Tensor& target, double mean, double std, Generator* generator) {
+  double per_part = is_complex(target.dtype()) ? std * std::sqrt(0.5) : std;
+  fill_with(op, target, generator,
+            [&](const Array& out, RandomKey key) { kernels_of(target).normal(out, key, mean, per_part); });
+}
+
+Tensor integers(const Shape& shape, Device device, int64_t low, int64_t high, Generator* generator) {
+  Tensor out = empty(shape, {i64, device});
+  RandomKey key = next_key(generator, out.numel());
+  if (out.numel() > 0) kernels_of(out).random_bits(array(out), key, low, high);
+  return out;
+}
+
+Tensor dropout(const Tensor& x, RandomKey key, double p) {
+  Tensor in = contiguous(cast(x, compute_type(x.dtype())));
+  Tensor out = empty(x.shape(), in.options());
+  if (out.numel() > 0) kernels_of(x).dropout(in.dtype(), out.raw_data(), in.raw_data(), out.numel(), key, p);
+  return cast(out, x.dtype());
+}
+
+}  // namespace ink::raw

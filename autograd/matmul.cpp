@@ -1,6 +1,7 @@
 // Matrix products. With Y = A B the rules are dA = dY B^H and dB = A^H dY (conj() is free for real tensors).
 #include <fmt/format.h>
 
+#include "autograd/adjoint.h"
 #include "autograd/call.h"
 #include "autograd/ops.h"
 #include "tensor/raw_product.h"
@@ -11,7 +12,6 @@ using B = const Backward&;
 
 namespace {
 
-Tensor adjoint(const Tensor& x) { return conj(transpose(x, -2, -1)); }
 Tensor rows(const Tensor& x) { return reshape(x, {-1, x.size(-1)}); }  // [..., m, n] -> [batch m, n]
 Tensor columns(const Tensor& x) {                                      // [..., m, n] -> [m, batch n]
   return reshape(movedim(x, -2, 0), {x.size(-2), -1});

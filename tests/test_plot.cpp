@@ -77,6 +77,7 @@ TEST_CASE("axes end at round numbers and label them in few characters", "[plot]"
   CHECK(labels(Axis(128, 1024, true, 0, 100, 6, false)) == "128 256 512 1024");
   CHECK(labels(Axis(1e-9, 3e-3, true, 0, 100, 9)) == "10⁻⁹ 10⁻⁸ 10⁻⁷ 10⁻⁶ 10⁻⁵ 10⁻⁴ 10⁻³ 10⁻²");
   CHECK(labels(Axis(0.13, 1, true, 0, 100, 6)) == "0.1 0.2 0.3 0.5 1");
+  CHECK(labels(Axis(0, 299, false, 0, 100, 3, false)) == "0 100 200 300");
   CHECK(Axis(0, 10, false, 0, 100).pixel(5) == 50);
   CHECK(Axis(1, 100, true, 0, 100).pixel(10) == 50);
   CHECK(std::isnan(Axis(1, 100, true, 0, 100).pixel(0)));

@@ -47,6 +47,11 @@ void Axis::linear_ticks(int most, bool round_out) {
   if (round_out) {
     low_ = std::floor(low_ / step + 1e-9) * step;
     high_ = std::ceil(high_ / step - 1e-9) * step;
+  } else {  // 0 ... 299 steps end at 300: a tick that is almost reached is shown
+    double next = std::ceil(high_ / step - 1e-9) * step, before = std::floor(low_ / step + 1e-9) * step;
+    double near = 0.02 * (high_ - low_);
+    if (next - high_ <= near) high_ = next;
+    if (low_ - before <= near) low_ = before;
   }
   double largest = std::max(std::abs(low_), std::abs(high_));
   // Labels keep to five characters: 20k, 3M, 0.05, 2·10⁻⁵.

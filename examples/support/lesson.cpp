@@ -212,23 +212,17 @@ bool Lesson::expect(const std::string& name, double value, const Bound& bound, N
   return c.state != State::failed;
 }
 
-void Lesson::value(const std::string& name, double number) {
+void Lesson::named(Named value) {
   begin();
-  print(fmt::format("  {}  {}\n", terminal_.paint(Style::blue, name), brief(number)));
-  add(Named{.name = name, .value = number});
+  std::string unit = value.unit.empty() ? "" : " " + value.unit;
+  print(fmt::format("  {}  {}{}\n", terminal_.paint(Style::blue, value.name), value.value.shown(), unit));
+  add(std::move(value));
 }
 
-void Lesson::value(const std::string& name, const std::string& text) {
-  begin();
-  print(fmt::format("  {}  {}\n", terminal_.paint(Style::blue, name), text));
-  add(Named{.name = name, .value = text});
-}
-
+void Lesson::value(const std::string& name, double number, const std::string& unit) { named({name, number, unit}); }
+void Lesson::value(const std::string& name, const std::string& text) { named({name, text}); }
 void Lesson::measured(const std::string& name, double number, const std::string& unit) {
-  begin();
-  print(
-      fmt::format("  {}  {}{}{}\n", terminal_.paint(Style::blue, name), brief(number), unit.empty() ? "" : " ", unit));
-  add(Named{.name = name, .value = number, .deterministic = false});
+  named({name, number, unit, false});
 }
 
 std::string Lesson::folder() const { return out_ + "/" + info_.name; }

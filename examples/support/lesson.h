@@ -62,7 +62,7 @@ class Lesson {
     return expect(name, holds ? 1.0 : 0.0, Equals{1}, needs);
   }
   // ---- numbers that pages refer to: the same in every run, or measured (times, rates, bytes)
-  void value(const std::string& name, double number);
+  void value(const std::string& name, double number, const std::string& unit = {});
   void value(const std::string& name, const std::string& text);
   void measured(const std::string& name, double number, const std::string& unit = {});
 
@@ -96,6 +96,7 @@ class Lesson {
  private:
   void begin();  // at the first word: the options are complete, the header is printed
   void add(Item item);
+  void named(Named value);
   void wait(const char* what) const;
   double seconds() const;
 

@@ -93,7 +93,8 @@ std::string claim_table(const std::vector<const Claim*>& claims) {
 std::string item_html(const Claim& c) { return claim_table({&c}); }
 
 std::string item_html(const Named& n) {
-  return fmt::format("<p class=\"tensor\"><b>{}</b> {}</p>\n", escaped(n.name), escaped(n.value.shown()));
+  return fmt::format("<p class=\"tensor\"><b>{}</b> {} {}</p>\n", escaped(n.name), escaped(n.value.shown()),
+                     escaped(n.unit));
 }
 
 std::string item_html(const Figure& f) {

@@ -85,7 +85,11 @@ Json event_json(const Claim& c) {
 
 Json event_json(const Named& n) {
   Json j = Json::object();
-  return j.set("event", "value").set("name", n.name).set("value", n.value).set("deterministic", n.deterministic);
+  return j.set("event", "value")
+      .set("name", n.name)
+      .set("value", n.value)
+      .set("unit", n.unit)
+      .set("deterministic", n.deterministic);
 }
 
 Json event_json(const Figure& f) {
@@ -115,7 +119,8 @@ Json Report::metrics() const {
       if (std::holds_alternative<Claim>(i)) claims.push(j.set("section", s.title));
       if (std::holds_alternative<Figure>(i)) figures.push(j);
       if (auto* n = std::get_if<Named>(&i)) {
-        values.set(n->name, Json::object().set("value", n->value).set("deterministic", n->deterministic));
+        values.set(n->name,
+                   Json::object().set("value", n->value).set("unit", n->unit).set("deterministic", n->deterministic));
       }
     }
   }

@@ -27,6 +27,7 @@ struct Shown {  // a tensor, summarised
 struct Named {  // a number or text that a page refers to by name
   std::string name;
   Json value;
+  std::string unit = {};
   bool deterministic = true;  // the same in every run of one build; false for times, rates and bytes
 };
 

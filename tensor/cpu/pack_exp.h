@@ -161,12 +161,13 @@ INK_INLINE Pack<T, N> log1p(Pack<T, N> x) {
   return select(abs(x) < P(ExpRange<T>::tiny), x, y);
 }
 
-// float: x p(x^2) / q(x^2) up to 9.01, where tanh rounds to 1; error 2^-30. double: by expm1.
+// float: x p(x^2) / q(x^2) up to where tanh rounds to 1 (and the quotient does, fused or not); error 2^-30. double: by
+// expm1.
 template <class T, int N>
 INK_INLINE Pack<T, N> tanh(Pack<T, N> x) {
   using P = Pack<T, N>;
   if constexpr (sizeof(T) == 4) {
-    P c = clamp(x, -9.01f, 9.01f), z = c * c;
+    P c = clamp(x, -9.01110077f, 9.01110077f), z = c * c;
     P p = horner(z, 0.99999999906081245, 0.13785794536375037, 0.0040090581406781803, 3.1601037931635462e-5,
                  5.0804489384068447e-8);
     P q = horner(z, 1, 0.47119126949616854, 0.027739496308438305, 0.00042084016039510495, 1.6184157793373734e-6,
@@ -178,12 +179,12 @@ INK_INLINE Pack<T, N> tanh(Pack<T, N> x) {
   }
 }
 
-// float: x p(x^2) / q(x^2) up to 3.8326, where erf rounds to 1; error 2^-26.
+// float: x p(x^2) / q(x^2) up to where erf rounds to 1 (and the quotient does); error 2^-26.
 template <class T, int N>
 INK_INLINE Pack<T, N> erf(Pack<T, N> x) {
   using P = Pack<T, N>;
   if constexpr (sizeof(T) == 4) {
-    P c = clamp(x, -3.8326f, 3.8326f), z = c * c;
+    P c = clamp(x, -3.83260059f, 3.83260059f), z = c * c;
     P p = horner(z, 1.1283791520567902, 0.18731258227587788, 0.052418992785345561, 0.0036529107459507206,
                  0.00028594210389904714, 2.1230357754630582e-6);
     P q = horner(z, 1, 0.49933435753162783, 0.1129021672621013, 0.014742812746366811, 0.0011417368353631692,

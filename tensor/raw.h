@@ -57,7 +57,7 @@ template <class F> constexpr Result binary_result() { return result_kind<F, floa
 Tensor unary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& x);
 Tensor binary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& a, const Tensor& b);
 template <class F> Tensor unary(const char* name, const F& f, const Tensor& x) {
-  static_assert(sizeof(F) <= 32 && index_of<F, UnaryOps> >= 0);
+  static_assert(sizeof(F) <= 32 && index_of<F, UnaryOps> >= 0, "name the formula in UnaryOps (tensor/functors.h)");
   return unary(name, index_of<F, UnaryOps>, &f, F::domain, unary_result<F>(), x);
 }
 template <class F> Tensor binary(const char* name, const F& f, const Tensor& a, const Tensor& b) {

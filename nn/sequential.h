@@ -1,0 +1,64 @@
+// Layers one after the other: Sequential net(Linear(64, 32), Relu(), Linear(32, 10)).
+#pragma once
+#include <type_traits>
+
+#include "nn/module.h"
+
+namespace ink {
+
+class Sequential : public Module {
+ public:
+  Sequential() = default;
+  // Modules with Tensor forward(const Tensor&), or callables Tensor(const Tensor&).
+  template <class... L>
+    requires(sizeof...(L) > 1 || (!std::is_same_v<std::remove_cvref_t<L>, Sequential> && ...))
+  explicit Sequential(L... layers) {
+    (add(std::move(layers)), ...);
+  }
+  template <class L> Sequential& add(L layer) {
+    layers_.push_back(Slot(std::make_unique<Holder<L>>(std::move(layer))));
+    return *this;
+  }
+  Tensor forward(const Tensor& x) {
+    Tensor y = x;
+    for (Slot& s : layers_) y = s.layer->forward(y);
+    return y;
+  }
+  size_t size() const { return layers_.size(); }
+  void fields(Fields& f) override {
+    for (size_t i = 0; i < layers_.size(); ++i) layers_[i].layer->name(f, std::to_string(i));
+  }
+
+ private:
+  struct Layer {
+    virtual ~Layer() = default;
+    virtual Tensor forward(const Tensor& x) = 0;
+    virtual void name(Fields& f, const std::string& name) = 0;
+    virtual std::unique_ptr<Layer> clone() const = 0;
+  };
+  template <class L> struct Holder : Layer {
+    L layer;
+    explicit Holder(L l) : layer(std::move(l)) {}
+    Tensor forward(const Tensor& x) override {
+      if constexpr (std::derived_from<L, Module>) return layer.forward(x);
+      else return layer(x);
+    }
+    void name(Fields& f, const std::string& name) override {
+      if constexpr (std::derived_from<L, Module>) f(name, layer);
+    }
+    std::unique_ptr<Layer> clone() const override { return std::make_unique<Holder>(layer); }
+  };
+  struct Slot {  // copies deeply
+    std::unique_ptr<Layer> layer;
+    explicit Slot(std::unique_ptr<Layer> l) : layer(std::move(l)) {}
+    Slot(const Slot& o) : layer(o.layer->clone()) {}
+    Slot(Slot&&) = default;
+    Slot& operator=(Slot o) {
+      layer = std::move(o.layer);
+      return *this;
+    }
+  };
+  std::vector<Slot> layers_;
+};
+
+}  // namespace ink

@@ -54,7 +54,7 @@ std::string numbers_text(const Shown& s) {
   }
   std::string out;
   for (int64_t i = 0; i < s.rows; ++i) {
-    out += std::string(kIndent, ' ');
+    out += std::string(kIndent - 2, ' ');
     for (int64_t j = 0; j < s.columns; ++j) out += fmt::format("{:>{}}", words[size_t(i * s.columns + j)], width + 2);
     out += '\n';
   }

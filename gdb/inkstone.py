@@ -1,0 +1,185 @@
+"""Pretty-printers of Inkstone's types for gdb: `source gdb/inkstone.py`, then `print x` shows a tensor's numbers.
+
+Everything is read from memory; no function of the program is called, so it also works on a core dump.
+"""
+import struct
+
+import gdb
+import gdb.printing
+
+DTYPES = ["f32", "f64", "f16", "bf16", "c64", "c128", "i64", "i32", "u8", "bool"]
+SIZES = [4, 8, 2, 2, 8, 16, 8, 4, 1, 1]
+FORMATS = {"f32": "f", "f64": "d", "f16": "e", "c64": "ff", "c128": "dd", "i64": "q", "i32": "i", "u8": "B", "bool": "?"}
+SHOWN = 8  # elements per dim; of longer ones the first and the last half
+
+
+def sizes(shape):
+    """The numbers in an ink::Shape."""
+    return [int(shape["d_"][i]) for i in range(int(shape["n_"]))]
+
+
+def decode(dtype, raw):
+    if dtype == "bf16":  # the upper half of a float
+        return struct.unpack("<f", b"\0\0" + raw)[0]
+    values = struct.unpack("<" + FORMATS[dtype], raw)
+    return complex(*values) if len(values) == 2 else values[0]
+
+
+def number(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, complex):
+        return "%.4g%+.4gi" % (value.real, value.imag)
+    return "%.4g" % value if isinstance(value, float) else str(value)
+
+
+def indices(size):
+    """The indices shown of one dim; None stands for those left out."""
+    if size <= SHOWN:
+        return list(range(size))
+    return list(range(SHOWN // 2)) + [None] + list(range(size - SHOWN // 2, size))
+
+
+def device_name(device):
+    return "cpu" if int(device["type"]) == 0 else "cuda:%d" % int(device["index"])
+
+
+def as_type(name, pointer):
+    return pointer.cast(gdb.lookup_type(name).pointer())
+
+
+class ShapePrinter:
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        return "[%s]" % ", ".join(map(str, sizes(self.value)))
+
+
+class TensorPrinter:
+    """Tensor f32 [2, 3] = [[1, 2, 3], [4, 5, 6]]"""
+
+    def __init__(self, value):
+        self.impl = value["impl_"]["p_"]
+
+    def elements(self, impl, shape, strides, dtype):
+        size = SIZES[DTYPES.index(dtype)]
+        start = int(impl["storage"]["p_"]["data"]) + int(impl["offset"]) * size
+        memory = gdb.selected_inferior()
+
+        def text(dim, address):
+            if dim == len(shape):
+                return number(decode(dtype, bytes(memory.read_memory(address, size))))
+            parts = ["..." if i is None else text(dim + 1, address + i * strides[dim] * size) for i in indices(shape[dim])]
+            return "[%s]" % ", ".join(parts)
+
+        return text(0, start)
+
+    def to_string(self):
+        if int(self.impl) == 0:
+            return "Tensor undefined"
+        impl = self.impl.dereference()
+        shape, strides = sizes(impl["shape"]), sizes(impl["strides"])
+        dtype = DTYPES[int(impl["dtype"])]
+        device = device_name(impl["storage"]["p_"]["device"])
+        out = "Tensor %s [%s]" % (dtype, ", ".join(map(str, shape)))
+        if device != "cpu":
+            out += " " + device
+        if not impl["contiguous"]:
+            out += " strides [%s]" % ", ".join(map(str, strides))
+        graph = impl["graph"]["p_"]
+        if int(graph) != 0:
+            creator = as_type("ink::Vertex", graph)["creator"]["p_"]
+            out += " by " + op_name(creator) if int(creator) != 0 else " leaf requires_grad"
+        if 0 in shape:
+            return out
+        try:
+            return out + " = " + self.elements(impl, shape, strides, dtype)
+        except gdb.MemoryError:
+            return out + " (elements are on the device)"
+
+
+def op_name(node):
+    return node["op"]["name"].string()
+
+
+def vector(value):
+    """The elements of a std::vector of libstdc++."""
+    at, end = value["_M_impl"]["_M_start"], value["_M_impl"]["_M_finish"]
+    while at != end:
+        yield at.dereference()
+        at += 1
+
+
+class NodePrinter:
+    """Node matmul(f32 [2, 3] by relu, f32 [3, 4] leaf, -), saved 2"""
+
+    def __init__(self, value):
+        self.value = value
+
+    def input(self, ref):
+        vertex = ref["p_"]
+        if int(vertex) == 0:
+            return "-"
+        creator = vertex["creator"]["p_"]
+        origin = "by " + op_name(creator) if int(creator) != 0 else "leaf"
+        return "%s [%s] %s" % (DTYPES[int(vertex["dtype"])], ", ".join(map(str, sizes(vertex["shape"]))), origin)
+
+    def to_string(self):
+        inputs = ", ".join(self.input(v) for v in vector(self.value["inputs"]))
+        released = ", released" if self.value["released"] else ""
+        return "Node %s(%s), saved %d%s" % (op_name(self.value), inputs, sum(1 for _ in vector(self.value["saved"])), released)
+
+
+class BitsPrinter:
+    """half and bfloat16 as numbers."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        dtype = "f16" if self.value.type.strip_typedefs().name == "ink::half" else "bf16"
+        return number(decode(dtype, struct.pack("<H", int(self.value["bits"]))))
+
+
+class DTypePrinter:
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        i = int(self.value)
+        return DTYPES[i] if 0 <= i < len(DTYPES) else "DType(%d)" % i
+
+
+class DevicePrinter:
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        return device_name(self.value)
+
+
+class ComplexPrinter:
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        return number(complex(float(self.value["re"]), float(self.value["im"])))
+
+
+def register():
+    printers = gdb.printing.RegexpCollectionPrettyPrinter("inkstone")
+    for pattern, printer in {
+        "^ink::(Shape|Dims)$": ShapePrinter,
+        "^ink::(Tensor|Param)$": TensorPrinter,
+        "^ink::Node$": NodePrinter,
+        "^ink::(half|bfloat16)$": BitsPrinter,
+        "^ink::DType$": DTypePrinter,
+        "^ink::Device$": DevicePrinter,
+        "^ink::complex<.*>$": ComplexPrinter,
+    }.items():
+        printers.add_printer(pattern, pattern, printer)
+    gdb.printing.register_pretty_printer(None, printers, replace=True)
+
+
+register()

@@ -1,0 +1,58 @@
+#include "nn/gpt.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "autograd/mode.h"
+#include "nn/init.h"
+
+namespace ink {
+
+TransformerBlock::TransformerBlock(const MultiHeadAttentionOptions& o)
+    : norm1(o.dim), norm2(o.dim), attention(o), up(o.dim, 4 * o.dim), down(4 * o.dim, o.dim), drop(o.dropout) {}
+Tensor TransformerBlock::mlp(const Tensor& x) const { return down.forward(gelu(up.forward(x))); }
+Tensor TransformerBlock::forward(const Tensor& x) const {
+  Tensor y = x + drop.forward(attention.forward(norm1.forward(x)));
+  return y + drop.forward(mlp(norm2.forward(y)));
+}
+Tensor TransformerBlock::step(const Tensor& x, KeyValueCache& cache) const {
+  Tensor y = x + attention.step(norm1.forward(x), cache);
+  return y + mlp(norm2.forward(y));
+}
+
+static MultiHeadAttentionOptions attention_options(const GPTOptions& o) {
+  return {.dim = o.dim, .heads = o.heads, .causal = true, .dropout = o.dropout};
+}
+GPT::GPT(const GPTOptions& o)
+    : options(o), tokens(o.vocabulary, o.dim), positions(o.context, o.dim), norm(o.dim), head(o.dim, o.vocabulary, {.bias = false}) {
+  for (int64_t i = 0; i < o.layers; ++i) blocks.emplace_back(attention_options(o));
+  // GPT-2's start: normal with 0.02, biases 0, and residual projections smaller by sqrt(2 layers).
+  for (auto& [name, p] : named_parameters()) {
+    bool residual = name.ends_with("attention.out.weight") || name.ends_with("down.weight");
+    double std = residual ? 0.02 / std::sqrt(2. * double(o.layers)) : 0.02;
+    NoGrad guard;
+    if (p.dim() == 2) p.copy_(init::normal(p.shape(), std));
+    else if (name.ends_with("bias")) p.zero_();
+  }
+}
+Tensor GPT::embed(const Tensor& ids, int64_t past) const {
+  if (ids.dim() != 2 || past + ids.size(1) > options.context)
+    throw ShapeError(fmt::format("GPT: wrong input; got {} after {} tokens; expected [batch, time] with at most {} tokens in all", ids.shape().str(),
+                                 past, options.context));
+  return tokens.forward(ids) + positions.forward(arange(past, past + ids.size(1)));
+}
+Tensor GPT::forward(const Tensor& ids) const {
+  Tensor x = embed(ids, 0);
+  for (const TransformerBlock& b : blocks) x = b.forward(x);
+  return head.forward(norm.forward(x));
+}
+Tensor GPT::step(const Tensor& ids, std::vector<KeyValueCache>& caches) const {
+  caches.resize(blocks.size());
+  int64_t past = caches[0].key.defined() ? caches[0].key.size(2) : 0;
+  Tensor x = embed(ids, past);
+  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].step(x, caches[i]);
+  return head.forward(norm.forward(x));
+}
+
+}  // namespace ink

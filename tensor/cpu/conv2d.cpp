@@ -38,6 +38,7 @@ struct Correlation {
 };
 
 constexpr int64_t kStripBytes = 256 << 10;   // of the window of a strip: leaves room in a 1 MiB cache for weights
+constexpr int64_t kWeightBytes = 16 << 10;   // of a block that are used together
 constexpr int64_t kPieces = 16;              // wanted of a convolution
 constexpr int64_t kPieceProducts = 1 << 17;  // of the smallest piece worth a thread's while
 
@@ -61,29 +62,30 @@ void pack_weights(const Correlation<T>& s, T* packed) {
   });
 }
 
-// Rows [p, p + rows) x columns [q, q + cols) of a phase for one block of channels; rows > 1 only for whole rows.
-template <class T, int V>
-void tile_block(const Sum& sum, T* out, const T* x, const T* w, const T* start, int64_t rows, int64_t cols) {
+// `rows` x `cols` pixels of one block of channels; rows > 1 only for whole rows. The sums start from start[channel],
+// or, with start_pixel = kBlock, go on from start[pixel][channel].
+template <class T, int V, int step>
+void tile_block(const Sum& sum, T* out, const T* x, const T* w, const T* start, int64_t start_pixel, int64_t rows,
+                int64_t cols) {
   constexpr int max = kTilePixels;
-  int64_t tiles = ceil_div(cols, max);
-  int64_t p = 0;
-  auto row_tiles = [&]<int R>() {  // R short rows at once fill the registers where one would not
-    for (; p + R <= rows; p += R)
-      with_constant<max / R>(cols, [&]<int P>() {
-        tile_forward<T, V, R, P>(sum, out + p * cols * kBlock<T>, x + p * sum.output_row, w, start);
-      });
+  auto tiles = [&]<int R, int P>(int64_t p, int64_t q) {
+    int64_t i = p * cols + q;
+    tile_forward<T, V, step, R, P>(sum, out + i * kBlock<T>, x + p * sum.output_row + q * step, w,
+                                   start + i * start_pixel, start_pixel);
   };
-  if (cols <= max / 4) row_tiles.template operator()<4>();
-  if (cols <= max / 2) row_tiles.template operator()<2>();
-  for (; p < rows; ++p) {
-    for (int64_t i = 0, q = 0; i < tiles; ++i) {
-      int64_t width = cols / tiles + (i < cols % tiles);
-      with_constant<max>(width, [&]<int P>() {
-        tile_forward<T, V, 1, P>(sum, out + (p * cols + q) * kBlock<T>, x + p * sum.output_row + q, w, start);
-      });
+  int64_t p = 0;
+  auto rows_together = [&]<int R>() {  // R short rows fill the registers where one would not
+    for (; p + R <= rows; p += R) with_constant<max / R>(cols, [&]<int P>() { tiles.template operator()<R, P>(p, 0); });
+  };
+  if (cols <= max / 4) rows_together.template operator()<4>();
+  if (cols <= max / 2) rows_together.template operator()<2>();
+  int64_t count = ceil_div(cols, max);
+  for (; p < rows; ++p)
+    for (int64_t i = 0, q = 0; i < count; ++i) {
+      int64_t width = cols / count + (i < cols % count);
+      with_constant<max>(width, [&]<int P>() { tiles.template operator()<1, P>(p, q); });
       q += width;
     }
-  }
 }
 
 // Output rows [first, first + rows) of a phase, channels [o, o + lanes) of group g of image n. x is the window.
@@ -93,17 +95,20 @@ void correlate_block(const Correlation<T>& s, const Phase& f, const Sum& sum, co
   constexpr int64_t chunk = 8 * kTilePixels, B = kBlock<T>;
   alignas(64) T start[B];
   T* swapped = pixels + 2 * chunk * B;
+  int64_t channels = kWeightBytes / (sum.taps * B * int64_t(sizeof(T)) + 1) + 1;
   for (int64_t i = 0; i < B; ++i) start[i] = s.bias && i < lanes ? s.bias[g * s.out + o + i] : T(0);
   T* y = s.y + ((n * s.groups + g) * s.out + o) * s.oh * s.ow;
   int64_t height = f.ow < chunk ? chunk / f.ow : 1, width = f.ow < chunk ? f.ow : chunk;
   for (int64_t p = 0; p < rows; p += height)
     for (int64_t q = 0; q < f.ow; q += width) {
       int64_t ph = rows - p < height ? rows - p : height, qw = f.ow - q < width ? f.ow - q : width, count = ph * qw;
-      const T* from = x + p * sum.output_row + q;
-      if (lanes > kLanes<T>) {
-        tile_block<T, 2>(sum, pixels, from, w, start, ph, qw);
-      } else {
-        tile_block<T, 1>(sum, pixels, from, w, start, ph, qw);
+      const T* from = x + p * sum.output_row + q * f.window.step;
+      auto tile = lanes > kLanes<T> ? (f.window.step == 1 ? tile_block<T, 2, 1> : tile_block<T, 2, 2>)
+                                    : (f.window.step == 1 ? tile_block<T, 1, 1> : tile_block<T, 1, 2>);
+      Sum part = sum;  // some channels at a time, so that their weights stay in the first cache
+      for (int64_t c = 0; c < sum.channels; c += channels) {
+        part.channels = sum.channels - c < channels ? sum.channels - c : channels;
+        tile(part, pixels, from + c * sum.plane, w + c * sum.weights, c ? pixels : start, c ? B : 0, ph, qw);
       }
       if (s.write_h == 1 && s.write_w == 1) {
         transpose(y + s.pixel(f, first + p, q), s.oh * s.ow, pixels, B, count, lanes, false);
@@ -163,7 +168,7 @@ void correlate(Correlation<T>& s) {
     Phase& f = s.phase[i];
     if (f.oh == 0 || f.ow == 0) continue;
     int64_t rows = f.oh < s.strip ? f.oh : s.strip;
-    f.window = window_of(f.tap, f.taps, s.h, s.w, rows, f.ow, s.read_h, s.read_w, !s.few() && strips == 1);
+    f.window = window_of(f.tap, f.taps, s.h, s.w, rows, f.ow, s.read_h, s.read_w, s.few() || strips > 1 ? 0 : 2);
     int64_t size = f.window.direct ? 0 : s.in * f.window.plane;
     window = size > window ? size : window;
   }
@@ -172,8 +177,7 @@ void correlate(Correlation<T>& s) {
 
   int64_t products = s.strip * row_products, scratch = s.few() ? s.strip * all_cols : 4 * chunk * B;
   parallel_for(s.batch * s.groups * strips, ceil_div(kPieceProducts, products), [&](int64_t begin, int64_t end) {
-    Scratch<T> buffer(window + kLanes<T> + 16), pixels(scratch);
-    set_zero(buffer.data() + window, kLanes<T> + 16);
+    Scratch<T> buffer(window + kWindowSlack), pixels(scratch);
     for (int64_t i = begin; i < end; ++i) {
       int64_t n = i / (s.groups * strips), g = i / strips % s.groups, first = i % strips * s.strip;
       const T* image = s.x + (n * s.groups + g) * s.in * s.h * s.w;

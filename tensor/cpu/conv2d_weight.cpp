@@ -34,8 +34,8 @@ void sum_units(const WeightSum<T>& s, const Window& v, const int64_t* offset, in
   int64_t together = strips > 1 || v.direct ? 1 : ceil_div(kChunkBytes, image * int64_t(sizeof(T)));
   if (together > end - begin) together = end - begin;
   int64_t g = b / s.blocks(), o = b % s.blocks() * B, lanes = s.out - o < B ? s.out - o : B;
-  Scratch<T> window(v.direct ? 0 : together * image), swapped(together * strip * a.ow * B);
-  set_zero(part, s.sums() * B);
+  Scratch<T> window(v.direct ? 0 : together * image + kWindowSlack), swapped(together * strip * a.ow * B);
+  put_zeros(part, s.sums() * B);
   for (int64_t unit = begin; unit < end; unit += together) {
     int64_t count = end - unit < together ? end - unit : together;
     int64_t n = unit / strips, first = unit % strips * strip, rows = a.oh - first < strip ? a.oh - first : strip;
@@ -46,7 +46,7 @@ void sum_units(const WeightSum<T>& s, const Window& v, const int64_t* offset, in
                 s.dy + (((n + i) * a.groups + g) * s.out + o) * plane + first * a.ow, plane, lanes, rows * a.ow, true);
     }
     const T* from = v.direct ? x + first * a.stride_h * a.w : window.data();
-    Pixels pixels{count, image, rows, a.ow, v.output_row()};
+    Pixels pixels{count, image, rows, a.ow, v.output_row(), v.step};
     int64_t tiles = ceil_div(s.sums(), kTileWeights);
     for (int64_t i = 0, j = 0; i < tiles; ++i) {
       int64_t size = s.sums() / tiles + (i < s.sums() % tiles);
@@ -69,7 +69,7 @@ void many_channels(const WeightSum<T>& s, Tap* taps) {
   int64_t strips = ceil_div(s.in * a.h * a.w * int64_t(sizeof(T)), 2 * kChunkBytes);
   int64_t strip = ceil_div(a.oh, strips < a.oh ? strips : a.oh);
   strips = ceil_div(a.oh, strip);
-  Window v = window_of(taps, s.taps, a.h, a.w, strip, a.ow, a.stride_h, a.stride_w, a.oh == strip);
+  Window v = window_of(taps, s.taps, a.h, a.w, strip, a.ow, a.stride_h, a.stride_w, a.oh == strip ? a.stride_w : 0);
   Scratch<int64_t> offset(s.sums());
   for (int64_t j = 0; j < s.sums(); ++j) offset[j] = j / s.taps * v.plane + taps[j % s.taps].offset;
 
@@ -113,14 +113,14 @@ void many_channels(const WeightSum<T>& s, Tap* taps) {
 template <class T>
 void few_channels(const WeightSum<T>& s, Tap* taps) {
   const ConvArgs& a = s.a;
-  Window v = window_of(taps, s.taps, a.h, a.w, a.oh, a.ow, a.stride_h, a.stride_w, true);
+  Window v = window_of(taps, s.taps, a.h, a.w, a.oh, a.ow, a.stride_h, a.stride_w, 1);
   int64_t products = a.batch * s.taps * a.oh * a.ow;
   parallel_for(a.out * s.in, ceil_div(kPieceProducts, products + 1), [&](int64_t begin, int64_t end) {
-    Scratch<T> window(v.direct ? 0 : v.plane);
+    Scratch<T> window(v.direct ? 0 : v.plane + kWindowSlack);
     for (int64_t i = begin; i < end; ++i) {
       int64_t o = i / s.in, c = o / s.out * s.in + i % s.in;
       T* dw = s.dw + i * s.taps;
-      set_zero(dw, s.taps);
+      for (int64_t t = 0; t < s.taps; ++t) dw[t] = T(0);
       for (int64_t n = 0; n < a.batch; ++n) {
         const T* x = s.x + (n * a.in + c) * a.h * a.w;
         if (!v.direct) fill_window(v, window.data(), x, 1, a.h, a.w, 0);

@@ -27,17 +27,18 @@ struct Sum {
   int64_t output_row;  // elements between the inputs of neighbouring output rows
 };
 
-// out[pixel][channel] = start[channel] + sum over c, t of x[c plane + offset of t + pixel] w[c][t][channel] for `rows`
-// x `cols` pixels of V packs of channels. out and w have blocks of kBlock channels.
-template <class T, int V, int rows, int cols>
-void tile_forward(const Sum& s, T* out, const T* x, const T* w, const T* start) {
+// out[pixel][channel] = start[pixel * start_pixel + channel] + sum over c, t of w[c][t][channel] x[c plane + offset of
+// t + pixel] for `rows` x `cols` pixels, `step` apart in x, of V packs of channels. out and w have blocks of kBlock
+// channels.
+template <class T, int V, int step, int rows, int cols>
+void tile_forward(const Sum& s, T* out, const T* x, const T* w, const T* start, int64_t start_pixel) {
   constexpr int L = kLanes<T>, pixels = rows * cols;
   using P = Pack<T, L>;
   P sum[pixels][V];
 #pragma GCC unroll 32
   for (int i = 0; i < pixels; ++i)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) sum[i][v] = P::load(start + v * L);
+    for (int v = 0; v < V; ++v) sum[i][v] = P::load(start + i * start_pixel + v * L);
   for (int64_t c = 0; c < s.channels; ++c, x += s.plane, w += s.weights)
     for (int64_t t = 0; t < s.taps; ++t) {
       const T *from = x + s.tap[t].offset, *weight = w + s.tap[t].weight * kBlock<T>;
@@ -48,7 +49,7 @@ void tile_forward(const Sum& s, T* out, const T* x, const T* w, const T* start) 
       for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
         for (int q = 0; q < cols; ++q) {
-          P value(from[r * s.output_row + q]);
+          P value(from[r * s.output_row + q * step]);
 #pragma GCC unroll 2
           for (int v = 0; v < V; ++v) sum[r * cols + q][v] = muladd(value, factor[v], sum[r * cols + q][v]);
         }
@@ -62,7 +63,7 @@ void tile_forward(const Sum& s, T* out, const T* x, const T* w, const T* start) 
 // The pixels that weights are summed over: `images` windows of `rows` x `cols`, with dy as [pixel][channel].
 struct Pixels {
   int64_t images, image;  // elements between the windows of images
-  int64_t rows, cols, output_row;
+  int64_t rows, cols, output_row, step;
 };
 
 // dw[j][channel] += sum over pixels of x[offset[j] + pixel] dy[pixel][channel] for j < Q.
@@ -80,7 +81,8 @@ void tile_weight(const Pixels& s, T* dw, const T* x, const int64_t* offset, cons
   }
   for (int64_t n = 0; n < s.images; ++n)
     for (int64_t p = 0; p < s.rows; ++p)
-      for (int64_t i = n * s.image + p * s.output_row, end = i + s.cols; i < end; ++i, dy += kBlock<T>) {
+      for (int64_t i = n * s.image + p * s.output_row, end = i + s.cols * s.step; i < end;
+           i += s.step, dy += kBlock<T>) {
         P factor[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) factor[v] = P::load(dy + v * L);

@@ -3,7 +3,7 @@
 // outside its plane. The gradient to the input is a correlation of dy with taps of the other sign; with stride s its
 // pixels fall into s x s phases, each of which sees only some of the taps.
 #pragma once
-#include "tensor/cpu/pack.h"
+#include "tensor/cpu/pack_split.h"
 #include "tensor/cpu/scratch.h"
 #include "tensor/kernels.h"
 
@@ -52,28 +52,34 @@ struct Window {
   int64_t rows, cols;  // of one remainder
   int64_t row, plane;  // elements between rows of x and between planes
   int64_t stride_h, stride_w;
-  bool direct;  // nothing to pad or sort: x itself serves
+  int64_t step;  // elements between neighbouring output pixels: 1, or stride_w where x serves directly
+  bool direct;   // nothing to pad: x itself serves
 
   INK_INLINE int64_t output_row() const { return row * stride_h; }  // elements between output rows
 };
 
-// For oh rows of ow output pixels; sets the taps' offsets. x has planes of h x w.
+// For oh rows of ow output pixels; sets the taps' offsets. x has planes of h x w, and may serve directly if its columns
+// need no sorting, or if stride_w is at most max_step.
 INK_INLINE Window window_of(Tap* taps, int64_t n, int64_t h, int64_t w, int64_t oh, int64_t ow, int64_t stride_h,
-                            int64_t stride_w, bool whole) {
-  Window v{0, 0, 0, 0, 0, 0, stride_h, stride_w, false};
+                            int64_t stride_w, int64_t max_step) {
+  Window v{0, 0, 0, 0, 0, 0, stride_h, stride_w, 1, false};
+  int64_t furthest = 0;
   int64_t bottom = 0, right = 0;
   for (int64_t t = 0; t < n; ++t) {
     int64_t left = floor_div(taps[t].x, stride_w);
     if (t == 0 || taps[t].y < v.top) v.top = taps[t].y;
     if (t == 0 || taps[t].y > bottom) bottom = taps[t].y;
     if (t == 0 || left < v.left) v.left = left;
+    if (t == 0 || taps[t].x > furthest) furthest = taps[t].x;
     if (t == 0 || left > right) right = left;
   }
   v.rows = (oh - 1) * stride_h + 1 + bottom - v.top;
   v.cols = ow + right - v.left;
-  v.direct = whole && stride_w == 1 && v.top >= 0 && v.left >= 0 && v.top + v.rows <= h && v.left + v.cols <= w;
+  v.direct =
+      stride_w <= max_step && v.top >= 0 && v.left >= 0 && v.top + v.rows <= h && (ow - 1) * stride_w + furthest < w;
   if (v.direct) {
     v.row = w;
+    v.step = stride_w;
     v.plane = h * w;
   } else {
     v.row = v.cols * stride_w;
@@ -87,48 +93,62 @@ INK_INLINE Window window_of(Tap* taps, int64_t n, int64_t h, int64_t w, int64_t 
   return v;
 }
 
+// The rows of a window are written in order, in whole packs: what runs over into the next row is overwritten by it.
+// After the last one there must be room for kWindowSlack values.
+inline constexpr int64_t kWindowSlack = 32;
+
 template <class T>
-INK_INLINE void copy_values(T* to, const T* from, int64_t n) {
+INK_INLINE void put(T* to, const T* from, int64_t n) {
   using P = Pack<T, kLanes<T>>;
   int64_t i = 0;
   for (; i + P::lanes <= n; i += P::lanes) P::load(from + i).store(to + i);
-  if (i < n) P::load(from + i, n - i).store(to + i, n - i);
+  if (i < n) P::load(from + i, n - i).store(to + i);
 }
+// Every second value.
 template <class T>
-INK_INLINE void set_zero(T* to, int64_t n) {
+INK_INLINE void put_halves(T* to, const T* from, int64_t n) {
   using P = Pack<T, kLanes<T>>;
   int64_t i = 0;
-  for (; i + P::lanes <= n; i += P::lanes) P(T(0)).store(to + i);
-  if (i < n) P(T(0)).store(to + i, n - i);
+  for (; i + P::lanes < n; i += P::lanes) {
+    P a = P::load(from + 2 * i), b = P::load(from + 2 * i + P::lanes);
+    split(a, b);
+    a.store(to + i);
+  }
+  for (; i < n; ++i) to[i] = from[2 * i];
 }
-
+template <class T>
+INK_INLINE void put_zeros(T* to, int64_t n) {
+  using P = Pack<T, kLanes<T>>;
+  for (int64_t i = 0; i < n; i += P::lanes) P(T(0)).store(to + i);
+}
 // Fills `planes` planes of a window whose first output row is `first` from planes x of h x w.
 template <class T>
 void fill_window(const Window& v, T* to, const T* x, int64_t planes, int64_t h, int64_t w, int64_t first) {
-  for (int64_t c = 0; c < planes; ++c)
-    for (int64_t i = 0; i < v.rows; ++i) {
-      T* row = to + c * v.plane + i * v.row;
-      int64_t y = first * v.stride_h + v.top + i;
-      if (y < 0 || y >= h) {
-        set_zero(row, v.row);
-        continue;
-      }
-      const T* from = x + (c * h + y) * w;
-      for (int64_t rest = 0; rest < v.stride_w; ++rest, row += v.cols) {
-        // Column j holds x column (j + left) * stride_w + rest; those in [begin, end) exist.
-        int64_t begin = -floor_div(v.left * v.stride_w + rest, v.stride_w);
-        int64_t end = ceil_div(w - rest, v.stride_w) - v.left;
-        begin = begin < 0 ? 0 : begin > v.cols ? v.cols : begin;
-        end = end < begin ? begin : end > v.cols ? v.cols : end;
-        set_zero(row, begin);
-        if (v.stride_w == 1) {
-          copy_values(row + begin, from + begin + v.left, end - begin);
-        } else {
-          for (int64_t j = begin; j < end; ++j) row[j] = from[(j + v.left) * v.stride_w + rest];
-        }
-        set_zero(row + end, v.cols - end);
+  const int64_t top = first * v.stride_h + v.top;
+  const int64_t begin_row = top < 0 ? -top : 0, end_row = h - top < v.rows ? h - top : v.rows;
+  const int64_t begin = v.left < 0 ? (-v.left < v.cols ? -v.left : v.cols) : 0;
+  auto columns_from = [&](int64_t rest) {  // column begin + j holds x column (begin + left + j) * stride_w + rest
+    int64_t end = (v.stride_w == 1 ? w : ceil_div(w - rest, v.stride_w)) - v.left;
+    return (end < v.cols ? end : v.cols) - begin;
+  };
+  const int64_t n = columns_from(0);
+  for (int64_t c = 0; c < planes; ++c, to += v.plane) {
+    put_zeros(to, v.rows * v.row);
+    const T* from = x + (c * h + top) * w + (begin + v.left) * v.stride_w;
+    for (int64_t i = begin_row; i < end_row; ++i) {
+      T* row = to + i * v.row + begin;
+      if (v.stride_w == 1) {
+        put(row, from + i * w, n);
+      } else if (v.stride_w == 2) {
+        put_halves(row, from + i * w, n);
+        put_halves(row + v.cols, from + i * w + 1, columns_from(1));
+      } else {
+        for (int64_t rest = 0; rest < v.stride_w; ++rest)
+          for (int64_t j = 0, m = columns_from(rest); j < m; ++j)
+            row[rest * v.cols + j] = from[i * w + j * v.stride_w + rest];
       }
     }
+  }
 }
 
 }  // namespace ink::INK_CPU_LEVEL

@@ -1,0 +1,23 @@
+// The inverse of interleave: every second lane of two packs.
+#pragma once
+#include "tensor/cpu/pack.h"
+
+namespace ink::INK_CPU_LEVEL {
+namespace detail {
+template <int from, class T, int N, int... I>
+INK_INLINE Pack<T, N> every_second(Pack<T, N> a, Pack<T, N> b, std::integer_sequence<int, I...>) {
+  return Pack<T, N>(__builtin_shufflevector(a.v, b.v, (from + 2 * I)...));
+}
+}  // namespace detail
+
+// (a0 a1 ...) (b0 b1 ...) becomes (a0 a2 ... b0 b2 ...) in a, (a1 a3 ... b1 b3 ...) in b.
+template <class T, int N>
+INK_INLINE void split(Pack<T, N>& a, Pack<T, N>& b) {
+  if constexpr (N > 1) {
+    Pack<T, N> even = detail::every_second<0>(a, b, std::make_integer_sequence<int, N>());
+    b = detail::every_second<1>(a, b, std::make_integer_sequence<int, N>());
+    a = even;
+  }
+}
+
+}  // namespace ink::INK_CPU_LEVEL

@@ -1,0 +1,46 @@
+// Adam and AdamW, each step one pass over all parameters; and Lion.
+#pragma once
+#include "optim/optimizer.h"
+
+namespace ink {
+
+struct AdamOptions {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0;
+};
+
+// Kingma & Ba 2015, algorithm 1; weight decay is added to the gradient.
+class Adam : public OptimizerWith<AdamOptions> {
+ public:
+  Adam(const std::vector<Tensor>& params, const AdamOptions& options = {}) : Adam(std::vector<Group<AdamOptions>>{{params, options}}) {}
+  explicit Adam(const std::vector<Group<AdamOptions>>& groups) : OptimizerWith({"m", "v"}, groups) {}
+  void step() override { update(false); }
+
+ protected:
+  void update(bool decoupled);
+};
+
+// Loshchilov & Hutter 2019, algorithm 2: weight decay shrinks the parameter by lr * weight_decay instead (default 0.01).
+class AdamW : public Adam {
+ public:
+  AdamW(const std::vector<Tensor>& params, const AdamOptions& options = {.weight_decay = 0.01}) : Adam(params, options) {}
+  explicit AdamW(const std::vector<Group<AdamOptions>>& groups) : Adam(groups) {}
+  void step() override { update(true); }
+};
+
+struct LionOptions {
+  double lr = 1e-4;
+  double beta1 = 0.9, beta2 = 0.99;
+  double weight_decay = 0;  // decoupled
+};
+
+// Chen et al. 2023, algorithm 2: p -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay p), m = beta2 m + (1 - beta2) g.
+class Lion : public OptimizerWith<LionOptions> {
+ public:
+  Lion(const std::vector<Tensor>& params, const LionOptions& options = {}) : Lion(std::vector<Group<LionOptions>>{{params, options}}) {}
+  explicit Lion(const std::vector<Group<LionOptions>>& groups) : OptimizerWith({"m"}, groups) {}
+  void step() override;
+};
+
+}  // namespace ink

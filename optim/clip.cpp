@@ -1,0 +1,38 @@
+#include "optim/clip.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "autograd/mode.h"
+#include "autograd/ops.h"
+
+namespace ink {
+
+double clip_grad_norm_(const std::vector<Tensor>& params, double max_norm, bool strict) {
+  NoGrad guard;
+  double squares = 0;
+  for (const Tensor& p : params)
+    if (Tensor g = p.grad(); g.defined()) {
+      double n = norm(g).item();
+      squares += n * n;
+    }
+  double total = std::sqrt(squares);
+  if (!std::isfinite(total)) {
+    if (strict) throw ValueError(fmt::format("clip_grad_norm_: the norm of the gradients is {}", total));
+    return total;
+  }
+  if (total > max_norm)
+    for (const Tensor& p : params)
+      if (Tensor g = p.grad(); g.defined()) g.mul_(Scalar(max_norm / (total + 1e-6)));
+  return total;
+}
+
+void clip_grad_value_(const std::vector<Tensor>& params, double limit) {
+  if (!(limit >= 0)) throw ValueError(fmt::format("clip_grad_value_: the limit must not be negative; got {}", limit));
+  NoGrad guard;
+  for (const Tensor& p : params)
+    if (Tensor g = p.grad(); g.defined()) g.copy_(clamp(g, -limit, limit));
+}
+
+}  // namespace ink

@@ -1,0 +1,50 @@
+#include "optim/ema.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autograd/mode.h"
+#include "autograd/ops.h"
+#include "tensor/raw.h"
+
+namespace ink {
+
+EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup) : params_(params), decay_(decay), warmup_(warmup) {
+  if (!(decay >= 0 && decay < 1)) throw ValueError(fmt::format("EMA: decay must be in [0, 1); got {}", decay));
+  for (const Tensor& p : params_) shadow_.push_back(raw::clone(p));
+}
+void EMA::update() {
+  NoGrad guard;
+  double t = double(steps_++), decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
+  for (size_t i = 0; i < params_.size(); ++i) shadow_[i].add_(params_[i] - shadow_[i], 1 - decay);
+}
+void EMA::swap() {
+  NoGrad guard;
+  for (size_t i = 0; i < params_.size(); ++i) {
+    Tensor kept = raw::clone(params_[i]);
+    params_[i].copy_(shadow_[i]);
+    shadow_[i].copy_(kept);
+  }
+}
+NamedTensors EMA::state_dict() const {
+  NamedTensors state{{"steps", raw::full({}, steps_, i64)}};
+  for (size_t i = 0; i < shadow_.size(); ++i) state.emplace_back(std::to_string(i), shadow_[i]);
+  return state;
+}
+void EMA::load_state_dict(const NamedTensors& state) {
+  if (state.size() != shadow_.size() + 1) throw ValueError(fmt::format("EMA::load_state_dict: got {} entries; expected {}", state.size(), shadow_.size() + 1));
+  for (auto& [name, value] : state)
+    if (name != "steps") {
+      size_t i = std::stoul(name);
+      if (i >= shadow_.size() || !(value.shape() == shadow_[i].shape()))
+        throw ShapeError(fmt::format("EMA::load_state_dict: entry {} does not fit", name));
+    }
+  NoGrad guard;
+  for (auto& [name, value] : state) {
+    if (name == "steps") steps_ = value.item<int64_t>();
+    else shadow_[std::stoul(name)].copy_(value);
+  }
+}
+
+}  // namespace ink

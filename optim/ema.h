@@ -1,0 +1,26 @@
+// An exponential moving average of parameters, for evaluation: shadow = decay shadow + (1 - decay) p.
+#pragma once
+#include <vector>
+
+#include "optim/optimizer.h"
+
+namespace ink {
+
+class EMA {
+ public:
+  // With `warmup`, step t uses min(decay, (1 + t) / (10 + t)), so that early averages follow quickly.
+  explicit EMA(const std::vector<Tensor>& params, double decay = 0.999, bool warmup = true);
+  void update();  // after each optimizer step
+  // Swaps the averages into the parameters and back: swap(); evaluate(); swap().
+  void swap();
+  NamedTensors state_dict() const;
+  void load_state_dict(const NamedTensors& state);
+
+ private:
+  std::vector<Tensor> params_, shadow_;
+  double decay_;
+  bool warmup_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace ink

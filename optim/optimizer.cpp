@@ -1,0 +1,83 @@
+#include "optim/optimizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tensor/raw.h"
+
+namespace ink {
+
+void Optimizer::add_group(const std::vector<Tensor>& params) {
+  std::vector<Slots> list;
+  for (const Tensor& p : params) {
+    if (!p.defined() || !is_floating(p.dtype())) throw ValueError("Optimizer: a parameter is undefined or not floating point");
+    auto same = [&](const Slots& s) { return s.param.is_same(p); };
+    bool known = std::any_of(list.begin(), list.end(), same);
+    for (auto& g : groups_) known |= std::any_of(g.begin(), g.end(), same);
+    if (known) throw ValueError(fmt::format("Optimizer: a parameter of shape {} is listed twice", p.shape().str()));
+    list.push_back({p, std::vector<Tensor>(slot_names_.size())});
+  }
+  groups_.push_back(std::move(list));
+}
+
+void Optimizer::zero_grad() {
+  for (auto& g : groups_)
+    for (Slots& s : g) s.param.zero_grad();
+}
+
+Tensor Optimizer::begin(Slots& s) {
+  Tensor g = s.param.grad();
+  if (!g.defined()) return {};
+  for (Tensor& t : s.state)
+    if (!t.defined()) t = raw::zeros(s.param.shape(), s.param.options());
+  ++s.steps;
+  return raw::contiguous(raw::cast(g, s.param.dtype()));
+}
+
+template <class F> void Optimizer::each(F f) const {
+  int64_t i = 0;
+  for (auto& g : groups_)
+    for (auto& s : g) f(i++, s);
+}
+
+NamedTensors Optimizer::state_dict() const {
+  NamedTensors state;
+  each([&](int64_t i, const Slots& s) {
+    state.emplace_back(fmt::format("{}.steps", i), raw::full({}, s.steps, i64));
+    for (size_t k = 0; k < slot_names_.size(); ++k)
+      if (s.state[k].defined()) state.emplace_back(fmt::format("{}.{}", i, slot_names_[k]), s.state[k]);
+  });
+  return state;
+}
+
+void Optimizer::load_state_dict(const NamedTensors& state) {
+  auto find = [&](const std::string& name) {
+    auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
+    return it == state.end() ? Tensor() : it->second;
+  };
+  std::vector<Slots> fresh;
+  size_t used = 0;
+  each([&](int64_t i, const Slots& s) {
+    Tensor steps = find(fmt::format("{}.steps", i));
+    if (!steps.defined()) throw ValueError(fmt::format("Optimizer::load_state_dict: no state of parameter {}; got {} entries", i, state.size()));
+    Slots next{s.param, {}, steps.item<int64_t>()};
+    ++used;
+    for (const std::string& name : slot_names_) {
+      Tensor t = find(fmt::format("{}.{}", i, name));
+      if (t.defined() && !(t.shape() == s.param.shape()))
+        throw ShapeError(fmt::format("Optimizer::load_state_dict: {}.{} has another shape; got {}; expected {}", i, name, t.shape().str(),
+                                     s.param.shape().str()));
+      used += t.defined();
+      next.state.push_back(t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), s.param.dtype())) : Tensor());
+    }
+    fresh.push_back(std::move(next));
+  });
+  if (used != state.size())
+    throw ValueError(fmt::format("Optimizer::load_state_dict: {} entries do not belong to this optimizer", state.size() - used));
+  size_t i = 0;
+  for (auto& g : groups_)
+    for (Slots& s : g) s = std::move(fresh[i++]);
+}
+
+}  // namespace ink

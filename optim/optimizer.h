@@ -1,0 +1,75 @@
+// What all optimizers share: groups of parameters with options of their own, gradients, saved state.
+//
+//   AdamW optimizer(model.parameters(), {.lr = 3e-4});
+//   loss.backward(); optimizer.step(); optimizer.zero_grad();
+//
+// Parameters are handles, updated in place without recording. A parameter without a gradient is left alone.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace ink {
+
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  virtual void step() = 0;
+  void zero_grad();
+  int64_t num_groups() const { return int64_t(groups_.size()); }
+  // The learning rate of a group; schedules set it.
+  virtual double lr(int64_t group) const = 0;
+  virtual void set_lr(int64_t group, double lr) = 0;
+
+  // Step counts and moments by parameter number: "0.m", "0.v", ..., and "step". Learning rates are the schedule's to keep.
+  NamedTensors state_dict() const;
+  // ValueError if names do not match, ShapeError for a different shape; nothing is changed then.
+  void load_state_dict(const NamedTensors& state);
+
+ protected:
+  // State tensors of one parameter, in the order of slot_names(); undefined until its first step.
+  struct Slots {
+    Tensor param;
+    std::vector<Tensor> state;
+    int64_t steps = 0;
+  };
+  explicit Optimizer(std::vector<std::string> slot_names) : slot_names_(std::move(slot_names)) {}
+  void add_group(const std::vector<Tensor>& params);
+  std::vector<Slots>& group(int64_t i) { return groups_[size_t(i)]; }
+  // The gradient in the parameter's dtype, contiguous; undefined if there is none. Makes missing state (zeros).
+  Tensor begin(Slots& s);
+
+ private:
+  template <class F> void each(F f) const;
+  std::vector<std::string> slot_names_;
+  std::vector<std::vector<Slots>> groups_;
+};
+
+// An optimizer whose groups each carry options O.
+template <class O> struct Group {
+  std::vector<Tensor> params;
+  O options;
+};
+template <class O> class OptimizerWith : public Optimizer {
+ public:
+  double lr(int64_t g) const override { return options_[size_t(g)].lr; }
+  void set_lr(int64_t g, double lr) override { options_[size_t(g)].lr = lr; }
+  const O& options(int64_t g) const { return options_[size_t(g)]; }
+
+ protected:
+  OptimizerWith(std::vector<std::string> slot_names, const std::vector<Group<O>>& groups) : Optimizer(std::move(slot_names)) {
+    for (const Group<O>& g : groups) {
+      add_group(g.params);
+      options_.push_back(g.options);
+    }
+  }
+
+ private:
+  std::vector<O> options_;
+};
+
+}  // namespace ink

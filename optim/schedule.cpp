@@ -1,0 +1,57 @@
+#include "optim/schedule.h"
+
+#include <cmath>
+
+#include "tensor/raw.h"
+
+namespace ink {
+
+namespace {
+double half_cosine(double from, double to, double progress) { return to + (from - to) * (1 + std::cos(M_PI * progress)) / 2; }
+double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
+}  // namespace
+
+double StepDecay::factor(int64_t step) const { return std::pow(gamma, double(step / every)); }
+double LinearWarmup::factor(int64_t step) const { return step < warmup ? double(step + 1) / double(warmup) : 1; }
+double Cosine::factor(int64_t step) const {
+  if (step < warmup) return double(step + 1) / double(warmup);
+  return half_cosine(1, floor, clamp01(double(step - warmup) / double(steps - warmup > 0 ? steps - warmup : 1)));
+}
+double OneCycle::factor(int64_t step) const {
+  double up = peak * double(steps) - 1, down = double(steps - 1) - up;
+  if (double(step) <= up) return half_cosine(1 / start, 1, clamp01(double(step) / up));
+  return half_cosine(1, 1 / (start * end), clamp01((double(step) - up) / down));
+}
+
+void Scheduler::start() {
+  for (int64_t g = 0; g < optimizer_.num_groups(); ++g) base_.push_back(optimizer_.lr(g));
+  apply();
+}
+void Scheduler::apply() {
+  for (int64_t g = 0; g < optimizer_.num_groups(); ++g) optimizer_.set_lr(g, base_[size_t(g)] * curve_->factor(step_));
+}
+void Scheduler::step() {
+  ++step_;
+  apply();
+}
+NamedTensors Scheduler::state_dict() const {
+  NamedTensors state{{"step", raw::full({}, step_, i64)}};
+  for (size_t g = 0; g < base_.size(); ++g) state.emplace_back("base." + std::to_string(g), raw::full({}, base_[g], f64));
+  return state;
+}
+void Scheduler::load_state_dict(const NamedTensors& state) {
+  if (state.size() != base_.size() + 1) throw ValueError("Scheduler::load_state_dict: another number of groups");
+  int64_t step = -1;
+  std::vector<double> base(base_.size());
+  for (auto& [name, value] : state) {
+    if (name == "step") step = value.item<int64_t>();
+    else for (size_t g = 0; g < base.size(); ++g)
+      if (name == "base." + std::to_string(g)) base[g] = value.item();
+  }
+  if (step < 0) throw ValueError("Scheduler::load_state_dict: no step in the state");
+  step_ = step;
+  base_ = base;
+  apply();
+}
+
+}  // namespace ink

@@ -85,6 +85,13 @@ INK_INLINE Pack<T, N> expm1(Pack<T, N> x) {
   return select(abs(x) < P(ExpRange<T>::tiny), x, y + y);
 }
 
+// a - b modulo the word: the bits of a negative or NaN argument may overflow, and its result is replaced later.
+template <class I, int N>
+INK_INLINE Pack<I, N> wrapping_sub(Pack<I, N> a, Pack<I, N> b) {
+  using U = std::make_unsigned_t<I>;
+  return bit_cast<I>(bit_cast<U>(a) - bit_cast<U>(b));
+}
+
 // x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), for positive x, subnormals included. `e` is returned as a float.
 template <class T, int N>
 INK_INLINE void split_log(Pack<T, N> x, Pack<T, N>& f, Pack<T, N>& e) {
@@ -93,7 +100,7 @@ INK_INLINE void split_log(Pack<T, N> x, Pack<T, N>& f, Pack<T, N>& e) {
   constexpr I root_half = sizeof(T) == 4 ? I(0x3f3504f3) : I(0x3fe6a09e667f3bcd);
   auto subnormal = x < Pack<T, N>(std::numeric_limits<T>::min());
   x = select(subnormal, x * Pack<T, N>(T(sizeof(T) == 4 ? 0x1p23 : 0x1p52)), x);
-  auto offset = bit_cast<I>(x).v - root_half;
+  auto offset = wrapping_sub(bit_cast<I>(x), Pack<I, N>(root_half)).v;
   f = bit_cast<T>(Pack<I, N>((offset & ((I(1) << bits) - 1)) + root_half)) - Pack<T, N>(T(1));
   e = convert<T>(Pack<I, N>((offset >> bits) + (subnormal.v & -bits)));
 }
@@ -154,9 +161,9 @@ INK_INLINE Pack<T, N> log1p(Pack<T, N> x) {
   constexpr int bits = sizeof(T) == 4 ? 23 : 52;
   P one(T(1)), u = one + x, f, e;
   split_log(u, f, e);
-  auto shift = convert<int_of<T>>(e).v << bits;
-  P scaled = bit_cast<T>(I(bit_cast<int_of<T>>(x).v - shift));  // 2^-e x: x is normal where e is not 0
-  P rest = one - bit_cast<T>(max(I(bit_cast<int_of<T>>(one).v - shift), I(int_of<T>(0))));
+  I shift(convert<int_of<T>>(e).v << bits);
+  P scaled = bit_cast<T>(wrapping_sub(bit_cast<int_of<T>>(x), shift));  // 2^-e x: x is normal where e is not 0
+  P rest = one - bit_cast<T>(max(wrapping_sub(bit_cast<int_of<T>>(one), shift), I(int_of<T>(0))));
   P y = log_edges(u, log_poly(scaled - rest, e));
   return select(abs(x) < P(ExpRange<T>::tiny), x, y);
 }

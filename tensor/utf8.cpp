@@ -1,0 +1,42 @@
+#include "tensor/utf8.h"
+
+namespace ink {
+
+CodePoint decode_utf8(std::string_view text, int64_t at) {
+  auto byte = [&](int64_t i) { return i < int64_t(text.size()) ? uint8_t(text[size_t(i)]) : uint8_t(0); };
+  uint8_t first = byte(at);
+  if (first < 0x80) return {first, 1};
+  int bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4) return {};  // a continuation byte, an overlong form, or above U+10FFFF
+  char32_t value = first & (0x7f >> bytes);
+  for (int i = 1; i < bytes; ++i) {
+    uint8_t next = byte(at + i);
+    if ((next & 0xc0) != 0x80) return {};
+    value = value << 6 | (next & 0x3f);
+  }
+  constexpr char32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  bool surrogate = value >= 0xd800 && value < 0xe000;
+  if (value < smallest[bytes] || value > 0x10ffff || surrogate) return {};
+  return {value, bytes};
+}
+
+void append_utf8(std::string& text, char32_t c) {
+  if (c < 0x80) {
+    text += char(c);
+    return;
+  }
+  int bytes = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+  text += char((0xf00 >> bytes & 0xff) | c >> 6 * (bytes - 1));
+  for (int i = bytes - 2; i >= 0; --i) text += char(0x80 | (c >> 6 * i & 0x3f));
+}
+
+int64_t invalid_utf8_at(std::string_view text) {
+  for (int64_t at = 0; at < int64_t(text.size());) {
+    int bytes = decode_utf8(text, at).bytes;
+    if (bytes == 0) return at;
+    at += bytes;
+  }
+  return -1;
+}
+
+}  // namespace ink

@@ -204,6 +204,20 @@ TEMPLATE_TEST_CASE("cross entropy and its gradient follow the formula", "[rows]"
       }
 }
 
+TEST_CASE("the gradient of cross entropy is the same when it is too large for the caches", "[rows]") {
+  int64_t rows = 300, classes = 32011;  // 38 MB; rows start at any alignment
+  auto x = normal_values<float>(rows * classes, 15), lse = normal_values<float>(rows, 16);
+  auto target = whole_values<int64_t>(rows, classes, 17);
+  std::vector<float> dloss(rows, 0.5f), all(rows * classes), row(classes);
+  kernels(false).cross_entropy_backward({f32, rows, classes, -1, 0.1}, all.data(), dloss.data(), x.data(), lse.data(),
+                                        target.data());
+  for (int64_t r : {0, 1, 2, 17, 299}) {
+    kernels(false).cross_entropy_backward({f32, 1, classes, -1, 0.1}, row.data(), &dloss[r], &x[r * classes], &lse[r],
+                                          &target[r]);
+    CHECK(std::equal(row.begin(), row.end(), all.begin() + r * classes));
+  }
+}
+
 TEST_CASE("cross entropy takes classes masked by -inf and says NaN when all are", "[rows]") {
   float inf = INFINITY, loss[2], lse[2];
   std::vector<float> x(2 * 3000, -inf);

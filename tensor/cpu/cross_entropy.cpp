@@ -61,6 +61,7 @@ void cross_entropy(const CrossEntropyArgs& a, void* loss, void* lse, const void*
 void cross_entropy_backward(const CrossEntropyArgs& a, void* dlogits, const void* dloss, const void* logits,
                             const void* lse, const int64_t* target) {
   int64_t n = a.classes;
+  bool large = a.rows * n * size_of(a.dtype) > int64_t(32) << 20;
   visit_float(a.dtype, [&]<class T>() {
     parallel_for(a.rows, 8192 / (n + 1) + 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
@@ -71,11 +72,16 @@ void cross_entropy_backward(const CrossEntropyArgs& a, void* dlogits, const void
           row_map(n, dx, [] { return P(T(0)); });
           continue;
         }
-        P g(scale), z(static_cast<const T*>(lse)[r]), others(T(a.label_smoothing / double(n)));
-        row_map(
-            n, dx, [=](P v) { return g * (exp(v - z) - others); }, x);
-        dx[target[r]] -= scale * T(1 - a.label_smoothing);
+        T others = T(a.label_smoothing / double(n)), z = static_cast<const T*>(lse)[r];
+        T at_target = scale * (exp(x[target[r]] - z) - others - T(1 - a.label_smoothing));
+        auto dx_of = [g = P(scale), z = P(z), q = P(others)](P v) { return g * (exp(v - z) - q); };
+        if (large)
+          row_map_stream(n, dx, dx_of, x);
+        else
+          row_map(n, dx, dx_of, x);
+        dx[target[r]] = at_target;
       }
+      if (large) hw::stream_fence();
     });
   });
 }

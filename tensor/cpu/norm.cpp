@@ -9,6 +9,7 @@ namespace ink::INK_CPU_LEVEL {
 
 void norm(const NormArgs& a, void* y, void* mean, void* rstd, const void* x, const void* weight, const void* bias) {
   int64_t n = a.cols, inner = a.inner, channels = inner ? n / inner : 0;
+  double per_n = 1 / double(n);
   visit_float(a.dtype, [&]<class T>() {
     auto w = static_cast<const T*>(weight), b = static_cast<const T*>(bias);
     parallel_for(a.rows, 8192 / (n + 1) + 1, [&](int64_t begin, int64_t end) {
@@ -23,7 +24,7 @@ void norm(const NormArgs& a, void* y, void* mean, void* rstd, const void* x, con
         P m(m1);
         double square = row_sum(
             n, [=](P v) { return (v - m) * (v - m); }, row);
-        T s1 = T(1 / sqrt(square / double(n) + a.eps));
+        T s1 = T(1) / sqrt(T(square * per_n + a.eps));
         P s(s1);
         if (!a.rms) static_cast<T*>(mean)[r] = m1;
         static_cast<T*>(rstd)[r] = s1;

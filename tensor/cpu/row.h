@@ -1,6 +1,7 @@
 // Loops over rows of contiguous values, for kernels that read like their formulas; f takes and gives packs:
 //   for_packs<T>(n, f)            f(i, k) for every pack at i; k says how many lanes count, see load and store
 //   row_map(n, y, f, x...)        y[i] = f(x[i]...)
+//   row_map_stream(n, y, f, x...) the same past the caches
 //   row_sum(n, f, x...)           sum of f(x[i]...)
 //   row_map_sum(n, y, f, x...)    both
 //   row_max(n, x)                 the largest x[i] (NaN is passed over)
@@ -51,6 +52,17 @@ INK_INLINE void for_packs(int64_t n, F f) {
 template <class T, class F, class... In>
 INK_INLINE void row_map(int64_t n, T* y, F f, const In*... x) {
   for_packs<T>(n, [&](int64_t i, auto k) { store(y + i, f(load(x + i, k)...), k); });
+}
+
+// row_map past the caches, for results too large to stay in them: memory is written without being read first. The
+// caller ends its piece with hw::stream_fence().
+template <class T, class F, class... In>
+INK_INLINE void row_map_stream(int64_t n, T* y, F f, const In*... x) {
+  int64_t i = int64_t(-uintptr_t(y) % sizeof(Lanes<T>) / sizeof(T));  // values before the first aligned pack
+  if (i > n) i = n;
+  row_map(i, y, f, x...);
+  for (; i + kLanes<T> <= n; i += kLanes<T>) f(Lanes<T>::load(x + i)...).stream(y + i);
+  row_map(n - i, y + i, f, (x + i)...);
 }
 
 // The sum of the packs f(i, k). A lane adds at most 256 values before they go to a double, so that long rows lose

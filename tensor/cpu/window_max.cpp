@@ -16,8 +16,8 @@ struct Best {
 // NaN wins, ties go to the one that stands earlier.
 template <class T>
 INK_INLINE Best<T> best(Best<T> earlier, Best<T> later) {
-  bool take_later = later.value > earlier.value || (later.value != later.value && earlier.value == earlier.value);
-  return take_later ? later : earlier;
+  bool take_later = (later.value > earlier.value) | ((later.value != later.value) & (earlier.value == earlier.value));
+  return {take_later ? later.value : earlier.value, take_later ? later.index : earlier.index};
 }
 
 // Windows [begin, end) of `count` neighbouring columns of x [n, step]; begin is a multiple of w.

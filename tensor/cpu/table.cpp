@@ -43,10 +43,10 @@ const Kernels table = {
     .fft = fft,
 
     // random
-    .uniform = nullptr,
-    .normal = nullptr,
-    .random_bits = nullptr,
-    .dropout = nullptr,
+    .uniform = uniform,
+    .normal = normal,
+    .random_bits = random_bits,
+    .dropout = dropout,
 
     // optimizers
     .adam = adam,

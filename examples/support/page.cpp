@@ -43,13 +43,10 @@ std::string item_html(const Text& t) {
 }
 
 std::string heat_image(const Shown& s) {
-  bool signs = s.min < 0 && s.max > 0;
-  double low = signs ? -std::max(-s.min, s.max) : s.min, high = signs ? -low : s.max;
+  CellRange range = range_of(s.cells);
+  ColourMap map = range.signs ? ColourMap::diverging : ColourMap::heat;
   std::vector<uint32_t> pixels;
-  for (float v : s.cells) {
-    double share = high > low ? (double(v) - low) / (high - low) : 0.5;
-    pixels.push_back(colour_at(signs ? ColourMap::diverging : ColourMap::heat, share));
-  }
+  for (float v : s.cells) pixels.push_back(colour_at(map, range.share(double(v))));
   double side = std::clamp(220.0 / double(std::max(s.columns, s.rows)), 4.0, 18.0);
   return fmt::format("<img alt=\"heat map\" width=\"{}\" height=\"{}\" src=\"data:image/png;base64,{}\">",
                      std::lround(side * double(s.columns)), std::lround(side * double(s.rows)),

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "examples/support/file.h"
 #include "examples/support/page.h"
@@ -41,6 +42,15 @@ std::vector<const Claim*> Report::claims() const {
 int Report::count(State state) const {
   auto all = claims();
   return int(std::count_if(all.begin(), all.end(), [&](const Claim* c) { return c->state == state; }));
+}
+
+CellRange range_of(const std::vector<float>& cells) {
+  CellRange r{INFINITY, -INFINITY, false};
+  for (float v : cells)
+    if (std::isfinite(v)) r.low = std::min(r.low, double(v)), r.high = std::max(r.high, double(v));
+  r.signs = r.low < 0 && r.high > 0;
+  if (r.signs) r.high = std::max(-r.low, r.high), r.low = -r.high;
+  return r;
 }
 
 std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }

@@ -61,6 +61,14 @@ struct Report {
 
 Json to_json(const Section& section);  // one event of a trace; the same fields stand in metrics.json
 Json to_json(const Item& item);
+// The ends of a colour scale for cells: their range, symmetric about 0 if they have both signs.
+struct CellRange {
+  double low, high;
+  bool signs;
+  double share(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
+};
+CellRange range_of(const std::vector<float>& cells);
+
 std::string shape_text(const std::vector<int64_t>& shape);  // "[2, 3]"
 std::string file_name(const std::string& name);             // letters, digits, '_' and '-'; "training-loss"
 

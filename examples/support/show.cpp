@@ -65,12 +65,11 @@ std::string numbers_text(const Shown& s) {
 std::string heat_text(const Shown& s, const Terminal& terminal) {
   Matrix all{s.rows, s.columns, s.cells};
   Matrix m = shrunk(all, terminal.colour() ? 16 : 8, std::min(64, terminal.width() - 2 * kIndent));
-  bool signs = s.min < 0 && s.max > 0;
-  double low = signs ? -std::max(-s.min, s.max) : s.min, high = signs ? -low : s.max;
-  auto share = [&](int64_t i, int64_t j) { return high > low ? (double(m.at(i, j)) - low) / (high - low) : 0.5; };
+  CellRange range = range_of(m.cells);
+  auto share = [&](int64_t i, int64_t j) { return range.share(double(m.at(i, j))); };
   std::string out;
   if (terminal.colour() && m.rows > 1) {
-    ColourMap map = signs ? ColourMap::diverging : ColourMap::heat;
+    ColourMap map = range.signs ? ColourMap::diverging : ColourMap::heat;
     for (int64_t i = 0; i < m.rows; i += 2) {
       out += std::string(kIndent, ' ');
       for (int64_t j = 0; j < m.columns; ++j) {

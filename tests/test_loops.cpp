@@ -216,6 +216,24 @@ TEST_CASE("copies permute and transpose", "[copy]") {
       }
 }
 
+TEST_CASE("a transposed operand of a large expression", "[loops]") {
+  std::mt19937 rng(9);
+  const fn::Add f;
+  for (DType t : {f32, f64, bf16, i64})
+    for (const Shape& shape : {Shape{300, 130}, Shape{3, 120, 110}}) {
+      Strided a = make_strided(t, shape, Layout::contiguous, rng), b = make_strided(t, shape, Layout::contiguous, rng);
+      Shape& s = b.array.strides;  // column-major over the last two dims
+      const int last = shape.size() - 1;
+      s[last] = shape[last - 1], s[last - 1] = 1;
+      CAPTURE(name_of(t), shape.str());
+      auto got = run(t, shape, rng, [&](const Array& out) {
+        kernels(false).binary(index_of<fn::Add, BinaryOps>, &f, out, a.array, b.array);
+      });
+      check(
+          got, [&](int64_t i) { return element(a.array, i) + element(b.array, i); }, 2 * epsilon(t));
+    }
+}
+
 TEST_CASE("fill and arange", "[loops]") {
   std::mt19937 rng(8);
   for (DType t : kAllDTypes) {

@@ -1,4 +1,5 @@
 #include "tensor/cpu/map.h"
+#include "tensor/cpu/turn.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
@@ -52,6 +53,9 @@ void move_inner(const void*, void* out, const void* const* in, int64_t n) {
 void copy(const Array& out, const Array& a) {
   const Array* operands[] = {&out, &a};
   if (out.dtype == a.dtype) {
+    const Loop loop = plan_loop(operands, 2);
+    if (loop.stride[0][0] == 1 && is_transposed(loop, 1))
+      return copy_turned(loop, out.data, a.data, size_of(out.dtype));
     const Inner inner = visit_bits(size_of(out.dtype), []<class B>() -> Inner { return move_inner<B>; });
     return map(operands, 2, inner, nullptr, false);
   }

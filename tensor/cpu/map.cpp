@@ -1,11 +1,11 @@
 #include "tensor/cpu/map.h"
 
+#include "tensor/cpu/scratch.h"
+#include "tensor/cpu/turn.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
-
-constexpr int64_t kStreamBytes = int64_t(16) << 20;  // traffic above which the caches do not help
 
 // How an operand reaches the inner function.
 enum class Access {
@@ -60,15 +60,18 @@ struct Map {
     const void* in[kMaxOperands];
     Position at;
     seek(loop, count, begin, at);
-    bool all_direct = !streams;
+    bool others_direct = true;
     for (int k = 0; k < count; ++k) {
-      all_direct &= access[k] == Access::direct;
+      others_direct &= k == 0 || access[k] == Access::direct;
       if (access[k] == Access::fixed) gather(k, at, buffers[k], end - begin < kChunk ? end - begin : kChunk);
     }
+    const bool all_direct = others_direct && access[0] == Access::direct && !streams;
+    // Streaming alone needs no other buffer: its chunks are as long as one holds.
+    const int64_t chunk = streams && others_direct ? int64_t(sizeof(Buffer)) / size_of(operands[0]->dtype) : kChunk;
     while (begin < end) {
       int64_t n = end - begin;
       if (by_rows && loop.size[0] - at.index[0] < n) n = loop.size[0] - at.index[0];
-      if (!all_direct && n > kChunk) n = kChunk;
+      if (!all_direct && n > chunk) n = chunk;
       for (int k = 1; k < count; ++k) {
         in[k - 1] = access[k] == Access::direct ? address(k, at) : &buffers[k];
         if (access[k] == Access::staged) gather(k, at, buffers[k], n);
@@ -96,9 +99,35 @@ struct Map {
   }
 };
 
+// Operand k is turned into the output's order first: a tiled copy is cheaper than gathering element by element.
+void map_turned(const Array* const* operands, int count, int k, Inner inner, const void* functor, bool widen_halves) {
+  const Array& a = *operands[k];
+  Scratch<char> memory(a.shape.numel() * size_of(a.dtype));
+  Array turned{memory.data(), a.dtype, a.shape, a.shape};
+  // Contiguous, with the output's order of dims: its strides, less the gaps.
+  for (int d = 0; d < a.shape.size(); ++d) {
+    int64_t step = 1;
+    for (int e = 0; e < a.shape.size(); ++e) {
+      const int64_t s = operands[0]->strides[d], t = operands[0]->strides[e];
+      if (a.shape[e] != 1 && e != d && (t < 0 ? -t : t) < (s < 0 ? -s : s)) step *= a.shape[e];
+    }
+    turned.strides[d] = step;
+  }
+  copy(turned, a);
+  const Array* replaced[kMaxOperands];
+  for (int i = 0; i < count; ++i) replaced[i] = i == k ? &turned : operands[i];
+  map(replaced, count, inner, functor, widen_halves);
+}
+
 }  // namespace
 
 void map(const Array* const* operands, int count, Inner inner, const void* functor, bool widen_halves) {
+  if (count > 1 && operands[0]->shape.numel() >= kGrain) {
+    const Loop loop = plan_loop(operands, count);
+    for (int k = 1; k < count; ++k)
+      if (loop.stride[0][0] == 1 && is_transposed(loop, k))
+        return map_turned(operands, count, k, inner, functor, widen_halves);
+  }
   Map m{.operands = operands, .count = count, .inner = inner, .functor = functor};
   m.prepare(widen_halves);
   parallel_for(m.loop.numel, kGrain, [&](int64_t begin, int64_t end) { m.piece(begin, end); });

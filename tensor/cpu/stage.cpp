@@ -1,6 +1,8 @@
 #include "tensor/cpu/stage.h"
 
 #include <cstring>
+
+#include "tensor/cpu/pack_half.h"
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -53,7 +55,11 @@ void scatter_raw(void* data, const Loop& loop, int k, Position at, const void* b
     each_row(loop, k, at, n, [&](int64_t done, int64_t offset, int64_t run) {
       U* to = static_cast<U*>(data) + offset;
       const U* from = static_cast<const U*>(buffer) + done;
-      for (int64_t i = 0; i < run; ++i) to[i * stride] = from[i];
+      if (stride == 1 && run >= 16) {
+        std::memcpy(to, from, size_t(run * size));
+      } else {
+        for (int64_t i = 0; i < run; ++i) to[i * stride] = from[i];
+      }
     });
   });
 }
@@ -72,23 +78,28 @@ void scatter_run(void* data, const Loop& loop, int k, Position at, const void* b
   scatter_raw(data, loop, k, at, raw, 2, n);
 }
 
-// Blocks of a fixed length are what the compiler turns into vector code.
-template <class From, class To>
-INK_INLINE void convert_blocks(To* __restrict to, const From* __restrict from, int64_t n) {
-  constexpr int64_t kBlock = 32;
+template <class H>
+INK_INLINE void widen_packs(float* out, const H* in, int64_t n) {
+  using P = Pack<float, kLanes<float>>;
   int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock)
-    for (int64_t j = 0; j < kBlock; ++j) to[i + j] = To(float(from[i + j]));
-  for (; i < n; ++i) to[i] = To(float(from[i]));
+  for (; i + P::lanes <= n; i += P::lanes) load<P>(in + i).store(out + i);
+  if (i < n) load<P>(in + i, n - i).store(out + i, n - i);
+}
+template <class H>
+INK_INLINE void narrow_packs(H* out, const float* in, int64_t n) {
+  using P = Pack<float, kLanes<float>>;
+  int64_t i = 0;
+  for (; i + P::lanes <= n; i += P::lanes) store(out + i, P::load(in + i));
+  if (i < n) store(out + i, P::load(in + i, n - i), n - i);
 }
 
 void widen(float* out, const void* in, DType dtype, int64_t n) {
-  if (dtype == DType::f16) return convert_blocks(out, static_cast<const half*>(in), n);
-  convert_blocks(out, static_cast<const bfloat16*>(in), n);
+  if (dtype == DType::f16) return widen_packs(out, static_cast<const half*>(in), n);
+  widen_packs(out, static_cast<const bfloat16*>(in), n);
 }
 void narrow(void* out, const float* in, DType dtype, int64_t n) {
-  if (dtype == DType::f16) return convert_blocks(static_cast<half*>(out), in, n);
-  convert_blocks(static_cast<bfloat16*>(out), in, n);
+  if (dtype == DType::f16) return narrow_packs(static_cast<half*>(out), in, n);
+  narrow_packs(static_cast<bfloat16*>(out), in, n);
 }
 
 void stream(void* out, const void* in, int64_t bytes) {

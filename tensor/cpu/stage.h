@@ -51,6 +51,8 @@ INK_INLINE decltype(auto) visit_bits(int64_t size, F&& f) {
   }
 }
 
+inline constexpr int64_t kStreamBytes = int64_t(16) << 20;  // traffic above which the caches do not help
+
 struct alignas(64) Buffer {
   char bytes[kChunk * 16];
 };

@@ -9,7 +9,7 @@ RandomKey next_key(Generator* generator, int64_t n) {
   return {g.state.seed, g.advance(uint64_t(n))};
 }
 
-// Calls draw(array, key) on a contiguous f32 or f64 array that then becomes target's elements.
+// Calls draw(array, key) on a contiguous real array that then becomes target's elements.
 template <class F>
 static void fill_with(const char* op, const Tensor& target, Generator* generator, F draw) {
   check_domain(op, target.dtype(), kField);
@@ -17,11 +17,10 @@ static void fill_with(const char* op, const Tensor& target, Generator* generator
   RandomKey key = next_key(generator, target.numel() * (pairs ? 2 : 1));
   bump_version(target, op);
   if (target.numel() == 0) return;
-  bool direct = target.is_contiguous() && !is_half(target.dtype());
-  Tensor t = direct ? target : empty(target.shape(), {compute_type(target.dtype()), target.device()});
+  Tensor t = target.is_contiguous() ? target : empty(target.shape(), target.options());
   int64_t n = t.numel() * (pairs ? 2 : 1);
   draw(Array{t.raw_data(), real_of(t.dtype()), {n}, {1}}, key);
-  if (!direct) kernels_of(target).copy(array(target), array(t));
+  if (!t.is_same(target)) kernels_of(target).copy(array(target), array(t));
 }
 
 // The largest number of f16 or bf16 below x.
@@ -35,7 +34,8 @@ static double largest_below(double x, DType t) {
 void uniform_into(const char* op, const Tensor& target, double low, double high, Generator* generator) {
   fill_with(op, target, generator,
             [&](const Array& out, RandomKey key) { kernels_of(target).uniform(out, key, low, high); });
-  if (!is_half(target.dtype()) || !(low < high)) return;
+  bool exact = low == 0 && high == 1;  // the draws are numbers of the format
+  if (!is_half(target.dtype()) || exact || !(low < high)) return;
   fn::ClampMax below;  // rounding may have reached `high`
   below.s = largest_below(high, target.dtype());
   unary_into(op, below, target);
@@ -55,10 +55,9 @@ Tensor integers(const Shape& shape, Device device, int64_t low, int64_t high, Ge
 }
 
 Tensor dropout(const Tensor& x, RandomKey key, double p) {
-  Tensor in = contiguous(cast(x, compute_type(x.dtype())));
-  Tensor out = empty(x.shape(), in.options());
-  if (out.numel() > 0) kernels_of(x).dropout(in.dtype(), out.raw_data(), in.raw_data(), out.numel(), key, p);
-  return cast(out, x.dtype());
+  Tensor in = contiguous(x), out = empty(x.shape(), x.options());
+  if (out.numel() > 0) kernels_of(x).dropout(x.dtype(), out.raw_data(), in.raw_data(), out.numel(), key, p);
+  return out;
 }
 
 }  // namespace ink::raw

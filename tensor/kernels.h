@@ -119,7 +119,7 @@ struct Kernels {
   void (*max_pool2d)(const PoolArgs&, void* y, int64_t* indices, const void* x);  // indices within the plane; NaN wins, ties: first
   void (*avg_pool2d)(const PoolArgs&, void* y, const void* x);
   void (*avg_pool2d_backward)(const PoolArgs&, void* dx, const void* dy);
-  void (*window_max)(DType dtype, void* y, int64_t* indices, const void* x, Lines lines, int64_t window);  // van Herk; f32 f64 i64; indices along the dim
+  void (*window_max)(DType dtype, void* y, int64_t* indices, const void* x, Lines lines, int64_t window);  // van Herk; indices along the dim
   void (*fft)(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale);  // c64, c128; rows contiguous
   // ---- random numbers
   void (*uniform)(const Array& out, RandomKey key, double low, double high);  // contiguous; f32, f64

@@ -80,7 +80,11 @@ Pair window_max(const Tensor& x, int64_t window, int dim) {
   if (window < 1 || window > n)
     throw ValueError(fmt::format(
         "sliding_window_max: window out of range; got {}; expected 1 to {}, the size of dim {}", window, n, dim));
-  Tensor y = is_integral(x.dtype()) ? cast(x, i64) : x;
+  Tensor y = is_integral(x.dtype()) ? cast(x, f64) : x;  // exact up to 2^53
+  if (x.dtype() == i64 && x.numel() > 0)
+    for (double extreme : {reduce<fn::Min>("min", y).item(), reduce<fn::Max>("max", y).item()})
+      if (extreme < -0x1p53 || extreme > 0x1p53)
+        throw ValueError(fmt::format("sliding_window_max: an integer beyond 2^53; got {}", extreme));
   Pair p = pair_along(y, dim, n - window + 1, [&](void* v, int64_t* i, const Tensor& in, Lines lines) {
     kernels_of(x).window_max(in.dtype(), v, i, in.raw_data(), lines, window);
   });

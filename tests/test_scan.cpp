@@ -92,6 +92,8 @@ TEST_CASE("sliding_window_max against the definition", "[scan]") {
   CHECK(values(tie.grad()) == Values{1, 1, 0});  // windows (2, 2) and (2, 1): each to its first maximum
   CHECK_THROWS_WITH(sliding_window_max(x, 21, 1), contains("got 21; expected 1 to 20"));
   CHECK_THROWS_AS(sliding_window_max(x, 0), ValueError);
+  CHECK(values(sliding_window_max(tensor({-9, 4, 5, 1}, i64), 2)) == Values{4, 5, 5});
+  CHECK_THROWS_WITH(sliding_window_max(full({3}, int64_t(1) << 60, i64), 2), contains("beyond 2^53"));
   CHECK(sliding_window_max(zeros({0, 4}), 2).shape() == Shape{0, 3});
 }
 

@@ -1,5 +1,6 @@
 // Pooling over windows of a plane: y[p, q] = max or mean of x[p stride - pad + r dilation, q stride - pad + s
 // dilation].
+#include "tensor/cpu/pack_split.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 
@@ -41,11 +42,107 @@ INK_INLINE double window_weight(const PoolArgs& a, int64_t p, int64_t q) {
   return count ? 1.0 / double(count) : 0;
 }
 
+// Windows of 2x2 side by side, by far the most common: two rows split into their even and odd columns.
+INK_INLINE bool is_2x2(const PoolArgs& a) {
+  return a.kh == 2 && a.kw == 2 && a.stride_h == 2 && a.stride_w == 2 && a.pad_h == 0 && a.pad_w == 0 &&
+         a.dilation_h == 1 && a.dilation_w == 1 && 2 * a.oh <= a.h && 2 * a.ow <= a.w;
+}
+
+template <class T>
+struct Quad {  // the four values of each of n <= lanes windows
+  static constexpr int L = kLanes<T>;
+  using P = Pack<T, L>;
+  P a, b, c, d;  // a b over c d
+
+  INK_INLINE Quad(const T* x, int64_t w, int64_t n) {
+    if (n == L) {
+      a = P::load(x), b = P::load(x + L), c = P::load(x + w), d = P::load(x + w + L);
+    } else {
+      int64_t first = 2 * n < L ? 2 * n : L, second = 2 * n - first;
+      auto some = [](const T* p, int64_t count) { return count == L ? P::load(p) : P::load(p, count); };
+      a = some(x, first), b = some(x + L, second), c = some(x + w, first), d = some(x + w + L, second);
+    }
+    split(a, b);
+    split(c, d);
+  }
+};
+
+// Calls f(first output, first input, count) for runs of at most `lanes` windows of planes [begin, end).
+template <class F>
+INK_INLINE void for_runs(const PoolArgs& a, int64_t begin, int64_t end, int64_t lanes, F&& f) {
+  for (int64_t j = begin; j < end; j++)
+    for (int64_t p = 0; p < a.oh; p++)
+      for (int64_t q = 0; q < a.ow; q += lanes)
+        f((j * a.oh + p) * a.ow + q, (j * a.h + 2 * p) * a.w + 2 * q, a.ow - q < lanes ? a.ow - q : lanes);
+}
+
+template <class T>
+void max_2x2(const PoolArgs& a, T* y, int64_t* indices, const T* x, int64_t begin, int64_t end) {
+  constexpr int L = kLanes<T>, half = (L + 1) / 2;
+  using P = Pack<T, L>;
+  using I = Pack<int_of<T>, L>;
+  I twice(int_of<T>(0));
+  for (int i = 0; i < L; i++) twice.v[i] = 2 * i;
+  const I right(int_of<T>(1)), below{int_of<T>(a.w)};
+  for_runs(a, begin, end, L, [&](int64_t out, int64_t in, int64_t n) {
+    Quad<T> w(x + in, a.w, n);
+    I at = twice;
+    P best = w.a;
+    auto take = [&](P value, I place) {  // ties: the first; NaN wins, the first one too
+      auto better = (value > best) | ((value != value) & (best == best));
+      best = select(better, value, best);
+      at.v = better.v ? place.v : at.v;
+    };
+    take(w.b, twice + right);
+    take(w.c, twice + below);
+    take(w.d, twice + below + right);
+    int64_t first = in % (a.h * a.w);
+    n == L ? best.store(y + out) : best.store(y + out, n);
+    if constexpr (sizeof(T) == 4 && L > 1) {
+      using J = Pack<int64_t, half>;
+      J low = convert<int64_t>(low_half(at)) + J(first), high = convert<int64_t>(high_half(at)) + J(first);
+      n >= half ? low.store(indices + out) : low.store(indices + out, n);
+      if (n == L) {
+        high.store(indices + out + half);
+      } else if (n > half) {
+        high.store(indices + out + half, n - half);
+      }
+    } else {
+      for (int64_t i = 0; i < n; i++) indices[out + i] = first + at[int(i)];
+    }
+  });
+}
+
+// The adjoint of the mean of 2x2 windows that cover the plane: a quarter of each value, four times.
+template <class T>
+void spread_2x2(const PoolArgs& a, T* dx, const T* dy) {
+  constexpr int L = kLanes<T>;
+  using P = Pack<T, L>;
+  for (int64_t p = 0; p < a.oh; p++, dx += 2 * a.w)
+    for (int64_t q = 0; q < a.ow; q += L) {
+      int64_t n = a.ow - q < L ? a.ow - q : L;
+      P low = (n == L ? P::load(dy + p * a.ow + q) : P::load(dy + p * a.ow + q, n)) * P(T(0.25)), high = low;
+      interleave(low, high);
+      for (int row = 0; row < 2; row++) {
+        T* to = dx + row * a.w + 2 * q;
+        if (n == L) {
+          low.store(to);
+          high.store(to + L);
+        } else {
+          2 * n < L ? low.store(to, 2 * n) : low.store(to);
+          if (2 * n > L) high.store(to + L, 2 * n - L);
+        }
+      }
+    }
+}
+
 }  // namespace
 
 void max_pool2d(const PoolArgs& a, void* y, int64_t* indices, const void* x) {
   visit_float(a.dtype, [&]<class T>() {
     parallel_for(a.planes, planes_per_piece(a), [&](int64_t begin, int64_t end) {
+      if (is_2x2(a) && 2 * a.w < (int64_t(1) << 31))  // places within two rows fit lanes of 32 bits
+        return max_2x2(a, static_cast<T*>(y), indices, static_cast<const T*>(x), begin, end);
       for (int64_t j = begin; j < end; j++) {
         const T* in = static_cast<const T*>(x) + j * a.h * a.w;
         for (int64_t p = 0; p < a.oh; p++)
@@ -68,6 +165,14 @@ void max_pool2d(const PoolArgs& a, void* y, int64_t* indices, const void* x) {
 void avg_pool2d(const PoolArgs& a, void* y, const void* x) {
   visit_float(a.dtype, [&]<class T>() {
     parallel_for(a.planes, planes_per_piece(a), [&](int64_t begin, int64_t end) {
+      if (is_2x2(a)) {
+        constexpr int L = kLanes<T>;
+        return for_runs(a, begin, end, L, [&](int64_t out, int64_t in, int64_t n) {
+          Quad<T> w(static_cast<const T*>(x) + in, a.w, n);
+          auto mean = (((w.a + w.b) + w.c) + w.d) * Pack<T, L>(T(0.25));
+          n == L ? mean.store(static_cast<T*>(y) + out) : mean.store(static_cast<T*>(y) + out, n);
+        });
+      }
       for (int64_t j = begin; j < end; j++) {
         const T* in = static_cast<const T*>(x) + j * a.h * a.w;
         for (int64_t p = 0; p < a.oh; p++)
@@ -86,6 +191,10 @@ void avg_pool2d_backward(const PoolArgs& a, void* dx, const void* dy) {
     parallel_for(a.planes, planes_per_piece(a), [&](int64_t begin, int64_t end) {
       for (int64_t j = begin; j < end; j++) {
         T* in = static_cast<T*>(dx) + j * a.h * a.w;
+        if (is_2x2(a) && 2 * a.oh == a.h && 2 * a.ow == a.w) {
+          spread_2x2(a, in, static_cast<const T*>(dy) + j * a.oh * a.ow);
+          continue;
+        }
         for (int64_t i = 0; i < a.h * a.w; i++) in[i] = T(0);
         for (int64_t p = 0; p < a.oh; p++)
           for (int64_t q = 0; q < a.ow; q++) {

@@ -1,4 +1,4 @@
-// The FFT kernel against the definition, summed in f64 with exact angles.
+// The FFT kernel against the definition, summed in long double.
 #include <cmath>
 #include <complex>
 #include <random>
@@ -14,10 +14,19 @@ namespace {
 
 std::mt19937 generator(3);
 
-// y[k] = sum over j of x[j] exp(sign 2 pi i j k / n) for the given k.
-std::complex<double> naive(const std::complex<double>* x, int64_t n, int64_t k, double sign) {
-  std::complex<double> sum = 0;
-  for (int64_t j = 0; j < n; j++) sum += x[j] * std::polar(1.0, sign * 2 * M_PI * double(j * k % n) / double(n));
+using Exact = std::complex<long double>;
+
+std::vector<Exact> roots(int64_t n) {
+  std::vector<Exact> w(n);
+  for (int64_t j = 0; j < n; j++) w[j] = std::polar(1.0L, 2 * acosl(-1.0L) * j / n);
+  return w;
+}
+
+// y[k] = sum over j of x[j] exp(sign 2 pi i j k / n).
+Exact naive(const std::vector<Exact>& w, const Exact* x, int64_t k, bool inverse) {
+  Exact sum = 0;
+  int64_t n = int64_t(w.size());
+  for (int64_t j = 0; j < n; j++) sum += x[j] * (inverse ? w[j * k % n] : std::conj(w[j * k % n]));
   return sum;
 }
 
@@ -26,10 +35,10 @@ template <class T>
 void check(int64_t rows, int64_t n) {
   std::normal_distribution<double> normal;
   std::vector<std::complex<T>> x(rows * n), y(rows * n + 32, T(77)), back(rows * n);
-  std::vector<std::complex<double>> exact(rows * n);
+  std::vector<Exact> exact(rows * n), w = roots(n);
   for (int64_t i = 0; i < rows * n; i++) {
     x[i] = {T(normal(generator)), T(normal(generator))};
-    exact[i] = {double(x[i].real()), double(x[i].imag())};
+    exact[i] = {x[i].real(), x[i].imag()};
   }
   const Kernels& k = kernels(false);
   DType dtype = sizeof(T) == 4 ? DType::c64 : DType::c128;
@@ -38,12 +47,12 @@ void check(int64_t rows, int64_t n) {
   double bound = 4 * eps * std::sqrt(2.0 * n) * (std::log2(double(n)) + 2);
   for (bool inverse : {false, true}) {
     INFO("rows " << rows << " length " << n << " bytes " << sizeof(T) << " inverse " << inverse);
-    double scale = inverse ? 1.0 / n : 1.0, worst = 0;
+    double worst = 0, scale = inverse ? 1.0 / n : 1.0;
     k.fft(dtype, y.data(), x.data(), rows, n, inverse, scale);
     for (int64_t r = 0; r < rows; r++)
       for (int64_t i = 0; i<n; i += n> 200 ? n / 61 : 1) {
-        std::complex<double> want = scale * naive(exact.data() + r * n, n, i, inverse ? 1 : -1);
-        worst = std::max(worst, std::abs(want - std::complex<double>(y[r * n + i])) / scale);
+        Exact want = (long double)scale * naive(w, exact.data() + r * n, i, inverse);
+        worst = std::max(worst, double(std::abs(want - Exact(y[r * n + i].real(), y[r * n + i].imag())) / scale));
       }
     CHECK(worst <= bound);
     for (int i = 0; i < 32; i++) CHECK(y[rows * n + i] == std::complex<T>(77));

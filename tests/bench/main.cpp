@@ -1,0 +1,152 @@
+// ink_bench: times ops and training steps, beside PyTorch where one can be imported. Writes out/bench/bench.{json,md}.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "inkstone/ink.h"
+#include "tensor/blas.h"
+#include "tensor/parallel.h"
+#include "tests/bench/bench.h"
+
+namespace {
+
+struct Args {
+  std::string filter, peer, out = "out/bench", what = "all";
+  double seconds = 0.3;
+  int threads = 0, slices = 3;
+};
+
+const char* help =
+    "ink_bench [options]\n"
+    "  --peer PYTHON     also time PyTorch, run by that interpreter (needs an importable torch)\n"
+    "  --filter TEXT     only cases whose name contains TEXT\n"
+    "  --what WHICH      ops, steps, memory or all (default)\n"
+    "  --seconds S       time per case and slice (default 0.3)\n"
+    "  --slices N        slices per case, ours and the peer's in turn (default 3)\n"
+    "  --threads N       default: INK_NUM_THREADS, else all CPUs\n"
+    "  --out DIR         default out/bench\n";
+
+Args parse(int argc, char** argv) {
+  Args a;
+  for (int i = 1; i < argc; ++i) {
+    std::string key = argv[i];
+    if (key == "--help") {
+      fmt::print("{}", help);
+      std::exit(0);
+    }
+    if (i + 1 == argc) {
+      fmt::print(stderr, "ink_bench: {} is unknown or lacks a value\n{}", key, help);
+      std::exit(2);
+    }
+    std::string value = argv[++i];
+    if (key == "--peer") a.peer = value;
+    else if (key == "--filter") a.filter = value;
+    else if (key == "--what") a.what = value;
+    else if (key == "--seconds") a.seconds = std::atof(value.c_str());
+    else if (key == "--slices") a.slices = std::atoi(value.c_str());
+    else if (key == "--threads") a.threads = std::atoi(value.c_str());
+    else if (key == "--out") a.out = value;
+    else {
+      fmt::print(stderr, "ink_bench: unknown option {}\n{}", key, help);
+      std::exit(2);
+    }
+  }
+  return a;
+}
+
+int64_t status_kib(const char* field) {
+  std::ifstream f("/proc/self/status");
+  for (std::string line; std::getline(f, line);)
+    if (line.rfind(field, 0) == 0) return std::atoll(line.c_str() + std::strlen(field) + 1);
+  return 0;
+}
+
+// Peak resident memory of a few GPT steps over what was resident before the first, in MiB.
+double gpt_memory() {
+  auto cases = bench::step_cases();
+  for (auto& c : cases)
+    if (c.name.find("train step GPT") == 0) {
+      auto body = c.prepare();
+      int64_t before = status_kib("VmRSS:");
+      std::ofstream("/proc/self/clear_refs") << "5";
+      for (int i = 0; i < 3; ++i) body();
+      return double(status_kib("VmHWM:") - before) / 1024;
+    }
+  return 0;
+}
+
+// The median over slices of medians, and the smallest best.
+bench::Timing merge(std::vector<bench::Timing> slices) {
+  if (slices.empty() || slices[0].runs == 0) return {};
+  std::sort(slices.begin(), slices.end(), [](auto& a, auto& b) { return a.median < b.median; });
+  bench::Timing t = slices[slices.size() / 2];
+  for (auto& s : slices) t.best = std::min(t.best, s.best);
+  return t;
+}
+
+std::string us(double seconds) { return seconds > 0 ? fmt::format("{:.2f}", seconds * 1e6) : "-"; }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Args args = parse(argc, argv);
+  if (args.threads > 0) ink::set_num_threads(args.threads);
+  std::string script = std::string(INK_SOURCE_DIR) + "/tests/bench/peer.py";
+  std::unique_ptr<bench::Peer> fair, plain;
+  if (!args.peer.empty()) {
+    fair = std::make_unique<bench::Peer>(args.peer, script, ink::num_threads(), true);
+    plain = std::make_unique<bench::Peer>(args.peer, script, ink::num_threads(), false);
+    if (!fair->running()) fmt::print(stderr, "ink_bench: no torch to import with {}; measuring alone\n", args.peer);
+  }
+  bool peers = fair && fair->running();
+  double load[1] = {0};
+  getloadavg(load, 1);
+  std::string head = fmt::format("{} threads; BLAS core {}; load before {:.2f}{}", ink::num_threads(), ink::blas::core_name(), load[0],
+                                 peers ? "; peer " + fair->version() : "");
+  fmt::print("{}\n", head);
+  std::string md = head + "\n\n| case | ours us | rate | peer us | peer / ours | wanted | peer, default settings us |\n|---|---|---|---|---|---|---|\n";
+  std::string json = fmt::format("{{\"head\": \"{}\", \"cases\": [", head);
+  std::vector<bench::Case> cases;
+  if (args.what != "steps" && args.what != "memory") cases = bench::op_cases();
+  if (args.what != "ops" && args.what != "memory")
+    for (auto& c : bench::step_cases()) cases.push_back(c);
+  bool first = true;
+  for (auto& c : cases) {
+    if (c.name.find(args.filter) == std::string::npos) continue;
+    bench::Body body = c.prepare();
+    double seconds = c.name.find("train") == 0 ? 3 * args.seconds : args.seconds;
+    std::vector<bench::Timing> ours, theirs, defaults;
+    for (int s = 0; s < args.slices; ++s) {
+      ours.push_back(bench::measure(body, seconds));
+      if (peers) theirs.push_back(fair->measure(c.name, seconds));
+    }
+    if (peers) defaults.push_back(plain->measure(c.name, seconds / 2));
+    bench::Timing a = merge(ours), b = merge(theirs), d = merge(defaults);
+    double ratio = b.runs ? b.median / a.median : 0;
+    std::string rate = c.flop > 0 ? fmt::format("{:.0f} GFLOP/s", c.flop / a.median / 1e9) : c.byte > 0 ? fmt::format("{:.1f} GB/s", c.byte / a.median / 1e9) : "";
+    std::string wanted = c.wanted > 0 ? fmt::format("{}", c.wanted) : "";
+    fmt::print("{:<44} {:>12} us  {:>14}  peer {:>12}  ratio {:>6.2f} {}\n", c.name, us(a.median), rate, us(b.median), ratio,
+               ratio > 0 && c.wanted > 0 && ratio < c.wanted ? "(wanted " + wanted + ")" : "");
+    std::fflush(stdout);
+    md += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", c.name, us(a.median), rate, us(b.median), ratio > 0 ? fmt::format("{:.2f}", ratio) : "-",
+                      wanted, us(d.median));
+    json += fmt::format("{}\n{{\"name\": \"{}\", \"best\": {:.9g}, \"median\": {:.9g}, \"peer\": {:.9g}, \"peer_default\": {:.9g}}}", first ? "" : ",", c.name,
+                        a.best, a.median, b.median, d.median);
+    first = false;
+  }
+  if (args.what == "memory" || (args.what == "all" && args.filter.empty())) {
+    double mine = gpt_memory(), peer = peers ? fair->measure("memory", 1).best / 1024 : 0;
+    fmt::print("GPT step, peak resident over start: ours {:.0f} MiB, peer {:.0f} MiB\n", mine, peer);
+    md += fmt::format("\nGPT step, peak resident memory over the memory before the first step: ours {:.0f} MiB, peer {:.0f} MiB\n", mine, peer);
+  }
+  json += "\n]}\n";
+  if (std::system(("mkdir -p '" + args.out + "'").c_str()) != 0) return 1;
+  ink::write_file_atomically(args.out + "/bench.md", md);
+  ink::write_file_atomically(args.out + "/bench.json", json);
+  fmt::print("written: {}/bench.md and bench.json\n", args.out);
+}

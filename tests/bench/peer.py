@@ -1,0 +1,264 @@
+"""The PyTorch side of ink_bench: reads "case<TAB>seconds" lines, times the case of that name, answers "best median runs"."""
+import math
+import os
+import sys
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+threads = int(sys.argv[1])
+torch.set_num_threads(threads)
+torch.manual_seed(0)
+r = torch.randn
+cases = {}
+
+
+def case(name, make, grad=False):
+    cases[name] = (make, grad)
+
+
+def leaf(*shape):
+    return r(*shape, requires_grad=True)
+
+
+def product(name, a, b, transpose):
+    def make():
+        x, y = r(*a), r(*b)
+        y = y.transpose(-2, -1) if transpose else y
+        return lambda: x @ y
+    case(name, make)
+
+
+def one(name, shape, f):
+    def make():
+        x = r(*shape)
+        return lambda: f(x)
+    case(name, make)
+
+
+for n in (64, 128, 256, 512, 1024, 2048):
+    product(f"matmul {n}", (n, n), (n, n), False)
+for n, i, o in ((128, 784, 512), (2048, 128, 512)):
+    def make(n=n, i=i, o=o):
+        x, w, b = r(n, i), r(o, i), r(o)
+        return lambda: F.linear(x, w, b)
+    case(f"linear {n}x{i}->{o}", make)
+product("bmm 32x(256x32x256)", (32, 256, 32), (32, 256, 32), True)
+product("bmm 32x(256x256x32)", (32, 256, 256), (32, 256, 32), False)
+product("mv 4096", (4096, 4096), (4096,), False)
+for n, tag in ((1 << 16, "64Ki"), (1 << 20, "1Mi"), (1 << 24, "16Mi")):
+    def make(n=n):
+        a, b = r(n), r(n)
+        return lambda: a + b
+    case(f"add {tag}", make)
+    for name in ("exp", "relu", "tanh", "sigmoid"):
+        one(f"{name} {tag}", (n,), getattr(torch, name))
+mi = (1 << 20,)
+one("gelu erf 1Mi", mi, F.gelu)
+one("gelu tanh 1Mi", mi, lambda x: F.gelu(x, approximate="tanh"))
+one("silu 1Mi", mi, F.silu)
+one("dropout 1Mi", mi, lambda x: F.dropout(x, 0.1))
+one("randn 1Mi", mi, torch.randn_like)
+for rows, n in ((8192, 256), (2048, 1024)):
+    one(f"softmax {rows}x{n}", (rows, n), lambda x: torch.softmax(x, -1))
+    one(f"log_softmax {rows}x{n}", (rows, n), lambda x: torch.log_softmax(x, -1))
+for n in (128, 1024):
+    def make(n=n, backward=False):
+        x, w, b, g = leaf(2048, n), leaf(n), leaf(n), r(2048, n)
+        f = lambda: F.layer_norm(x, (n,), w, b)
+        return (lambda: torch.autograd.grad(f(), (x, w, b), g)) if backward else f
+    case(f"layernorm fwd 2048x{n}", make)
+    case(f"layernorm fwd+bwd 2048x{n}", lambda n=n: make(n, True), True)
+sq = (4096, 4096)
+for name, f in (("sum all", torch.sum), ("sum dim1", lambda x: x.sum(1)), ("sum dim0", lambda x: x.sum(0)), ("max dim1", lambda x: x.max(1)),
+                ("argmax dim1", lambda x: x.argmax(1)), ("mean+var dim1", lambda x: torch.var_mean(x, 1)),
+                ("cumsum dim1", lambda x: x.cumsum(1)), ("cumsum dim0", lambda x: x.cumsum(0))):
+    one(f"{name} 4096^2", sq, f)
+one("transpose copy 2048^2", (2048, 2048), lambda x: x.t().contiguous())
+one("permute heads 8x256x4x32", (8, 256, 4, 32), lambda x: x.permute(0, 2, 1, 3).contiguous())
+
+
+def make_cat():
+    a, b = r(8, 256, 128), r(8, 256, 128)
+    return lambda: torch.cat((a, b), 2)
+
+
+case("cat 2x(8x256x128) dim2", make_cat)
+for name, n, c, h, k, ks, gr in (("3x3 16x64x32x32->64", 16, 64, 32, 64, 3, 1), ("3x3 128x1x28x28->16", 128, 1, 28, 16, 3, 1),
+                                 ("3x3 64x16x14x14->32", 64, 16, 14, 32, 3, 1), ("1x1 16x64x32x32->64", 16, 64, 32, 64, 1, 1),
+                                 ("3x3 depthwise 16x64x32x32", 16, 64, 32, 64, 3, 64)):
+    def make(backward, n=n, c=c, h=h, k=k, ks=ks, gr=gr):
+        x, w, b, g = leaf(n, c, h, h), leaf(k, c // gr, ks, ks), leaf(k), r(n, k, h, h)
+        f = lambda: F.conv2d(x, w, b, padding=ks // 2, groups=gr)
+        return (lambda: torch.autograd.grad(f(), (x, w, b), g)) if backward else f
+    case(f"conv2d {name} fwd", lambda make=make: make(False))
+    case(f"conv2d {name} fwd+bwd", lambda make=make: make(True), True)
+one("maxpool2 64x32x28x28", (64, 32, 28, 28), lambda x: F.max_pool2d(x, 2))
+
+
+def make_embedding():
+    w, i = r(32000, 512), torch.randint(0, 32000, (2048,))
+    return lambda: F.embedding(i, w)
+
+
+case("embedding fwd 2048 of 32000x512", make_embedding)
+for v in (96, 32000):
+    def make(v=v):
+        x, t = leaf(2048, v), torch.randint(0, v, (2048,))
+        return lambda: torch.autograd.grad(F.cross_entropy(x, t), x)
+    case(f"cross entropy fwd+bwd 2048x{v}", make, True)
+for b, h, t, d in ((8, 4, 256, 32), (1, 8, 1024, 64)):
+    def make(backward, b=b, h=h, t=t, d=d):
+        q, k, v, g = leaf(b, h, t, d), leaf(b, h, t, d), leaf(b, h, t, d), r(b, h, t, d)
+        m = torch.full((t, t), float("-inf")).triu(1)
+        f = lambda: torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(d) + m, -1) @ v
+        return (lambda: torch.autograd.grad(f(), (q, k, v), g)) if backward else f
+    case(f"attention by hand fwd B{b} H{h} T{t} D{d}", lambda make=make: make(False))
+    case(f"attention by hand fwd+bwd B{b} H{h} T{t} D{d}", lambda make=make: make(True), True)
+
+
+def make_fft():
+    u, k = r(8, 64, 4096), r(64, 4096)
+    return lambda: torch.fft.irfft(torch.fft.rfft(u, n=8192) * torch.fft.rfft(k, n=8192), n=8192)[..., :4096]
+
+
+case("fft conv 8x64x4096 (rfft 8192)", make_fft)
+for n in (1 << 18, 1 << 23):
+    def make(n=n):
+        ps = [nn.Parameter(r(n // 8)) for _ in range(8)]
+        for p in ps:
+            p.grad = r(n // 8)
+        return torch.optim.AdamW(ps, lr=1e-3, foreach=True).step
+    case(f"adamw step {n >> 10}Ki params", make)
+
+
+def make_add():
+    a, b = r(1), r(1)
+    return lambda: a + b
+
+
+def make_chain():
+    x, e = leaf(1), r(1)
+    return lambda: torch.autograd.grad(x * e * e * e * e * e * e * e * e * e * e, x)
+
+
+case("overhead: add 1 element", make_add)
+case("overhead: 10 muls + backward, 1 element", make_chain, True)
+
+
+class Block(nn.Module):
+    def __init__(s, d, h):
+        super().__init__()
+        s.h = h
+        s.l1, s.l2, s.qkv, s.o, s.f1, s.f2 = nn.LayerNorm(d), nn.LayerNorm(d), nn.Linear(d, 3 * d), nn.Linear(d, d), nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+
+    def forward(s, x, m):
+        b, t, c = x.shape
+        q, k, v = s.qkv(s.l1(x)).view(b, t, 3, s.h, c // s.h).permute(2, 0, 3, 1, 4)
+        a = torch.softmax(q @ k.transpose(-2, -1) * (c // s.h) ** -0.5 + m, -1) @ v
+        x = x + s.o(a.transpose(1, 2).reshape(b, t, c))
+        return x + s.f2(F.gelu(s.f1(s.l2(x))))
+
+
+class GPT(nn.Module):
+    def __init__(s, v=96, d=128, h=4, layers=4, t=256):
+        super().__init__()
+        s.te, s.pe, s.b = nn.Embedding(v, d), nn.Embedding(t, d), nn.ModuleList(Block(d, h) for _ in range(layers))
+        s.lf, s.hd = nn.LayerNorm(d), nn.Linear(d, v, bias=False)
+        s.register_buffer("m", torch.full((t, t), float("-inf")).triu(1))
+
+    def forward(s, i):
+        t = i.shape[1]
+        x = s.te(i) + s.pe(torch.arange(t))
+        for b in s.b:
+            x = b(x, s.m[:t, :t])
+        return s.hd(s.lf(x))
+
+
+class UNet(nn.Module):
+    def __init__(s, c=32):
+        super().__init__()
+        cb = lambda i, o: nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.GroupNorm(8, o), nn.SiLU(), nn.Conv2d(o, o, 3, padding=1), nn.GroupNorm(8, o), nn.SiLU())
+        s.d1, s.d2, s.mid, s.u2, s.u1 = cb(1, c), cb(c, 2 * c), cb(2 * c, 4 * c), cb(4 * c, 2 * c), cb(2 * c, c)
+        s.up2, s.up1, s.out = nn.ConvTranspose2d(4 * c, 2 * c, 2, 2), nn.ConvTranspose2d(2 * c, c, 2, 2), nn.Conv2d(c, 1, 1)
+
+    def forward(s, x):
+        a = s.d1(x)
+        b = s.d2(F.avg_pool2d(a, 2))
+        m = s.mid(F.avg_pool2d(b, 2))
+        y = s.u2(torch.cat((s.up2(m), b), 1))
+        return s.out(s.u1(torch.cat((s.up1(y), a), 1)))
+
+
+def step(name, make_net, make_loss):
+    def train():
+        net = make_net()
+        loss, opt = make_loss(net), torch.optim.AdamW(net.parameters(), lr=1e-3)
+
+        def f():
+            opt.zero_grad(set_to_none=True)
+            loss().backward()
+            opt.step()
+        return f
+    case(f"train step {name}", train, True)
+    case(f"forward only {name}", lambda: make_loss(make_net()))
+
+
+def class_loss(x, y, shape=None):
+    return lambda net: (lambda: F.cross_entropy(net(x) if shape is None else net(x).view(shape), y))
+
+
+step("MLP 784-512-512-10 b128", lambda: nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)),
+     class_loss(torch.rand(128, 784), torch.randint(0, 10, (128,))))
+step("GPT L4 d128 h4 T256 B8 V96", GPT, class_loss(torch.randint(0, 96, (8, 256)), torch.randint(0, 96, (2048,)), (-1, 96)))
+step("LeNet-like conv net b64",
+     lambda: nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+                           nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10)),
+     class_loss(torch.rand(64, 1, 28, 28), torch.randint(0, 10, (64,))))
+
+
+def unet_loss(net):
+    x = torch.rand(16, 1, 28, 28)
+    return lambda: F.mse_loss(net(x), x)
+
+
+step("U-Net c32 28x28 b16", UNet, unet_loss)
+
+
+def timed(f, seconds):
+    f(), f()
+    times, start = [], time.perf_counter()
+    while (time.perf_counter() - start < seconds or len(times) < 5) and len(times) < 20000:
+        a = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - a)
+    times.sort()
+    return times[len(times) // 50], times[len(times) // 2], len(times)
+
+
+current, body = None, None
+for line in sys.stdin:
+    name, _, seconds = line.rstrip("\n").partition("\t")
+    if not seconds:
+        print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads", flush=True)
+    elif name == "memory":
+        # peak resident memory of a few GPT steps over what was resident before the first, in KiB
+        peak = lambda: int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1])
+        now = lambda: int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1])
+        f = cases["train step GPT L4 d128 h4 T256 B8 V96"][0]()
+        before = now()
+        open("/proc/self/clear_refs", "w").write("5")
+        for _ in range(3):
+            f()
+        print(f"{peak() - before} 0 1", flush=True)
+    elif name not in cases:
+        print("0 0 0", flush=True)
+    else:
+        make, grad = cases[name]
+        if current != name:
+            body = None
+            current, body = name, make()
+        with torch.set_grad_enabled(grad):
+            print("%.9g %.9g %d" % timed(body, float(seconds)), flush=True)

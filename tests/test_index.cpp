@@ -1,6 +1,4 @@
 // Indexing kernels, and the sliding-window maximum, against plain loops.
-#include <cstring>
-
 #include "tests/catch.h"
 #include "tests/support/values.h"
 
@@ -67,7 +65,7 @@ TEMPLATE_TEST_CASE("gather and scatter follow the index along any dim", "[index]
     for_each_position(c.index, [&](const Shape& at) { expected[offset(at, turned)] = in[place(at)]; });
     kernels(false).gather(array_of(out, c.index, turned), array_of(in, c.in, in_s), array_of(index, c.index, index_s),
                           c.dim);
-    CHECK(std::memcmp(out.data(), expected.data(), out.size() * sizeof(T)) == 0);
+    CHECK(same_bits(out, expected));
 
     for (bool add : {false, true}) {
       auto to = whole_values<T>(c.in.numel(), 50, 3), want = to;
@@ -78,7 +76,7 @@ TEMPLATE_TEST_CASE("gather and scatter follow the index along any dim", "[index]
       });
       kernels(false).scatter(array_of(to, c.in, in_s), array_of(src, c.index, turned),
                              array_of(index, c.index, index_s), c.dim, add);
-      CHECK(std::memcmp(to.data(), want.data(), to.size() * sizeof(T)) == 0);
+      CHECK(same_bits(to, want));
     }
   }
 }
@@ -101,9 +99,9 @@ TEMPLATE_TEST_CASE("index_select copies and index_add sums slices", "[index]", f
             want_sum[from] = T(want_sum[from] + in[from]);
           }
       kernels(false).index_select(out.data(), in.data(), index.data(), k, l, sizeof(T));
-      CHECK(std::memcmp(out.data(), want.data(), out.size() * sizeof(T)) == 0);
+      CHECK(same_bits(out, want));
       kernels(false).index_add(dtype_of<T>, sum.data(), out.data(), index.data(), k, l);
-      CHECK(std::memcmp(sum.data(), want_sum.data(), sum.size() * sizeof(T)) == 0);
+      CHECK(same_bits(sum, want_sum));
     }
 }
 

@@ -62,12 +62,6 @@ std::vector<T> mixed_values(int64_t n, unsigned seed) {
   }
 }
 
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  auto bytes = [](const std::vector<T>& v) { return reinterpret_cast<const char*>(v.data()); };
-  return a.size() == b.size() && std::equal(bytes(a), bytes(a) + a.size() * sizeof(T), bytes(b));
-}
-
 const Lines line_cases[] = {{0, 3, 1},   {3, 0, 1},   {5, 1, 1},     {40, 2, 1}, {9, 15, 1},  {7, 33, 1},
                             {2, 511, 1}, {3, 700, 1}, {1, 70001, 1}, {2, 20, 3}, {1, 600, 5}, {2, 4, 0}};
 

@@ -49,6 +49,13 @@ double error(const std::vector<T>& a, const std::vector<U>& b) {
 template <class T>
 constexpr double tolerance = sizeof(T) == 4 ? 4e-6 : 1e-13;
 
+// NaN and -0 as they are.
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  auto bytes = [](const std::vector<T>& v) { return reinterpret_cast<const char*>(v.data()); };
+  return a.size() == b.size() && std::equal(bytes(a), bytes(a) + a.size() * sizeof(T), bytes(b));
+}
+
 // Runs f() on one thread, then on two, and says whether all bytes of what it returns agree.
 template <class F>
 bool same_on_two_threads(F f) {
@@ -58,9 +65,7 @@ bool same_on_two_threads(F f) {
   set_num_threads(2);
   auto two = f();
   set_num_threads(before);
-  return one.size() == two.size() &&
-         std::equal(reinterpret_cast<const char*>(one.data()), reinterpret_cast<const char*>(one.data() + one.size()),
-                    reinterpret_cast<const char*>(two.data()));
+  return same_bits(one, two);
 }
 
 }  // namespace ink::test

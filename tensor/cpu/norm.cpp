@@ -17,10 +17,15 @@ void norm(const NormArgs& a, void* y, void* mean, void* rstd, const void* x, con
         const T* row = static_cast<const T*>(x) + r * n;
         T* to = static_cast<T*>(y) + r * n;
         using P = Lanes<T>;
-        T m1 = a.rms ? T(0)
-                     : T(row_sum(
-                             n, [](P v) { return v; }, row) /
-                         double(n));
+        T m1 = 0;
+        if (!a.rms) {  // the mean of what is left corrects the rounding of the first sum
+          T guess = T(row_sum(
+                          n, [](P v) { return v; }, row) *
+                      per_n);
+          m1 = T(guess + row_sum(
+                             n, [g = P(guess)](P v) { return v - g; }, row) *
+                             per_n);
+        }
         P m(m1);
         double square = row_sum(
             n, [=](P v) { return (v - m) * (v - m); }, row);

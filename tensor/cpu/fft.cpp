@@ -20,30 +20,18 @@ INK_INLINE int64_t padded(int64_t n) {
 template <class T>
 INK_INLINE Cx<T> load_complex(const complex<T>* x, int64_t n) {
   constexpr int L = kLanes<T>;
-  using P = Pack<T, L>;
   const T* p = &x->re;
-  Cx<T> v;
-  if (n == L) {
-    v = {P::load(p), P::load(p + L)};
-  } else {
-    v.re = 2 * n < L ? P::load(p, 2 * n) : P::load(p);
-    v.im = 2 * n > L ? P::load(p + L, 2 * n - L) : P(T(0));
-  }
-  if constexpr (L > 1) split(v.re, v.im);
+  Cx<T> v{load_up_to<L>(p, 2 * n), load_up_to<L>(p + L, 2 * n - L)};
+  split(v.re, v.im);
   return v;
 }
 template <class T>
 INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t n) {
   constexpr int L = kLanes<T>;
   T* p = &y->re;
-  if constexpr (L > 1) interleave(v.re, v.im);
-  if (n == L) {
-    v.re.store(p);
-    v.im.store(p + L);
-  } else {
-    2 * n < L ? v.re.store(p, 2 * n) : v.re.store(p);
-    if (2 * n > L) v.im.store(p + L, 2 * n - L);
-  }
+  interleave(v.re, v.im);
+  store_up_to(v.re, p, 2 * n);
+  store_up_to(v.im, p + L, 2 * n - L);
 }
 
 template <class T>
@@ -102,9 +90,7 @@ void row_by_columns(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, 
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < columns; j += L) {
       const T* cross = plan.cross + i * columns + j;
-      int64_t n = columns - j < L ? columns - j : L;
-      auto w = n == L ? Cx<T>{P::load(cross), P::load(cross + plan.n)}
-                      : Cx<T>{P::load(cross, n), P::load(cross + plan.n, n)};
+      Cx<T> w{load_up_to<L>(cross, columns - j), load_up_to<L>(cross + plan.n, columns - j)};
       (Cx<T>::load(down, i * wide + j) * w).store(down, i * wide + j);
     }
   transpose(turned.re, high, down.re, wide, rows, columns, true);

@@ -1,4 +1,4 @@
-// The inverse of interleave: every second lane of two packs.
+// What packs of pairs need: the inverse of interleave, and loads and stores of however many lanes are left.
 #pragma once
 #include "tensor/cpu/pack.h"
 
@@ -17,6 +17,23 @@ INK_INLINE void split(Pack<T, N>& a, Pack<T, N>& b) {
     Pack<T, N> even = detail::every_second<0>(a, b, std::make_integer_sequence<int, N>());
     b = detail::every_second<1>(a, b, std::make_integer_sequence<int, N>());
     a = even;
+  }
+}
+
+// The first n lanes, all of them for n >= N and none for n <= 0.
+template <int N, class T>
+INK_INLINE Pack<T, N> load_up_to(const T* p, int64_t n) {
+  if constexpr (N > 1) {
+    if (n < N) return n > 0 ? Pack<T, N>::load(p, n) : Pack<T, N>(T(0));
+  }
+  return n > 0 ? Pack<T, N>::load(p) : Pack<T, N>(T(0));
+}
+template <class T, int N>
+INK_INLINE void store_up_to(Pack<T, N> v, T* p, int64_t n) {
+  if (n >= N) {
+    v.store(p);
+  } else if constexpr (N > 1) {
+    if (n > 0) v.store(p, n);
   }
 }
 

@@ -55,13 +55,8 @@ struct Quad {  // the four values of each of n <= lanes windows
   P a, b, c, d;  // a b over c d
 
   INK_INLINE Quad(const T* x, int64_t w, int64_t n) {
-    if (n == L) {
-      a = P::load(x), b = P::load(x + L), c = P::load(x + w), d = P::load(x + w + L);
-    } else {
-      int64_t first = 2 * n < L ? 2 * n : L, second = 2 * n - first;
-      auto some = [](const T* p, int64_t count) { return count == L ? P::load(p) : P::load(p, count); };
-      a = some(x, first), b = some(x + L, second), c = some(x + w, first), d = some(x + w + L, second);
-    }
+    a = load_up_to<L>(x, 2 * n), b = load_up_to<L>(x + L, 2 * n - L);
+    c = load_up_to<L>(x + w, 2 * n), d = load_up_to<L>(x + w + L, 2 * n - L);
     split(a, b);
     split(c, d);
   }
@@ -97,16 +92,12 @@ void max_2x2(const PoolArgs& a, T* y, int64_t* indices, const T* x, int64_t begi
     take(w.c, twice + below);
     take(w.d, twice + below + right);
     int64_t first = in % (a.h * a.w);
-    n == L ? best.store(y + out) : best.store(y + out, n);
+    store_up_to(best, y + out, n);
     if constexpr (sizeof(T) == 4 && L > 1) {
       using J = Pack<int64_t, half>;
       J low = convert<int64_t>(low_half(at)) + J(first), high = convert<int64_t>(high_half(at)) + J(first);
-      n >= half ? low.store(indices + out) : low.store(indices + out, n);
-      if (n == L) {
-        high.store(indices + out + half);
-      } else if (n > half) {
-        high.store(indices + out + half, n - half);
-      }
+      store_up_to(low, indices + out, n);
+      store_up_to(high, indices + out + half, n - half);
     } else {
       for (int64_t i = 0; i < n; i++) indices[out + i] = first + at[int(i)];
     }
@@ -121,17 +112,11 @@ void spread_2x2(const PoolArgs& a, T* dx, const T* dy) {
   for (int64_t p = 0; p < a.oh; p++, dx += 2 * a.w)
     for (int64_t q = 0; q < a.ow; q += L) {
       int64_t n = a.ow - q < L ? a.ow - q : L;
-      P low = (n == L ? P::load(dy + p * a.ow + q) : P::load(dy + p * a.ow + q, n)) * P(T(0.25)), high = low;
+      P low = load_up_to<L>(dy + p * a.ow + q, n) * P(T(0.25)), high = low;
       interleave(low, high);
       for (int row = 0; row < 2; row++) {
-        T* to = dx + row * a.w + 2 * q;
-        if (n == L) {
-          low.store(to);
-          high.store(to + L);
-        } else {
-          2 * n < L ? low.store(to, 2 * n) : low.store(to);
-          if (2 * n > L) high.store(to + L, 2 * n - L);
-        }
+        store_up_to(low, dx + row * a.w + 2 * q, 2 * n);
+        store_up_to(high, dx + row * a.w + 2 * q + L, 2 * n - L);
       }
     }
 }
@@ -170,7 +155,7 @@ void avg_pool2d(const PoolArgs& a, void* y, const void* x) {
         return for_runs(a, begin, end, L, [&](int64_t out, int64_t in, int64_t n) {
           Quad<T> w(static_cast<const T*>(x) + in, a.w, n);
           auto mean = (((w.a + w.b) + w.c) + w.d) * Pack<T, L>(T(0.25));
-          n == L ? mean.store(static_cast<T*>(y) + out) : mean.store(static_cast<T*>(y) + out, n);
+          store_up_to(mean, static_cast<T*>(y) + out, n);
         });
       }
       for (int64_t j = begin; j < end; j++) {

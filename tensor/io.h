@@ -1,6 +1,7 @@
 // Files: .npy and .npz (NumPy), safetensors (Hugging Face), IDX (MNIST). All readers treat a file as hostile: sizes are
-// checked before anything is allocated, and nothing is half loaded. All writers write a temporary file beside the target and
-// rename it, so that a full disk or a killed process leaves the old file intact. Errors: IoError naming the file.
+// checked before anything is allocated, and nothing is half loaded. All writers write a temporary file beside the
+// target and rename it, so that a full disk or a killed process leaves the old file intact. Errors: IoError naming the
+// file.
 #pragma once
 #include <string>
 #include <string_view>
@@ -18,12 +19,16 @@ Tensor load_npy(const std::string& path);  // versions 1 to 3, C and Fortran ord
 void save_npz(const std::string& path, const NamedTensors& tensors);
 NamedTensors load_npz(const std::string& path);  // stored or deflated entries; CRC checked
 
-void save_safetensors(const std::string& path, const NamedTensors& tensors, const std::vector<std::pair<std::string, std::string>>& metadata = {});
-NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std::string, std::string>>* metadata = nullptr);
+void save_safetensors(const std::string& path, const NamedTensors& tensors,
+                      const std::vector<std::pair<std::string, std::string>>& metadata = {});
+NamedTensors load_safetensors(const std::string& path,
+                              std::vector<std::pair<std::string, std::string>>* metadata = nullptr);
 
 Tensor load_idx(const std::string& path);  // u8, i32, f32, f64; gzip or plain
 
 std::string read_file(const std::string& path, int64_t max_bytes = int64_t(1) << 34);
+// The same, unpacked if it is a gzip file; max_bytes counts what comes out.
+std::string read_unpacked(const std::string& path, int64_t max_bytes = int64_t(1) << 32);
 void write_file_atomically(const std::string& path, std::string_view contents);
 
 }  // namespace ink

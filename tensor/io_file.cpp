@@ -146,6 +146,12 @@ Tensor read_tensor(const Source& source, int64_t offset, DType dtype, const Shap
   return x;
 }
 
+void swap_bytes(const Tensor& x) {
+  int64_t size = size_of(real_of(x.dtype()));
+  char* p = static_cast<char*>(x.raw_data());
+  for (int64_t i = 0; i < x.nbytes(); i += size) std::reverse(p + i, p + i + size);
+}
+
 }  // namespace io
 
 std::string read_file(const std::string& path, int64_t max_bytes) {

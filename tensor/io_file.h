@@ -45,6 +45,7 @@ class Memory : public Source {
       : Source(std::move(op), std::move(path)), bytes_(bytes) {}
   int64_t size() const override { return int64_t(bytes_.size()); }
   void read_at(int64_t offset, void* target, int64_t bytes) const override;
+  std::string_view bytes() const { return bytes_; }
 
  private:
   std::string_view bytes_;
@@ -72,6 +73,8 @@ Tensor to_host(const char* op, const Tensor& x);
 // A new tensor filled from the source. The caller has checked that the bytes are there. A bool byte other than 0 means
 // true.
 Tensor read_tensor(const Source& source, int64_t offset, DType dtype, const Shape& shape);
+// Reverses the bytes of every number: big-endian elements become ours. A complex element is two numbers.
+void swap_bytes(const Tensor& x);
 // The bytes of a tensor of that shape; -1 if the number does not fit 63 bits.
 int64_t checked_bytes(DType dtype, const Shape& shape);
 

@@ -29,15 +29,30 @@ Vertex::~Vertex() {
   pending.draining = false;
 }
 
+namespace detail {
+static void attach(Tensor& output, const Ref<Node>& node, int index);
+}
+
+// Gives a saved output its place in the graph. If nobody kept that output (q of a qr whose r alone was used), its vertex is
+// gone; a rule that is itself being recorded needs it back, since the second derivative runs through the value.
+static void link_output(Tensor& t, const Node& node, int i) {
+  if (Vertex* v = node.outputs[size_t(i)]) {
+    t.impl()->graph = Ref<GraphSlot>(v);
+    t.impl()->recorded_version = t.impl()->storage->version;
+  } else if (grad_enabled() && i < node.op->differentiable && is_differentiable(t.dtype())) {
+    detail::attach(t, Ref<Node>(const_cast<Node*>(&node)), i);
+  }
+}
+
 Tensor Backward::unpack(uint32_t bit, bool output, int i) const {
   const char* kind = output ? "output" : "input";
   if (!(node_.save_mask & bit)) throw GradError(fmt::format("{}: its rule uses {} {}, which its op row does not save", node_.op->name, kind, i));
   const SavedTensor& s = node_.saved[size_t(__builtin_popcount(node_.save_mask & (bit - 1)))];
   if (s.source) {
     Tensor t = raw::alias(s.source->fetch(s.index));
-    Vertex* v = output ? node_.outputs[size_t(i)] : node_.inputs[size_t(i)].ptr();
-    if (v) t.impl()->graph = Ref<GraphSlot>(v);
     t.impl()->recorded_version = t.impl()->storage->version;
+    if (output) link_output(t, node_, i);
+    else if (Vertex* v = node_.inputs[size_t(i)].ptr()) t.impl()->graph = Ref<GraphSlot>(v);
     return t;
   }
   if (!s.value.defined()) return {};
@@ -48,10 +63,7 @@ Tensor Backward::unpack(uint32_t bit, bool output, int i) const {
                                 node_.op->name, kind, storage.last_writer, name_of(s.value.dtype()), s.value.shape().str()));
   if (!output) return s.value;
   Tensor t = raw::alias(s.value);
-  if (Vertex* v = node_.outputs[size_t(i)]) {
-    t.impl()->graph = Ref<GraphSlot>(v);
-    t.impl()->recorded_version = s.version;
-  }
+  link_output(t, node_, i);
   return t;
 }
 

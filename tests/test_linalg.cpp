@@ -1,3 +1,4 @@
+#include "autograd/adjoint.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
 
@@ -6,7 +7,6 @@ using namespace ink::test;
 
 namespace {
 
-Tensor adjoint(const Tensor& x) { return conj(transpose(x, -2, -1)); }
 Tensor hermitian(const Tensor& x) { return (x + adjoint(x)) * 0.5; }
 Tensor positive(const Tensor& x) { return matmul(x, adjoint(x)) + eye(x.size(-1), x.options()); }
 Tensor one_like(const Tensor& x) { return expand(eye(x.size(-1), x.options()), x.shape()); }

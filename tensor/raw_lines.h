@@ -17,7 +17,7 @@ Pair cummax(const Tensor& x, int dim);  // NaN propagates, ties: the last
 Pair arg_reduce(const char* op, bool max, const Tensor& x, int dim);
 Pair sort(const Tensor& x, int dim, bool descending);          // stable; NaN counts as the largest
 Pair topk(const Tensor& x, int64_t k, int dim, bool largest);  // in order; ValueError unless 0 <= k <= n
-Pair window_max(const Tensor& x, int64_t window,
-                int dim);  // NaN wins, ties: the first; ValueError unless 1 <= window <= n
+// The maximum of each `window` neighbours; NaN wins, ties: the first. ValueError unless 1 <= window <= n.
+Pair window_max(const Tensor& x, int64_t window, int dim);
 
 }  // namespace ink::raw

@@ -200,14 +200,15 @@ class Run {
   }
 
   static void apply(const Node& n, const Backward& b, std::span<Tensor> results) {
+    const bool check = mode().observers & kAnomaly;
+    ObserverScope quiet(kAnomaly, false);  // an op inside a rule must not be blamed: the message names the op of the graph
     if (n.op->backward) {
       n.op->backward(b, results);
     } else {
       for (size_t i = 0; i < results.size() && i < 4; ++i)
         if (b.needs(int(i)) && n.op->rules[i].rule) results[i] = n.op->rules[i].rule(b);
     }
-    if (!(mode().observers & kAnomaly)) return;
-    ObserverScope quiet(kAnomaly, false);
+    if (!check) return;
     NoGrad no_grad;
     for (size_t i = 0; i < results.size(); ++i)
       if (results[i].defined() && !all(isfinite(results[i])).item<bool>())

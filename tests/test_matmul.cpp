@@ -64,6 +64,12 @@ TEST_CASE("sizes of zero: an empty result, or zeros from an empty sum", "[matmul
   linear(x, w).sum().backward();
   CHECK(equal(w.grad(), zeros({3, 4}, f64)));
   CHECK(x.grad().shape() == Shape{0, 4});
+  for (auto [a, b] : {std::pair<Shape, Shape>{{0, 3, 4}, {4, 5}}, {{3, 4}, {0, 4, 5}}, {{2, 3, 0}, {0, 5}}}) {
+    Tensor u = ones(a, f64).requires_grad_(), v = ones(b, f64).requires_grad_();
+    matmul(u, v).sum().backward();
+    CHECK(equal(u.grad(), zeros(a, f64)));
+    CHECK(equal(v.grad(), zeros(b, f64)));
+  }
 }
 
 TEST_CASE("integers multiply exactly, halves round once, mixed dtypes are promoted", "[matmul]") {

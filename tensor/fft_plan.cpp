@@ -10,7 +10,7 @@
 namespace ink {
 namespace {
 
-constexpr int64_t kSplitFrom = 512;  // shorter rows are transformed several at a time, one to a lane
+constexpr int64_t kSplitFrom = 128;  // shorter rows are transformed several at a time, one to a lane
 constexpr int64_t kSplitRows = 8;    // fewer would leave lanes empty
 
 // exp(-2 pi i k / n), in f64 whatever the type of the data; k is reduced first, so that the angle is exact to a

@@ -34,6 +34,23 @@ INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t n) {
   store_up_to(v.im, p + L, 2 * n - L);
 }
 
+// Working memory: two arrays of `size` complex numbers. Their four parts start at different sets of the first cache, or
+// passes over powers of two would evict what they are about to read.
+template <class T>
+struct Arrays {
+  Parts<T> a, b;
+
+  static int64_t values(int64_t size) { return 4 * (size + kApart); }
+  INK_INLINE Arrays(T* memory, int64_t size) {
+    size += kApart;
+    a = {memory, memory + size};
+    b = {memory + 2 * size, memory + 3 * size};
+  }
+
+ private:
+  static constexpr int64_t kApart = 5 * 64 / int64_t(sizeof(T));
+};
+
 template <class T>
 INK_INLINE Parts<T> exchanged(Parts<T> x, bool exchange) {
   return exchange ? Parts<T>{x.im, x.re} : x;
@@ -46,7 +63,8 @@ void rows_by_lanes(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, i
   constexpr int L = kLanes<T>;
   using P = Pack<T, L>;
   int64_t n = plan.n;
-  Parts<T> a{memory, memory + n * L}, b{memory + 2 * n * L, memory + 3 * n * L}, to = exchanged(a, inverse);
+  auto [a, b] = Arrays<T>(memory, n * L);
+  Parts<T> to = exchanged(a, inverse);
   for (int64_t j = 0; j < n; j += L) {
     int64_t width = n - j < L ? n - j : L;
     P re[L], im[L];
@@ -82,7 +100,8 @@ void row_by_columns(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, 
   using P = Pack<T, L>;
   int64_t rows = plan.rows, columns = plan.columns, wide = padded<T>(columns), high = padded<T>(rows);
   int64_t size = rows * wide > columns * high ? rows * wide : columns * high;
-  Parts<T> a{memory, memory + size}, b{memory + 2 * size, memory + 3 * size}, to = exchanged(a, inverse);
+  auto [a, b] = Arrays<T>(memory, size);
+  Parts<T> to = exchanged(a, inverse);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < columns; j += L)
       load_complex(x + i * columns + j, columns - j < L ? columns - j : L).store(to, i * wide + j);
@@ -106,9 +125,9 @@ void row_by_columns(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, 
 
 template <class T>
 int64_t memory_for(const FftPlan<T>& plan) {
-  if (plan.kind == FftPlan<T>::stages) return 4 * plan.n * kLanes<T>;
+  if (plan.kind == FftPlan<T>::stages) return Arrays<T>::values(plan.n * kLanes<T>);
   int64_t a = plan.rows * padded<T>(plan.columns), b = plan.columns * padded<T>(plan.rows);
-  return 4 * (a > b ? a : b);
+  return Arrays<T>::values(a > b ? a : b);
 }
 
 // At most `lanes` rows by a plan that is no chirp.

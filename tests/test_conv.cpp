@@ -47,14 +47,10 @@ TEST_CASE("conv2d and conv1d are sums over windows", "[conv]") {
     CHECK(difference(conv2d(x, w, bias, o), naive(x, w, o) + reshape(bias, {6, 1, 1})) < 1e-13);
     CHECK(difference(conv2d(transpose(x, 2, 3), w, {}, o), naive(contiguous(transpose(x, 2, 3)), w, o)) < 1e-13);
     Tensor line = select(x, 2, 0), kernel = select(w, 2, 1);
-    Conv2dOptions flat = o;
-    Tensor expected = select(naive(pad(unsqueeze(line, 2), {0, 0, 1, 1}), pad(unsqueeze(kernel, 2), {0, 0, 1, 1}),
-                                   {.stride = 1, .padding = 0, .dilation = 1, .groups = o.groups}),
-                             2, 0);
-    if (o.stride == 1 && o.padding == 0 && o.dilation == 1)
-      CHECK(difference(conv1d(line, kernel, {}, flat), expected) < 1e-13);
-    Tensor column = naive(unsqueeze(line, 2), unsqueeze(kernel, 2), {.groups = o.groups});
-    if (o.padding == 0) CHECK(difference(conv1d(line, kernel, {}, flat), squeeze(column, 2)) < 1e-13);
+    if (o.padding % o.stride == 0) {  // a line is the row of a picture that the padding rows do not reach
+      Tensor rows = naive(unsqueeze(line, 2), unsqueeze(kernel, 2), o);
+      CHECK(difference(conv1d(line, kernel, {}, o), select(rows, 2, o.padding / o.stride)) < 1e-13);
+    }
   }
 }
 

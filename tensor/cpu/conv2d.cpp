@@ -38,7 +38,6 @@ struct Correlation {
 };
 
 constexpr int64_t kStripBytes = 256 << 10;   // of the window of a strip: leaves room in a 1 MiB cache for weights
-constexpr int64_t kWeightBytes = 16 << 10;   // of a block that are used together
 constexpr int64_t kPieces = 16;              // wanted of a convolution
 constexpr int64_t kPieceProducts = 1 << 17;  // of the smallest piece worth a thread's while
 
@@ -62,16 +61,12 @@ void pack_weights(const Correlation<T>& s, T* packed) {
   });
 }
 
-// `rows` x `cols` pixels of one block of channels; rows > 1 only for whole rows. The sums start from start[channel],
-// or, with start_pixel = kBlock, go on from start[pixel][channel].
+// `rows` x `cols` pixels of one block of channels; rows > 1 only for whole rows.
 template <class T, int V, int step>
-void tile_block(const Sum& sum, T* out, const T* x, const T* w, const T* start, int64_t start_pixel, int64_t rows,
-                int64_t cols) {
+void tile_block(const Sum& sum, T* out, const T* x, const T* w, const T* start, int64_t rows, int64_t cols) {
   constexpr int max = kTilePixels;
   auto tiles = [&]<int R, int P>(int64_t p, int64_t q) {
-    int64_t i = p * cols + q;
-    tile_forward<T, V, step, R, P>(sum, out + i * kBlock<T>, x + p * sum.output_row + q * step, w,
-                                   start + i * start_pixel, start_pixel);
+    tile_forward<T, V, step, R, P>(sum, out + (p * cols + q) * kBlock<T>, x + p * sum.output_row + q * step, w, start);
   };
   int64_t p = 0;
   auto rows_together = [&]<int R>() {  // R short rows fill the registers where one would not
@@ -95,7 +90,6 @@ void correlate_block(const Correlation<T>& s, const Phase& f, const Sum& sum, co
   constexpr int64_t chunk = 8 * kTilePixels, B = kBlock<T>;
   alignas(64) T start[B];
   T* swapped = pixels + 2 * chunk * B;
-  int64_t channels = kWeightBytes / (sum.taps * B * int64_t(sizeof(T)) + 1) + 1;
   for (int64_t i = 0; i < B; ++i) start[i] = s.bias && i < lanes ? s.bias[g * s.out + o + i] : T(0);
   T* y = s.y + ((n * s.groups + g) * s.out + o) * s.oh * s.ow;
   int64_t height = f.ow < chunk ? chunk / f.ow : 1, width = f.ow < chunk ? f.ow : chunk;
@@ -105,11 +99,7 @@ void correlate_block(const Correlation<T>& s, const Phase& f, const Sum& sum, co
       const T* from = x + p * sum.output_row + q * f.window.step;
       auto tile = lanes > kLanes<T> ? (f.window.step == 1 ? tile_block<T, 2, 1> : tile_block<T, 2, 2>)
                                     : (f.window.step == 1 ? tile_block<T, 1, 1> : tile_block<T, 1, 2>);
-      Sum part = sum;  // some channels at a time, so that their weights stay in the first cache
-      for (int64_t c = 0; c < sum.channels; c += channels) {
-        part.channels = sum.channels - c < channels ? sum.channels - c : channels;
-        tile(part, pixels, from + c * sum.plane, w + c * sum.weights, c ? pixels : start, c ? B : 0, ph, qw);
-      }
+      tile(sum, pixels, from, w, start, ph, qw);
       if (s.write_h == 1 && s.write_w == 1) {
         transpose(y + s.pixel(f, first + p, q), s.oh * s.ow, pixels, B, count, lanes, false);
         continue;

@@ -27,18 +27,17 @@ struct Sum {
   int64_t output_row;  // elements between the inputs of neighbouring output rows
 };
 
-// out[pixel][channel] = start[pixel * start_pixel + channel] + sum over c, t of w[c][t][channel] x[c plane + offset of
-// t + pixel] for `rows` x `cols` pixels, `step` apart in x, of V packs of channels. out and w have blocks of kBlock
-// channels.
+// out[pixel][channel] = start[channel] + sum over c, t of w[c][t][channel] x[c plane + offset of t + pixel] for `rows`
+// x `cols` pixels, `step` apart in x, of V packs of channels. out and w have blocks of kBlock channels.
 template <class T, int V, int step, int rows, int cols>
-void tile_forward(const Sum& s, T* out, const T* x, const T* w, const T* start, int64_t start_pixel) {
+void tile_forward(const Sum& s, T* out, const T* x, const T* w, const T* start) {
   constexpr int L = kLanes<T>, pixels = rows * cols;
   using P = Pack<T, L>;
   P sum[pixels][V];
 #pragma GCC unroll 32
   for (int i = 0; i < pixels; ++i)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) sum[i][v] = P::load(start + i * start_pixel + v * L);
+    for (int v = 0; v < V; ++v) sum[i][v] = P::load(start + v * L);
   for (int64_t c = 0; c < s.channels; ++c, x += s.plane, w += s.weights)
     for (int64_t t = 0; t < s.taps; ++t) {
       const T *from = x + s.tap[t].offset, *weight = w + s.tap[t].weight * kBlock<T>;

@@ -1,0 +1,83 @@
+// DataLoader: the examples of a dataset in batches, in a new order each epoch.
+//
+//   DataLoader loader(TensorDataset({images, labels}), {.batch_size = 64, .shuffle = true, .seed = 1});
+//   while (loader.epoch() < 10)
+//     for (const Batch& batch : loader) step(batch[0], batch[1]);
+//
+// The batches depend on the seed and on nothing else: not on threads, prefetching or interruptions.
+#pragma once
+#include <concepts>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "nn/data/dataset.h"
+#include "tensor/random.h"
+
+namespace ink {
+
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+struct LoaderOptions {
+  int64_t batch_size = 32;
+  bool shuffle = false;
+  bool drop_last = false;  // leave out a last batch that would be smaller
+  bool prefetch = true;    // make the next batch on another thread while this one is in use
+  uint64_t seed = 0;       // of the loader's own generator
+};
+
+class DataLoader {
+ public:
+  // ValueError for a batch size below 1.
+  DataLoader(std::shared_ptr<const Dataset> dataset, LoaderOptions options = {});
+  template <std::derived_from<Dataset> D>
+  DataLoader(D dataset, LoaderOptions options = {})
+      : DataLoader(std::make_shared<const D>(std::move(dataset)), options) {}
+  ~DataLoader();
+  DataLoader(DataLoader&&) noexcept;
+  DataLoader& operator=(DataLoader&&) noexcept;
+
+  const Dataset& dataset() const { return *dataset_; }
+  int64_t num_batches() const;                    // in one epoch
+  int64_t epoch() const { return epoch_; }        // counts up when the last batch of an epoch has been handed out
+  int64_t position() const { return position_; }  // batches of this epoch handed out already
+
+  // The next batch, of the next epoch after the last. ValueError if there are none.
+  Batch next();
+
+  // The rest of the epoch: a loop that was left early, or interrupted and resumed, goes on where it was.
+  class Iterator {
+   public:
+    const Batch& operator*() const { return batch_; }
+    Iterator& operator++();
+    bool operator!=(std::nullptr_t) const { return loader_ != nullptr; }
+
+   private:
+    friend class DataLoader;
+    explicit Iterator(DataLoader* loader);
+    DataLoader* loader_;
+    int64_t epoch_;
+    Batch batch_;
+  };
+  Iterator begin() { return Iterator(num_batches() > 0 ? this : nullptr); }
+  std::nullptr_t end() const { return nullptr; }
+
+  // Epoch, position and generator, as 0-dim and 1-dim i64 tensors. A loader of the same data and options that loads
+  // them hands out the same batches from there on. ValueError if sizes differ or a name is missing; then nothing is
+  // changed.
+  NamedTensors state_dict() const;
+  void load_state_dict(const NamedTensors& state);
+
+ private:
+  class Prefetcher;
+  std::vector<int64_t> rows_at(int64_t position);  // the examples of a batch of this epoch
+  std::shared_ptr<const Dataset> dataset_;
+  LoaderOptions options_;
+  Generator generator_;          // as it was when the epoch began
+  Generator::State next_epoch_;  // as it is once the epoch's order has been drawn
+  Tensor order_;                 // the epoch's permutation; undefined until the first batch is asked for
+  int64_t epoch_ = 0, position_ = 0;
+  std::unique_ptr<Prefetcher> prefetcher_;
+};
+
+}  // namespace ink

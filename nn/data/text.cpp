@@ -1,0 +1,87 @@
+#include "nn/data/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autograd/ops.h"
+#include "tensor/io.h"
+#include "tensor/utf8.h"
+
+namespace ink {
+namespace {
+
+std::vector<char32_t> code_points(std::string_view utf8) {
+  std::vector<char32_t> list;
+  for (int64_t at = 0; at < int64_t(utf8.size());) {
+    CodePoint c = decode_utf8(utf8, at);
+    if (c.bytes == 0)
+      throw ValueError(fmt::format("CharText: the text is not UTF-8; got byte 0x{:02x} at offset {}",
+                                   uint8_t(utf8[size_t(at)]), at));
+    list.push_back(c.value);
+    at += c.bytes;
+  }
+  return list;
+}
+
+}  // namespace
+
+CharText::CharText(std::string_view utf8) : characters_(code_points(utf8)) {
+  std::sort(characters_.begin(), characters_.end());
+  characters_.erase(std::unique(characters_.begin(), characters_.end()), characters_.end());
+  characters_.shrink_to_fit();
+  ids_ = encode(utf8);
+}
+
+CharText CharText::load(const std::string& path) {
+  std::string text = read_unpacked(path);
+  try {
+    return CharText(text);
+  } catch (const ValueError& e) { throw IoError(fmt::format("'{}': {}", path, e.what())); }
+}
+
+Tensor CharText::encode(std::string_view utf8) const {
+  std::vector<char32_t> text = code_points(utf8);
+  Tensor ids = empty({int64_t(text.size())}, i64);
+  int64_t* out = ids.data<int64_t>();
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto it = std::lower_bound(characters_.begin(), characters_.end(), text[i]);
+    if (it == characters_.end() || *it != text[i])
+      throw ValueError(fmt::format("CharText: a character is not in the vocabulary; got U+{:04X} at position {}",
+                                   uint32_t(text[i]), i));
+    out[i] = it - characters_.begin();
+  }
+  return ids;
+}
+
+std::string CharText::decode(const Tensor& ids) const {
+  std::string text;
+  for (int64_t id : ids.to_vector<int64_t>()) {
+    if (id < 0 || id >= vocabulary())
+      throw IndexError(fmt::format("CharText: no such character; got id {}; expected 0 to {}", id, vocabulary() - 1));
+    append_utf8(text, characters_[size_t(id)]);
+  }
+  return text;
+}
+
+std::pair<Tensor, Tensor> split_text(const Tensor& ids, double fraction) {
+  if (!(fraction >= 0 && fraction <= 1))
+    throw ValueError(fmt::format("split_text: fraction; got {}; expected 0 to 1", fraction));
+  int64_t cut = int64_t(fraction * double(ids.numel()));
+  return {ids.slice(0, 0, cut), ids.slice(0, cut, ids.numel())};
+}
+
+std::pair<Tensor, Tensor> random_windows(const Tensor& ids, int64_t batch, int64_t length, Generator& generator) {
+  int64_t n = ids.numel();
+  if (batch < 1 || length < 1 || n <= length)
+    throw ValueError(
+        fmt::format("random_windows: got {} windows of {} from {} characters; expected at least 1 of each, and more "
+                    "characters than one window has",
+                    batch, length, n));
+  Tensor start = randint(0, n - length, {batch, 1}, i64, &generator);
+  Tensor at = start + arange(length);  // [batch, length]
+  auto take = [&](const Tensor& where) { return index_select(ids, 0, where.flatten()).reshape({batch, length}); };
+  return {take(at), take(at + 1)};
+}
+
+}  // namespace ink

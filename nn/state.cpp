@@ -1,0 +1,85 @@
+#include "nn/state.h"
+
+#include <fmt/format.h>
+
+#include <unordered_set>
+
+#include "tensor/raw.h"
+
+namespace ink {
+namespace {
+
+bool is_under(const std::string& name, std::string_view part) {
+  return name.size() > part.size() && name.starts_with(part) && name[part.size()] == '.';
+}
+
+template <class T>
+T* checked_data(const NamedTensors& state, std::string_view name, const Shape& shape) {
+  for (const auto& [n, t] : state) {
+    if (n != name) continue;
+    if (t.dtype() != dtype_of<T>)
+      throw DTypeError(fmt::format("state: '{}' has another dtype; got {}; expected {}", name, name_of(t.dtype()),
+                                   name_of(dtype_of<T>)));
+    if (!(t.shape() == shape))
+      throw ShapeError(
+          fmt::format("state: '{}' has another shape; got {}; expected {}", name, t.shape().str(), shape.str()));
+    return t.template data<T>();
+  }
+  throw ValueError(fmt::format("state: '{}' is missing", name));
+}
+
+}  // namespace
+
+NamedTensors merge_states(const std::vector<std::pair<std::string, NamedTensors>>& parts) {
+  NamedTensors all;
+  std::unordered_set<std::string> names;
+  for (const auto& [part, state] : parts) {
+    if (part.empty()) throw ValueError("merge_states: a part without a name");
+    for (const auto& [name, t] : state) {
+      all.emplace_back(part + "." + name, t);
+      if (!names.insert(all.back().first).second)
+        throw ValueError(fmt::format("merge_states: a name comes twice; got '{}'", all.back().first));
+    }
+  }
+  return all;
+}
+
+bool has_state_part(const NamedTensors& state, std::string_view part) {
+  for (const auto& [name, t] : state)
+    if (is_under(name, part)) return true;
+  return false;
+}
+
+NamedTensors state_part(const NamedTensors& state, std::string_view part) {
+  NamedTensors found;
+  for (const auto& [name, t] : state)
+    if (is_under(name, part)) found.emplace_back(name.substr(part.size() + 1), t);
+  if (!found.empty()) return found;
+  std::string there;
+  std::unordered_set<std::string> seen;
+  for (const auto& [name, t] : state)
+    if (std::string head = name.substr(0, name.find('.')); seen.insert(head).second) there += " " + head;
+  throw ValueError(fmt::format("state_part: no part '{}'; got{}", part, there.empty() ? " an empty state" : there));
+}
+
+Tensor integer_state(int64_t value) { return raw::full({}, value, i64); }
+Tensor number_state(double value) { return raw::full({}, value, f64); }
+Tensor generator_state(const Generator& g) {
+  Tensor x = raw::empty({2}, i64);
+  x.data<int64_t>()[0] = int64_t(g.state.seed);
+  x.data<int64_t>()[1] = int64_t(g.state.offset);
+  return x;
+}
+
+int64_t state_integer(const NamedTensors& state, std::string_view name) {
+  return *checked_data<int64_t>(state, name, {});
+}
+double state_number(const NamedTensors& state, std::string_view name) { return *checked_data<double>(state, name, {}); }
+Generator state_generator(const NamedTensors& state, std::string_view name) {
+  const int64_t* p = checked_data<int64_t>(state, name, {2});
+  Generator g;
+  g.state = {uint64_t(p[0]), uint64_t(p[1])};
+  return g;
+}
+
+}  // namespace ink

@@ -17,8 +17,7 @@ struct Recording {  // one call, as record() and the observers see it
   const Op& op;
   const Tensor* const* inputs;
   int num_inputs;
-  Tensor* outputs;
-  int num_outputs;
+  std::span<Tensor> outputs;
   const void* context = nullptr;
   size_t context_size = 0;
 };
@@ -38,18 +37,13 @@ class Observed {
   double start_;
 };
 
-template <class R> struct Outputs {
-  static constexpr int count = int(std::tuple_size_v<R>);
-  static Tensor* of(R& r) { return r.data(); }
-};
-template <> struct Outputs<Tensor> {
-  static constexpr int count = 1;
-  static Tensor* of(Tensor& r) { return &r; }
-};
+inline std::span<Tensor> outputs_of(Tensor& r) { return {&r, 1}; }
+template <size_t N> std::span<Tensor> outputs_of(std::array<Tensor, N>& r) { return r; }
+inline std::span<Tensor> outputs_of(std::vector<Tensor>& r) { return r; }
 
 }  // namespace detail
 
-// forward(inputs...) returns a new Tensor (never a handle to an input) or a std::array of them. `context` holds the op's
+// forward(inputs...) returns a new Tensor (never a handle to an input), or a std::array or std::vector of them. `context` holds the op's
 // plain parameters for the rules; tensors a rule needs are saved inputs and outputs.
 template <class C, class F, class... T>
 auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> decltype(forward(inputs...)) {
@@ -61,7 +55,7 @@ auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> de
     auto run = [&](const auto&... in) {
       R out = forward(in...);
       const Tensor* list[] = {&in...};
-      detail::Recording r{op, list, sizeof...(in), detail::Outputs<R>::of(out), detail::Outputs<R>::count, &context, size};
+      detail::Recording r{op, list, sizeof...(in), detail::outputs_of(out), &context, size};
       observed.done(r);
       if (mode().grad && (in.requires_grad() || ...)) detail::record(r);
       return out;
@@ -71,7 +65,7 @@ auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> de
   R out = forward(inputs...);
   if (mode().grad && (inputs.requires_grad() || ...)) {
     const Tensor* list[] = {&inputs...};
-    detail::record({op, list, sizeof...(inputs), detail::Outputs<R>::of(out), detail::Outputs<R>::count, &context, size});
+    detail::record({op, list, sizeof...(inputs), detail::outputs_of(out), &context, size});
   }
   return out;
 }
@@ -93,7 +87,7 @@ Tensor call_list(const Op& op, const C& context, F&& forward, std::span<const Te
     list.push_back(&t);
     wanted |= t.requires_grad();
   }
-  detail::Recording r{op, list.data(), int(list.size()), &out, 1, &context, std::is_empty_v<C> ? 0 : sizeof(C)};
+  detail::Recording r{op, list.data(), int(list.size()), {&out, 1}, &context, std::is_empty_v<C> ? 0 : sizeof(C)};
   if (mode().observers) detail::Observed(op).done(r);
   if (mode().grad && wanted) detail::record(r);
   return out;

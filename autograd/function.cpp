@@ -40,7 +40,7 @@ Tensor apply_function(std::shared_ptr<FunctionBase> f, const TensorList& inputs,
   }
   if (aliased) out = raw::alias(out);
   if (grad_enabled() && wanted)
-    if (Node* node = record({op, list.data(), int(list.size()), &out, 1})) node->state = std::move(f);
+    if (Node* node = record({op, list.data(), int(list.size()), {&out, 1}})) node->state = std::move(f);
   return out;
 }
 

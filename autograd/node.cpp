@@ -103,10 +103,10 @@ static void attach(Tensor& output, const Ref<Node>& node, int index) {
 
 Node* record(const Recording& c) {
   auto differentiable = [&](int i) {
-    return i < c.op.differentiable && c.outputs[i].defined() && is_differentiable(c.outputs[i].dtype());
+    return i < c.op.differentiable && c.outputs[size_t(i)].defined() && is_differentiable(c.outputs[size_t(i)].dtype());
   };
   bool any = false;
-  for (int i = 0; i < c.num_outputs; ++i) any |= differentiable(i);
+  for (int i = 0; i < int(c.outputs.size()); ++i) any |= differentiable(i);
   if (!any) return nullptr;
 
   Ref<Node> node(new Node(c.op));
@@ -123,15 +123,15 @@ Node* record(const Recording& c) {
   for (int i = 0; i < 8; ++i)
     if (mask >> i & 1) node->saved.push_back(save(*c.inputs[i], false));
   for (int i = 0; i < 4; ++i)
-    if (mask >> (8 + i) & 1) node->saved.push_back(save(c.outputs[i], true));
+    if (mask >> (8 + i) & 1) node->saved.push_back(save(c.outputs[size_t(i)], true));
   node->save_mask = mask;
   if (c.context_size) {
     node->context.reset(new char[c.context_size]);
     std::memcpy(node->context.get(), c.context, c.context_size);
   }
-  node->outputs.resize(size_t(c.num_outputs));
-  for (int i = 0; i < c.num_outputs; ++i)
-    if (differentiable(i)) attach(c.outputs[i], node, i);
+  node->outputs.resize(size_t(c.outputs.size()));
+  for (int i = 0; i < int(c.outputs.size()); ++i)
+    if (differentiable(i)) attach(c.outputs[size_t(i)], node, i);
   return node.ptr();
 }
 

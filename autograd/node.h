@@ -111,6 +111,7 @@ class Backward {
   Tensor out(int i = 0) const { return unpack(0x100u << i, true, i); }
   bool needs(int input) const { return needed_ >> (input < 63 ? input : 63) & 1; }  // inputs from 63 on share a bit
   int num_inputs() const { return int(node_.inputs.size()); }
+  int num_outputs() const { return int(node_.outputs.size()); }
   // Shape of an input that requires a gradient.
   const Shape& in_shape(int i) const { return node_.inputs[size_t(i)]->shape; }
   template <class C> const C& context() const { return *reinterpret_cast<const C*>(node_.context.get()); }

@@ -47,16 +47,16 @@ void Observed::done(const Recording& r) {
   ObserverScope quiet(Observer(kAnomaly | kProfile | kTrace), false);
   if ((on & kProfile) && profile) {
     int64_t bytes = 0;
-    for (int i = 0; i < r.num_outputs; ++i)
-      if (r.outputs[i].defined()) bytes += r.outputs[i].nbytes();
+    for (int i = 0; i < int(r.outputs.size()); ++i)
+      if (r.outputs[size_t(i)].defined()) bytes += r.outputs[size_t(i)].nbytes();
     profile->add(op_.name, now() - start_, bytes, flops_of(r));
   }
   if ((on & kTrace) && trace_fn)
-    trace_fn(trace_context, op_.name, {r.inputs, size_t(r.num_inputs)}, {r.outputs, size_t(r.num_outputs)});
+    trace_fn(trace_context, op_.name, {r.inputs, size_t(r.num_inputs)}, r.outputs);
   if (on & kAnomaly) {
     NoGrad no_grad;
-    for (int i = 0; i < r.num_outputs; ++i) {
-      const Tensor& t = r.outputs[i];
+    for (int i = 0; i < int(r.outputs.size()); ++i) {
+      const Tensor& t = r.outputs[size_t(i)];
       if (t.defined() && is_differentiable(t.dtype()) && !all(isfinite(t)).item<bool>())
         throw GradError(fmt::format("{}: its result is not finite; got shape {}; hint: look at the op's inputs", op_.name, t.shape().str()));
     }

@@ -212,7 +212,54 @@ Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step) {
   return take_view(x, {ViewArgs::kUnfold, d, 0, (x.shape()[d] - size) / step + 1, size, step, x.shape()});
 }
 
-// ---- pieces
+// ---- pieces: one op with many outputs, so that the gradient is one cat instead of a padded copy per piece
+
+namespace {
+struct PiecesArgs {
+  int dim;
+  int64_t size;  // of each piece; the last may be smaller
+  bool squeeze;  // pieces of size 1 lose the dim
+};
+
+Tensor piece(const Tensor& x, const PiecesArgs& a, int64_t at) {
+  int64_t n = x.shape()[a.dim], size = at + a.size <= n ? a.size : n - at;
+  Tensor y = raw_view(x, {ViewArgs::kSlice, a.dim, 0, at, size, 1, {}});
+  if (!a.squeeze) return y;
+  Shape shape = y.shape(), strides = y.strides();
+  shape.erase(a.dim);
+  strides.erase(a.dim);
+  return raw::as_strided(y, shape, strides, y.storage_offset());
+}
+
+std::vector<Tensor> pieces(const Tensor& x, const PiecesArgs& args) {
+  static constexpr Op op{.name = "split",
+                         .backward = [](const Backward& b, std::span<Tensor> grads) {
+                           const PiecesArgs& a = b.context<PiecesArgs>();
+                           std::vector<Tensor> parts;
+                           Tensor like;
+                           for (int i = 0; i < b.num_outputs(); ++i)
+                             if (b.grad(i).defined()) like = b.grad(i);
+                           Shape whole = b.in_shape(0);
+                           for (int i = 0; i < b.num_outputs(); ++i) {
+                             Shape shape = whole;
+                             int64_t at = i * a.size;
+                             shape[a.dim] = at + a.size <= whole[a.dim] ? a.size : whole[a.dim] - at;
+                             Tensor g = b.grad(i);
+                             if (!g.defined()) g = zeros(shape, like.options());
+                             parts.push_back(a.squeeze && g.dim() < whole.size() ? unsqueeze(g, a.dim) : g);
+                           }
+                           grads[0] = cat(parts, a.dim);
+                         },
+                         .differentiable = 1 << 30};
+  auto cut = [&](const Tensor& x) {
+    std::vector<Tensor> parts;
+    for (int64_t at = 0; at < x.shape()[args.dim]; at += args.size) parts.push_back(piece(x, args, at));
+    return parts;
+  };
+  return call(op, args, cut, x);
+}
+}  // namespace
+
 std::vector<Tensor> split(const Tensor& x, const Shape& sizes, int64_t dim) {
   std::vector<Tensor> parts;
   int64_t at = 0;
@@ -225,10 +272,10 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, int64_t dim) {
 }
 std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {
   if (size < 1) throw ValueError(fmt::format("split: size must be positive; got {}", size));
-  std::vector<Tensor> parts;
-  int64_t n = x.size(dim);
-  for (int64_t at = 0; at < n || at == 0; at += size) parts.push_back(slice(x, dim, at, at + size));
-  return parts;
+  if (x.dim() == 0) throw ShapeError("split: a 0-dim tensor has nothing to split");
+  int d = wrap_dim("split", dim, x.dim());
+  if (x.shape()[d] == 0) return {slice(x, d, 0, 0)};
+  return pieces(x, {d, size, false});
 }
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   if (chunks < 1) throw ValueError(fmt::format("chunk: needs at least one; got {}", chunks));
@@ -236,9 +283,8 @@ std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   return split(x, size > 0 ? size : 1, dim);
 }
 std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
-  std::vector<Tensor> parts;
-  for (int64_t i = 0; i < x.size(dim); ++i) parts.push_back(select(x, dim, i));
-  return parts;
+  if (x.dim() == 0) throw ShapeError("unbind: a 0-dim tensor has nothing to unbind");
+  return pieces(x, {wrap_dim("unbind", dim, x.dim()), 1, true});
 }
 
 }  // namespace ink

@@ -27,8 +27,9 @@ Tensor MultiHeadAttention::attend(const Tensor& x, const Tensor& mask, KeyValueC
   if (x.dim() != 3 || x.size(2) != options.dim)
     throw ShapeError(fmt::format("MultiHeadAttention: wrong input; got {}; expected [batch, time, {}]", x.shape().str(), options.dim));
   int64_t batch = x.size(0), time = x.size(1), width = options.dim / options.heads;
-  Tensor heads = permute(reshape(qkv.forward(x), {batch, time, 3, options.heads, width}), {2, 0, 3, 1, 4});  // [3, batch, heads, time, width]
-  Tensor q = select(heads, 0, 0), k = select(heads, 0, 1), v = select(heads, 0, 2);
+  auto parts = unbind(reshape(qkv.forward(x), {batch, time, 3, options.heads, width}), 2);
+  for (Tensor& part : parts) part = permute(part, {0, 2, 1, 3});  // [batch, heads, time, width]
+  Tensor &q = parts[0], &k = parts[1], &v = parts[2];
   int64_t past = cache && cache->key.defined() ? cache->key.size(2) : 0;
   if (options.rotary) {
     q = rotary(q, past);

@@ -40,7 +40,12 @@ class Owned : public Tensor {
 struct Param : Owned {  // gets a gradient and is handed to optimizers
   Param() : Owned(Tensor(), true) {}
   Param(Tensor t) : Owned(std::move(t), true) {}
-  using Owned::operator=;
+  Param& operator=(const Tensor& contents) {
+    bool absent = !defined();
+    Owned::operator=(contents);
+    if (absent && defined()) requires_grad_();  // an absent bias that is given values is trained like any other
+    return *this;
+  }
 };
 struct Buffer : Owned {  // state without a gradient: running statistics, masks, tables
   Buffer() : Owned(Tensor(), false) {}

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "tensor/cpu_level.h"
 #include "tensor/error.h"
 
 namespace ink {
@@ -54,7 +55,7 @@ struct Level {
   bool runs;
 };
 
-const Kernels& choose_level() {
+Level choose_level() {
   const Level levels[] = {  // best first
 #if INK_HAS_v4
     {"v4", &cpu_v4::table, cpu_runs_v4()},
@@ -72,7 +73,7 @@ const Kernels& choose_level() {
   const char* wanted = std::getenv("INK_CPU_LEVEL");
   std::string built;
   for (const Level& level : levels) {
-    if (wanted && *wanted ? wanted == std::string(level.name) && level.runs : level.runs) return *level.table;
+    if (wanted && *wanted ? wanted == std::string(level.name) && level.runs : level.runs) return level;
     built += std::string(built.empty() ? "" : ", ") + level.name + (level.runs ? "" : " (not on this CPU)");
   }
   if (wanted && *wanted)
@@ -81,14 +82,20 @@ const Kernels& choose_level() {
                      "; expected base; build with -DINK_CPU_LEVELS=base");
 }
 
+const Level& chosen() {
+  static const Level level = choose_level();
+  return level;
+}
+
 }  // namespace
+
+const char* cpu_level() { return chosen().name; }
 
 const Kernels& kernels(bool cuda) {
   if (cuda)
     throw NotSupported(
         "kernels: this build has no CUDA backend; expected a CPU tensor; configure with -DINK_CUDA=ON or SIM");
-  static const Kernels& chosen = choose_level();
-  return chosen;
+  return *chosen().table;
 }
 
 }  // namespace ink

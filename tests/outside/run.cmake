@@ -1,0 +1,41 @@
+# Installs BUILD into a temporary prefix, builds this folder's project against it, and runs its programs.
+# cmake -DSOURCE=<repository> -DBUILD=<its build> -DCXX=<compiler> [-DLAUNCHER=ccache] -P run.cmake
+set(work ${BUILD}/outside)
+file(REMOVE_RECURSE ${work})
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE failed OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(failed)
+    string(REPLACE ";" " " line "${ARGV}")
+    message(FATAL_ERROR "failed: ${line}\n${out}")
+  endif()
+endfunction()
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${work}/prefix)
+# The sources are copied away, so that nothing of the repository can be found by chance.
+file(COPY ${SOURCE}/tests/outside DESTINATION ${work}/src)
+set(launcher "")
+if(LAUNCHER)
+  set(launcher -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
+endif()
+run(${CMAKE_COMMAND} -S ${work}/src/outside -B ${work}/build -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Debug
+    -DCMAKE_PREFIX_PATH=${work}/prefix ${launcher})
+run(${CMAKE_COMMAND} --build ${work}/build --parallel 2)
+foreach(program train add_an_op add_a_layer)
+  run(${work}/build/${program})
+endforeach()
+# The same headers and library through the .pc file, where pkg-config is at hand.
+find_program(PKG_CONFIG pkg-config)
+if(PKG_CONFIG)
+  file(GLOB_RECURSE pc ${work}/prefix/*/inkstone.pc)
+  get_filename_component(dir ${pc} DIRECTORY)
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${dir} ${PKG_CONFIG} --cflags --libs inkstone
+                  OUTPUT_VARIABLE flags RESULT_VARIABLE failed OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(failed)
+    message(FATAL_ERROR "pkg-config does not know inkstone in ${dir}")
+  endif()
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  file(READ ${BUILD}/CMakeCache.txt cache)
+  if(cache MATCHES "INK_SANITIZE:BOOL=ON")  # the .pc file does not carry the sanitizers
+    return()
+  endif()
+  run(${CXX} -std=c++20 -fsyntax-only ${work}/src/outside/train.cpp ${flags})
+endif()

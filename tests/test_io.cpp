@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 
 #include <csignal>
-#include <cstring>
 
 #include "autograd/ops.h"
 #include "tensor/io.h"
@@ -36,7 +35,10 @@ void check_equal(const Tensor& got, const Tensor& want) {
   CHECK(got.dtype() == want.dtype());
   CHECK(got.shape() == want.shape());
   Tensor a = raw::contiguous(got), b = raw::contiguous(want);
-  CHECK((a.nbytes() == b.nbytes() && std::memcmp(a.raw_data(), b.raw_data(), size_t(a.nbytes())) == 0));
+  auto bytes = [](const Tensor& t) {
+    return std::string_view(static_cast<const char*>(t.raw_data()), size_t(t.nbytes()));
+  };
+  CHECK((bytes(a) == bytes(b)));
 }
 
 void check_equal(const NamedTensors& got, const NamedTensors& want) {

@@ -2,7 +2,7 @@
 //
 // All are differentiable any number of times unless marked (no gradient). Operands broadcast and promote as in torch;
 // negative dims and indices count from the end. Errors: ShapeError, DTypeError, DeviceError, IndexError, ValueError, each
-// naming the op, what it got and what it expected. tests/op_specs.cpp has one row for each function declared here.
+// naming the op, what it got and what it expected. tests/specs/ has a row for each function declared here.
 #pragma once
 #include <optional>
 #include <string_view>
@@ -76,7 +76,7 @@ Tensor erf(const Tensor& x);
 Tensor erfc(const Tensor& x);
 Tensor erfinv(const Tensor& x);
 Tensor lgamma(const Tensor& x);
-Tensor digamma(const Tensor& x);  // (no gradient)
+Tensor digamma(const Tensor& x);
 Tensor round(const Tensor& x);    // half to even; rounding ops have gradient 0
 Tensor floor(const Tensor& x);
 Tensor ceil(const Tensor& x);

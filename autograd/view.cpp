@@ -187,7 +187,7 @@ Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t 
 Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
   int64_t n = x.size(dim);
   if (start < 0) start += n;
-  if (start < 0 || length < 0 || start + length > n)
+  if (start < 0 || start > n || length < 0 || length > n - start)
     throw IndexError(fmt::format("narrow: out of range; got start {} and length {}; the dim has {} elements", start, length, n));
   return slice(x, dim, start, start + length);
 }

@@ -68,6 +68,8 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   Shape strides = Shape::filled(shape.size(), 0);
   int shift = shape.size() - x.dim();
+  for (int64_t n : shape)
+    if (n < 0) throw ShapeError(fmt::format("expand: negative size; got {} for {}; hint: -1 keeps a size the tensor has", shape.str(), x.shape().str()));
   for (int i = 0; i < x.dim(); ++i) {
     bool fits = shift >= 0 && (x.shape()[i] == shape[i + shift] || x.shape()[i] == 1);
     if (!fits) throw ShapeError(fmt::format("expand: sizes do not fit; got {}; cannot become {}", x.shape().str(), shape.str()));
@@ -281,6 +283,9 @@ Tensor reduce(const char* name, int op, unsigned domain, bool has_identity, cons
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   int lead = x.dim() - shape.size();
+  bool fits = lead >= 0;
+  for (int d = 0; fits && d < shape.size(); ++d) fits = shape[d] == 1 || shape[d] == x.shape()[d + lead];
+  if (!fits) throw ShapeError(fmt::format("sum_to: {} was not broadcast from that shape; got {}", x.shape().str(), shape.str()));
   Dims dims;
   for (int d = 0; d < x.dim(); ++d)
     if (d < lead || (shape[d - lead] == 1 && x.shape()[d] != 1)) dims.push_back(d);

@@ -1,0 +1,20 @@
+// The checks that follow from a row. Each returns what is wrong, or an empty string.
+#pragma once
+#include "tests/op_specs.h"
+
+namespace ink::test {
+
+// The inputs of a case in another dtype: f64 -> t and c128 -> the complex type of t; indices and masks stay.
+TensorList in_dtype(const TensorList& inputs, DType t);
+bool has_complex(const TensorList& inputs);
+
+std::string check_forward(const OpSpec& spec, const Case& c, DType t);   // against the reference, on inputs of dtype t
+std::string check_layouts(const OpSpec& spec, const Case& c, DType t);   // strided, sliced and expanded views as inputs
+std::string check_threads(const OpSpec& spec, const Case& c, DType t);   // 1 and 2 threads: equal bits, gradients too
+std::string check_gradient(const OpSpec& spec, const Case& c, DType t);  // in t against f64
+std::string check_fused(const OpSpec& spec, const Case& c, DType t);     // create_graph = false against true
+std::string check_modes(const OpSpec& spec, const Case& c);              // NoGrad, outputs without gradients
+std::string check_inputs_kept(const OpSpec& spec, const Case& c);        // values and versions
+std::string check_error(const ErrorInput& e);
+
+}  // namespace ink::test

@@ -1,5 +1,7 @@
 #include "nn/linear.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "autograd/ops.h"
@@ -7,7 +9,11 @@
 
 namespace ink {
 
-Linear::Linear(int64_t in, int64_t out, const LinearOptions& options) : weight(init::kaiming_uniform({out, in})) {
+static Tensor make_weight(int64_t in, int64_t out) {
+  if (in < 1 || out < 1) throw ValueError(fmt::format("Linear: got in {}, out {}; expected positive sizes", in, out));
+  return init::kaiming_uniform({out, in});
+}
+Linear::Linear(int64_t in, int64_t out, const LinearOptions& options) : weight(make_weight(in, out)) {
   double bound = 1 / std::sqrt(double(in));
   if (options.bias) bias = init::uniform({out}, -bound, bound);
 }

@@ -27,7 +27,8 @@ Owned& Owned::operator=(const Tensor& contents) {
   if (!defined() || !contents.defined()) {
     static_cast<Tensor&>(*this) = contents.defined() ? raw::clone(contents) : Tensor();
   } else if (shape() == contents.shape() && dtype() == contents.dtype() && device() == contents.device()) {
-    raw::copy_into(*this, contents);
+    raw::copy_into(*this,
+                   shares_storage(contents) ? raw::clone(contents) : contents);  // p = p.t() reads what it writes
     return *this;
   } else {  // other shape, dtype or device: the same handle gets new memory and starts without a gradient
     Tensor fresh = raw::clone(contents);
@@ -74,12 +75,15 @@ class Walk : public Fields {
   }
 
  private:
-  std::string path(std::string_view name) const { return prefix_.empty() ? std::string(name) : prefix_ + "." + std::string(name); }
+  std::string path(std::string_view name) const {
+    return prefix_.empty() ? std::string(name) : prefix_ + "." + std::string(name);
+  }
   std::string prefix_;
   std::unordered_set<const void*> seen_;
 };
 
-template <class P, class B, class M> void walk(Module& root, P param, B buffer, M module) {
+template <class P, class B, class M>
+void walk(Module& root, P param, B buffer, M module) {
   struct Calls : Walk {
     P p;
     B b;
@@ -93,7 +97,8 @@ template <class P, class B, class M> void walk(Module& root, P param, B buffer, 
 }
 constexpr auto skip = [](const std::string&, auto&) {};
 
-template <class F> void each_tensor(Module& root, F f) {
+template <class F>
+void each_tensor(Module& root, F f) {
   walk(root, f, f, skip);
 }
 
@@ -101,17 +106,20 @@ template <class F> void each_tensor(Module& root, F f) {
 
 std::vector<Tensor> Module::parameters() {
   std::vector<Tensor> list;
-  walk(*this, [&](const std::string&, Param& p) { list.push_back(p); }, skip, skip);
+  walk(
+      *this, [&](const std::string&, Param& p) { list.push_back(p); }, skip, skip);
   return list;
 }
 NamedTensors Module::named_parameters() {
   NamedTensors list;
-  walk(*this, [&](const std::string& n, Param& p) { list.emplace_back(n, p); }, skip, skip);
+  walk(
+      *this, [&](const std::string& n, Param& p) { list.emplace_back(n, p); }, skip, skip);
   return list;
 }
 NamedTensors Module::named_buffers() {
   NamedTensors list;
-  walk(*this, skip, [&](const std::string& n, Buffer& b) { list.emplace_back(n, b); }, skip);
+  walk(
+      *this, skip, [&](const std::string& n, Buffer& b) { list.emplace_back(n, b); }, skip);
   return list;
 }
 std::vector<std::pair<std::string, Module*>> Module::named_modules() {
@@ -125,7 +133,8 @@ int64_t Module::num_parameters() {
   return n;
 }
 void Module::to(DType dtype) {
-  if (!is_differentiable(dtype)) throw DTypeError(fmt::format("Module::to: got {}; expected a floating point dtype", name_of(dtype)));
+  if (!is_differentiable(dtype))
+    throw DTypeError(fmt::format("Module::to: got {}; expected a floating point dtype", name_of(dtype)));
   each_tensor(*this, [&](const std::string&, auto& t) {
     if (is_floating(t.dtype())) t = raw::cast(t, dtype);
   });
@@ -140,7 +149,8 @@ void Module::zero_grad() {
   for (const Tensor& p : parameters()) p.zero_grad();
 }
 void Module::requires_grad_(bool on) {
-  walk(*this, [&](const std::string&, Param& p) { p.Tensor::requires_grad_(on); }, skip, skip);
+  walk(
+      *this, [&](const std::string&, Param& p) { p.Tensor::requires_grad_(on); }, skip, skip);
 }
 
 // ---- state
@@ -161,7 +171,11 @@ void Module::load_state_dict(const NamedTensors& state, bool strict) {
     if (it == state.end()) {
       missing += " " + name;
     } else if (!(it->second.shape() == target.shape())) {
-      throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", name, it->second.shape().str(), target.shape().str()));
+      throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", name,
+                                   it->second.shape().str(), target.shape().str()));
+    } else if (is_complex(it->second.dtype()) && !is_complex(target.dtype())) {
+      throw DTypeError(fmt::format("load_state_dict: {} has another dtype; got {}; expected {}", name,
+                                   name_of(it->second.dtype()), name_of(target.dtype())));
     } else {
       copies.emplace_back(target, it->second);
     }
@@ -169,8 +183,9 @@ void Module::load_state_dict(const NamedTensors& state, bool strict) {
   for (auto& [name, t] : state)
     if (!known.count(name)) unknown += " " + name;
   if (strict && !(missing.empty() && unknown.empty()))
-    throw ValueError(fmt::format("load_state_dict: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits",
-                                 missing.empty() ? " none" : missing, unknown.empty() ? " none" : unknown));
+    throw ValueError(fmt::format(
+        "load_state_dict: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits",
+        missing.empty() ? " none" : missing, unknown.empty() ? " none" : unknown));
   for (auto& [target, source] : copies) raw::copy_into(target, raw::to_device(source, target.device()));
 }
 
@@ -180,10 +195,17 @@ void Module::load(const std::string& path, bool strict) { load_state_dict(load_s
 std::string Module::summary() {
   std::string text = fmt::format("{:<40} {:<20} {:>12}\n", "parameter", "shape", "count");
   int64_t frozen = 0;
-  walk(*this, [&](const std::string& n, Param& p) {
-    text += fmt::format("{:<40} {:<20} {:>12}{}\n", n, p.shape().str(), p.numel(), p.requires_grad() ? "" : "  frozen");
-    if (!p.requires_grad()) frozen += p.numel();
-  }, [&](const std::string& n, Buffer& b) { text += fmt::format("{:<40} {:<20} {:>12}  buffer\n", n, b.shape().str(), b.numel()); }, skip);
+  walk(
+      *this,
+      [&](const std::string& n, Param& p) {
+        text +=
+            fmt::format("{:<40} {:<20} {:>12}{}\n", n, p.shape().str(), p.numel(), p.requires_grad() ? "" : "  frozen");
+        if (!p.requires_grad()) frozen += p.numel();
+      },
+      [&](const std::string& n, Buffer& b) {
+        text += fmt::format("{:<40} {:<20} {:>12}  buffer\n", n, b.shape().str(), b.numel());
+      },
+      skip);
   int64_t total = num_parameters();
   return text + fmt::format("{} parameters, {} of them trained\n", total, total - frozen);
 }
@@ -201,8 +223,10 @@ void check_covers(const Tensor& loss, Module& module) {
     for (auto& input : v->creator->inputs) {
       if (!input) continue;
       if (!input->creator && !owned.count(input.ptr()))
-        throw GradError(fmt::format("check_covers: a leaf of shape {}, used by {}, gets a gradient but stands in no field; hint: name it in fields()",
-                                    input->shape.str(), v->creator->op->name));
+        throw GradError(
+            fmt::format("check_covers: a leaf of shape {}, used by {}, gets a gradient but stands in no field; hint: "
+                        "name it in fields()",
+                        input->shape.str(), v->creator->op->name));
       open.push_back(input.ptr());
     }
   }

@@ -78,8 +78,6 @@ class Fields {
   }
 };
 
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
 class Module {
  public:
   virtual ~Module() = default;
@@ -102,7 +100,7 @@ class Module {
   void requires_grad_(bool on);  // freeze (false) or unfreeze all parameters
 
   NamedTensors state_dict();  // parameters and buffers, as detached handles
-  // Copies a state dict into the fields, cast to their dtypes. ShapeError on a different shape; ValueError listing missing
+  // Copies a state dict into the fields, cast to their dtypes. ShapeError on a different shape, DTypeError on complex values for real ones; ValueError listing missing
   // and unknown names if strict. Nothing is changed when it throws.
   void load_state_dict(const NamedTensors& state, bool strict = true);
   void save(const std::string& path);  // safetensors

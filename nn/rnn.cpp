@@ -16,7 +16,16 @@ Tensor uniform(const Shape& shape, int64_t hidden) {
 }
 void check(const char* name, const Tensor& x, int64_t in) {
   if (x.dim() != 3 || x.size(2) != in || x.size(1) < 1)
-    throw ShapeError(fmt::format("{}: wrong input; got {}; expected [batch, time >= 1, {}]", name, x.shape().str(), in));
+    throw ShapeError(
+        fmt::format("{}: wrong input; got {}; expected [batch, time >= 1, {}]", name, x.shape().str(), in));
+}
+// A state given or zeros, [batch, hidden].
+Tensor start(const char* name, const Tensor& state, const Tensor& x, int64_t hidden) {
+  Shape shape{x.size(0), hidden};
+  if (!state.defined()) return zeros(shape, x.options());
+  if (!(state.shape() == shape))
+    throw ShapeError(fmt::format("{}: wrong state; got {}; expected {}", name, state.shape().str(), shape.str()));
+  return state;
 }
 }  // namespace
 
@@ -29,7 +38,7 @@ GRU::GRU(int64_t in, int64_t hidden)
 
 GRU::Result GRU::forward(const Tensor& x, const Tensor& state) const {
   check("GRU", x, weight_ih.size(1));
-  Tensor h = state.defined() ? state : zeros({x.size(0), hidden}, x.options());
+  Tensor h = start("GRU", state, x, hidden);
   Tensor inputs = linear(x, weight_ih, bias_ih);  // for all steps in one product
   std::vector<Tensor> outputs;
   for (int64_t t = 0; t < x.size(1); ++t) {
@@ -51,8 +60,8 @@ LSTM::LSTM(int64_t in, int64_t hidden)
 
 LSTM::Result LSTM::forward(const Tensor& x, const State& state) const {
   check("LSTM", x, weight_ih.size(1));
-  Tensor h = state.h.defined() ? state.h : zeros({x.size(0), hidden}, x.options());
-  Tensor c = state.c.defined() ? state.c : zeros({x.size(0), hidden}, x.options());
+  Tensor h = start("LSTM", state.h, x, hidden);
+  Tensor c = start("LSTM", state.c, x, hidden);
   Tensor inputs = linear(x, weight_ih, bias_ih);
   std::vector<Tensor> outputs;
   for (int64_t t = 0; t < x.size(1); ++t) {

@@ -22,8 +22,6 @@
 
 namespace ink {
 
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
 // One list with the names "part.name". ValueError if a name comes twice, or a part's name is empty.
 NamedTensors merge_states(const std::vector<std::pair<std::string, NamedTensors>>& parts);
 // The entries under "part.", without it. ValueError listing the parts there are if that one is missing or empty.

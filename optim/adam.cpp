@@ -1,5 +1,7 @@
 #include "optim/adam.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "autograd/mode.h"
@@ -8,10 +10,43 @@
 
 namespace ink {
 
+namespace {
+template <class O>
+void check(const char* name, const std::vector<Group<O>>& groups) {
+  for (const Group<O>& g : groups) {
+    check_option(name, "lr", g.options.lr);
+    check_option(name, "weight_decay", g.options.weight_decay);
+    check_option(name, "beta1", g.options.beta1, 1);
+    check_option(name, "beta2", g.options.beta2, 1);
+  }
+}
+std::vector<Group<AdamOptions>> as_adam(const std::vector<Group<AdamWOptions>>& groups) {
+  std::vector<Group<AdamOptions>> same;
+  for (auto& [params, o] : groups)
+    same.push_back(
+        {params, {.lr = o.lr, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay}});
+  return same;
+}
+}  // namespace
+
+Adam::Adam(const std::vector<Group<AdamOptions>>& groups) : OptimizerWith({"m", "v"}, groups) {
+  check("Adam", groups);
+  for (const Group<AdamOptions>& g : groups) {
+    check_option("Adam", "eps", g.options.eps);
+    for (const Tensor& p : g.params)
+      if (is_half(p.dtype()))
+        throw DTypeError(fmt::format(
+            "Adam: 16-bit parameters lose small updates; got {}; hint: keep f32 master weights", name_of(p.dtype())));
+  }
+}
+AdamW::AdamW(const std::vector<Group<AdamWOptions>>& groups) : Adam(as_adam(groups)) {}
+Lion::Lion(const std::vector<Group<LionOptions>>& groups) : OptimizerWith({"m"}, groups) { check("Lion", groups); }
+
 void Adam::update(bool decoupled) {
   NoGrad guard;
   std::vector<AdamArgs> args;
-  std::vector<Tensor> gradients, widened;  // kept until the kernel has run
+  std::vector<Tensor> gradients;                      // kept until the kernel has run
+  std::vector<std::pair<Tensor, Tensor>> rearranged;  // parameters that are not contiguous, and a copy that is
   const Tensor* any = nullptr;
   for (int64_t i = 0; i < num_groups(); ++i) {
     const AdamOptions& o = options(i);
@@ -19,17 +54,29 @@ void Adam::update(bool decoupled) {
       Tensor g = begin(s);
       if (!g.defined()) continue;
       if (!decoupled && o.weight_decay != 0) g = contiguous(add(g, s.param, o.weight_decay));
-      if (is_half(s.param.dtype())) throw DTypeError("Adam: 16-bit parameters lose small updates; got f16 or bf16; hint: keep f32 master weights");
       gradients.push_back(g);
       any = &s.param;
       raw::bump_version(s.param, "Adam");
-      args.push_back({.dtype = s.param.dtype(), .n = s.param.numel(), .param = s.param.raw_data(), .grad = gradients.back().raw_data(),
-                      .m = s.state[0].raw_data(), .v = s.state[1].raw_data(), .lr = o.lr, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps,
-                      .weight_decay = decoupled ? o.weight_decay : 0, .correction1 = 1 - std::pow(o.beta1, double(s.steps)),
-                      .correction2 = 1 - std::pow(o.beta2, double(s.steps)), .grad_scale = 1});
+      Tensor dense = raw::contiguous(s.param);
+      if (!s.param.is_contiguous()) rearranged.emplace_back(s.param, dense);
+      args.push_back({.dtype = s.param.dtype(),
+                      .n = s.param.numel(),
+                      .param = dense.raw_data(),
+                      .grad = gradients.back().raw_data(),
+                      .m = s.state[0].raw_data(),
+                      .v = s.state[1].raw_data(),
+                      .lr = o.lr,
+                      .beta1 = o.beta1,
+                      .beta2 = o.beta2,
+                      .eps = o.eps,
+                      .weight_decay = decoupled ? o.weight_decay : 0,
+                      .correction1 = 1 - std::pow(o.beta1, double(s.steps)),
+                      .correction2 = 1 - std::pow(o.beta2, double(s.steps)),
+                      .grad_scale = 1});
     }
   }
   if (any) raw::kernels_of(*any).adam(args.data(), int64_t(args.size()));
+  for (auto& [param, dense] : rearranged) param.copy_(dense);
 }
 
 void Lion::step() {

@@ -10,22 +10,31 @@ struct AdamOptions {
   double weight_decay = 0;
 };
 
-// Kingma & Ba 2015, algorithm 1; weight decay is added to the gradient.
+// Kingma & Ba 2015, algorithm 1; weight decay is added to the gradient. ValueError for options outside their range,
+// DTypeError for f16 and bf16 parameters.
 class Adam : public OptimizerWith<AdamOptions> {
  public:
-  Adam(const std::vector<Tensor>& params, const AdamOptions& options = {}) : Adam(std::vector<Group<AdamOptions>>{{params, options}}) {}
-  explicit Adam(const std::vector<Group<AdamOptions>>& groups) : OptimizerWith({"m", "v"}, groups) {}
+  Adam(const std::vector<Tensor>& params, const AdamOptions& options = {})
+      : Adam(std::vector<Group<AdamOptions>>{{params, options}}) {}
+  explicit Adam(const std::vector<Group<AdamOptions>>& groups);
   void step() override { update(false); }
 
  protected:
   void update(bool decoupled);
 };
 
-// Loshchilov & Hutter 2019, algorithm 2: weight decay shrinks the parameter by lr * weight_decay instead (default 0.01).
+struct AdamWOptions {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0.01;
+};
+
+// Loshchilov & Hutter 2019, algorithm 2: weight decay shrinks the parameter by lr * weight_decay instead.
 class AdamW : public Adam {
  public:
-  AdamW(const std::vector<Tensor>& params, const AdamOptions& options = {.weight_decay = 0.01}) : Adam(params, options) {}
-  explicit AdamW(const std::vector<Group<AdamOptions>>& groups) : Adam(groups) {}
+  AdamW(const std::vector<Tensor>& params, const AdamWOptions& options = {})
+      : AdamW(std::vector<Group<AdamWOptions>>{{params, options}}) {}
+  explicit AdamW(const std::vector<Group<AdamWOptions>>& groups);
   void step() override { update(true); }
 };
 
@@ -38,8 +47,9 @@ struct LionOptions {
 // Chen et al. 2023, algorithm 2: p -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay p), m = beta2 m + (1 - beta2) g.
 class Lion : public OptimizerWith<LionOptions> {
  public:
-  Lion(const std::vector<Tensor>& params, const LionOptions& options = {}) : Lion(std::vector<Group<LionOptions>>{{params, options}}) {}
-  explicit Lion(const std::vector<Group<LionOptions>>& groups) : OptimizerWith({"m"}, groups) {}
+  Lion(const std::vector<Tensor>& params, const LionOptions& options = {})
+      : Lion(std::vector<Group<LionOptions>>{{params, options}}) {}
+  explicit Lion(const std::vector<Group<LionOptions>>& groups);
   void step() override;
 };
 

@@ -10,6 +10,8 @@
 namespace ink {
 
 double clip_grad_norm_(const std::vector<Tensor>& params, double max_norm, bool strict) {
+  if (!(max_norm >= 0))
+    throw ValueError(fmt::format("clip_grad_norm_: max_norm got {}; expected at least 0", max_norm));
   NoGrad guard;
   double squares = 0;
   for (const Tensor& p : params)

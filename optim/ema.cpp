@@ -10,7 +10,8 @@
 
 namespace ink {
 
-EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup) : params_(params), decay_(decay), warmup_(warmup) {
+EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup)
+    : params_(params), decay_(decay), warmup_(warmup) {
   if (!(decay >= 0 && decay < 1)) throw ValueError(fmt::format("EMA: decay must be in [0, 1); got {}", decay));
   for (const Tensor& p : params_) shadow_.push_back(raw::clone(p));
 }
@@ -33,18 +34,26 @@ NamedTensors EMA::state_dict() const {
   return state;
 }
 void EMA::load_state_dict(const NamedTensors& state) {
-  if (state.size() != shadow_.size() + 1) throw ValueError(fmt::format("EMA::load_state_dict: got {} entries; expected {}", state.size(), shadow_.size() + 1));
-  for (auto& [name, value] : state)
-    if (name != "steps") {
-      size_t i = std::stoul(name);
-      if (i >= shadow_.size() || !(value.shape() == shadow_[i].shape()))
-        throw ShapeError(fmt::format("EMA::load_state_dict: entry {} does not fit", name));
-    }
-  NoGrad guard;
-  for (auto& [name, value] : state) {
-    if (name == "steps") steps_ = value.item<int64_t>();
-    else shadow_[std::stoul(name)].copy_(value);
+  auto find = [&](const std::string& name) {
+    auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
+    if (it == state.end())
+      throw ValueError(fmt::format("EMA::load_state_dict: no entry '{}'; got {} entries", name, state.size()));
+    return it->second;
+  };
+  int64_t steps = find("steps").item<int64_t>();
+  std::vector<Tensor> fresh;
+  for (size_t i = 0; i < shadow_.size(); ++i) {
+    fresh.push_back(find(std::to_string(i)));
+    if (!(fresh[i].shape() == shadow_[i].shape()))
+      throw ShapeError(fmt::format("EMA::load_state_dict: entry {} has another shape; got {}; expected {}", i,
+                                   fresh[i].shape().str(), shadow_[i].shape().str()));
   }
+  if (state.size() != shadow_.size() + 1)
+    throw ValueError(
+        fmt::format("EMA::load_state_dict: got {} entries; expected {}", state.size(), shadow_.size() + 1));
+  NoGrad guard;
+  steps_ = steps;
+  for (size_t i = 0; i < shadow_.size(); ++i) shadow_[i].copy_(fresh[i]);
 }
 
 }  // namespace ink

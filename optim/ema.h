@@ -14,6 +14,7 @@ class EMA {
   // Swaps the averages into the parameters and back: swap(); evaluate(); swap().
   void swap();
   NamedTensors state_dict() const;
+  // ValueError for missing or unknown names, ShapeError for a different shape; nothing is changed then.
   void load_state_dict(const NamedTensors& state);
 
  private:

@@ -3,15 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "tensor/raw.h"
 
 namespace ink {
 
+void check_option(const char* optimizer, const char* option, double value, double below) {
+  if (value >= 0 && value < below) return;
+  std::string range = below < INFINITY ? fmt::format("0 <= {} < {}", option, below) : "at least 0";
+  throw ValueError(fmt::format("{}: {} got {}; expected {}", optimizer, option, value, range));
+}
+
 void Optimizer::add_group(const std::vector<Tensor>& params) {
   std::vector<Slots> list;
   for (const Tensor& p : params) {
-    if (!p.defined() || !is_floating(p.dtype())) throw ValueError("Optimizer: a parameter is undefined or not floating point");
+    if (!p.defined() || !is_floating(p.dtype()))
+      throw ValueError("Optimizer: a parameter is undefined or not floating point");
     auto same = [&](const Slots& s) { return s.param.is_same(p); };
     bool known = std::any_of(list.begin(), list.end(), same);
     for (auto& g : groups_) known |= std::any_of(g.begin(), g.end(), same);
@@ -35,7 +43,8 @@ Tensor Optimizer::begin(Slots& s) {
   return raw::contiguous(raw::cast(g, s.param.dtype()));
 }
 
-template <class F> void Optimizer::each(F f) const {
+template <class F>
+void Optimizer::each(F f) const {
   int64_t i = 0;
   for (auto& g : groups_)
     for (auto& s : g) f(i++, s);
@@ -60,21 +69,25 @@ void Optimizer::load_state_dict(const NamedTensors& state) {
   size_t used = 0;
   each([&](int64_t i, const Slots& s) {
     Tensor steps = find(fmt::format("{}.steps", i));
-    if (!steps.defined()) throw ValueError(fmt::format("Optimizer::load_state_dict: no state of parameter {}; got {} entries", i, state.size()));
+    if (!steps.defined())
+      throw ValueError(
+          fmt::format("Optimizer::load_state_dict: no state of parameter {}; got {} entries", i, state.size()));
     Slots next{s.param, {}, steps.item<int64_t>()};
     ++used;
     for (const std::string& name : slot_names_) {
       Tensor t = find(fmt::format("{}.{}", i, name));
       if (t.defined() && !(t.shape() == s.param.shape()))
-        throw ShapeError(fmt::format("Optimizer::load_state_dict: {}.{} has another shape; got {}; expected {}", i, name, t.shape().str(),
-                                     s.param.shape().str()));
+        throw ShapeError(fmt::format("Optimizer::load_state_dict: {}.{} has another shape; got {}; expected {}", i,
+                                     name, t.shape().str(), s.param.shape().str()));
       used += t.defined();
-      next.state.push_back(t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), s.param.dtype())) : Tensor());
+      next.state.push_back(t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), s.param.dtype()))
+                                       : Tensor());
     }
     fresh.push_back(std::move(next));
   });
   if (used != state.size())
-    throw ValueError(fmt::format("Optimizer::load_state_dict: {} entries do not belong to this optimizer", state.size() - used));
+    throw ValueError(
+        fmt::format("Optimizer::load_state_dict: {} entries do not belong to this optimizer", state.size() - used));
   size_t i = 0;
   for (auto& g : groups_)
     for (Slots& s : g) s = std::move(fresh[i++]);

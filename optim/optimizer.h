@@ -5,6 +5,7 @@
 //
 // Parameters are handles, updated in place without recording. A parameter without a gradient is left alone.
 #pragma once
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,8 +13,6 @@
 #include "tensor/tensor.h"
 
 namespace ink {
-
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 class Optimizer {
  public:
@@ -25,7 +24,8 @@ class Optimizer {
   virtual double lr(int64_t group) const = 0;
   virtual void set_lr(int64_t group, double lr) = 0;
 
-  // Step counts and moments by parameter number: "0.m", "0.v", ..., and "step". Learning rates are the schedule's to keep.
+  // Step counts and moments by parameter number: "0.m", "0.v", ..., and "step". Learning rates are the schedule's to
+  // keep.
   NamedTensors state_dict() const;
   // ValueError if names do not match, ShapeError for a different shape; nothing is changed then.
   void load_state_dict(const NamedTensors& state);
@@ -44,24 +44,32 @@ class Optimizer {
   Tensor begin(Slots& s);
 
  private:
-  template <class F> void each(F f) const;
+  template <class F>
+  void each(F f) const;
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Slots>> groups_;
 };
 
+// ValueError unless 0 <= value, and value < below.
+void check_option(const char* optimizer, const char* option, double value,
+                  double below = std::numeric_limits<double>::infinity());
+
 // An optimizer whose groups each carry options O.
-template <class O> struct Group {
+template <class O>
+struct Group {
   std::vector<Tensor> params;
   O options;
 };
-template <class O> class OptimizerWith : public Optimizer {
+template <class O>
+class OptimizerWith : public Optimizer {
  public:
   double lr(int64_t g) const override { return options_[size_t(g)].lr; }
   void set_lr(int64_t g, double lr) override { options_[size_t(g)].lr = lr; }
   const O& options(int64_t g) const { return options_[size_t(g)]; }
 
  protected:
-  OptimizerWith(std::vector<std::string> slot_names, const std::vector<Group<O>>& groups) : Optimizer(std::move(slot_names)) {
+  OptimizerWith(std::vector<std::string> slot_names, const std::vector<Group<O>>& groups)
+      : Optimizer(std::move(slot_names)) {
     for (const Group<O>& g : groups) {
       add_group(g.params);
       options_.push_back(g.options);

@@ -1,5 +1,7 @@
 #include "optim/schedule.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "tensor/raw.h"
@@ -7,7 +9,9 @@
 namespace ink {
 
 namespace {
-double half_cosine(double from, double to, double progress) { return to + (from - to) * (1 + std::cos(M_PI * progress)) / 2; }
+double half_cosine(double from, double to, double progress) {
+  return to + (from - to) * (1 + std::cos(M_PI * progress)) / 2;
+}
 double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 }  // namespace
 
@@ -19,8 +23,8 @@ double Cosine::factor(int64_t step) const {
 }
 double OneCycle::factor(int64_t step) const {
   double up = peak * double(steps) - 1, down = double(steps - 1) - up;
-  if (double(step) <= up) return half_cosine(1 / start, 1, clamp01(double(step) / up));
-  return half_cosine(1, 1 / (start * end), clamp01((double(step) - up) / down));
+  if (up > 0 && double(step) <= up) return half_cosine(1 / start, 1, clamp01(double(step) / up));
+  return half_cosine(1, 1 / (start * end), down > 0 ? clamp01((double(step) - up) / down) : 1);
 }
 
 void Scheduler::start() {
@@ -36,19 +40,23 @@ void Scheduler::step() {
 }
 NamedTensors Scheduler::state_dict() const {
   NamedTensors state{{"step", raw::full({}, step_, i64)}};
-  for (size_t g = 0; g < base_.size(); ++g) state.emplace_back("base." + std::to_string(g), raw::full({}, base_[g], f64));
+  for (size_t g = 0; g < base_.size(); ++g)
+    state.emplace_back("base." + std::to_string(g), raw::full({}, base_[g], f64));
   return state;
 }
 void Scheduler::load_state_dict(const NamedTensors& state) {
-  if (state.size() != base_.size() + 1) throw ValueError("Scheduler::load_state_dict: another number of groups");
-  int64_t step = -1;
-  std::vector<double> base(base_.size());
-  for (auto& [name, value] : state) {
-    if (name == "step") step = value.item<int64_t>();
-    else for (size_t g = 0; g < base.size(); ++g)
-      if (name == "base." + std::to_string(g)) base[g] = value.item();
-  }
-  if (step < 0) throw ValueError("Scheduler::load_state_dict: no step in the state");
+  auto find = [&](const std::string& name) {
+    for (auto& [n, value] : state)
+      if (n == name) return value;
+    throw ValueError(fmt::format("Scheduler::load_state_dict: no entry '{}'; got {} entries", name, state.size()));
+  };
+  int64_t step = find("step").item<int64_t>();
+  std::vector<double> base;
+  for (size_t g = 0; g < base_.size(); ++g) base.push_back(find("base." + std::to_string(g)).item());
+  if (state.size() != base.size() + 1)
+    throw ValueError(fmt::format("Scheduler::load_state_dict: another number of groups; got {}; expected {}",
+                                 state.size() - 1, base.size()));
+  if (step < 0) throw ValueError(fmt::format("Scheduler::load_state_dict: step got {}; expected at least 0", step));
   step_ = step;
   base_ = base;
   apply();

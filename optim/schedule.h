@@ -36,7 +36,11 @@ struct OneCycle {  // Smith & Topin 2018: cosine from 1/start up to 1 at `peak` 
 class Scheduler {
  public:
   // The optimizer must outlive the schedule. Sets the rates of step 0 at once.
-  template <class S> Scheduler(Optimizer& optimizer, const S& schedule) : optimizer_(optimizer), curve_(std::make_unique<Holder<S>>(schedule)) { start(); }
+  template <class S>
+  Scheduler(Optimizer& optimizer, const S& schedule)
+      : optimizer_(optimizer), curve_(std::make_unique<Holder<S>>(schedule)) {
+    start();
+  }
   void step();
   int64_t steps() const { return step_; }
   NamedTensors state_dict() const;
@@ -47,7 +51,8 @@ class Scheduler {
     virtual ~Curve() = default;
     virtual double factor(int64_t step) const = 0;
   };
-  template <class S> struct Holder : Curve {
+  template <class S>
+  struct Holder : Curve {
     S s;
     explicit Holder(const S& s) : s(s) {}
     double factor(int64_t step) const override { return s.factor(step); }

@@ -6,8 +6,12 @@
 namespace ink {
 
 SGD::SGD(const std::vector<Group<SGDOptions>>& groups) : OptimizerWith({"momentum"}, groups) {
-  for (auto& g : groups)
+  for (auto& g : groups) {
+    check_option("SGD", "lr", g.options.lr);
+    check_option("SGD", "momentum", g.options.momentum);
+    check_option("SGD", "weight_decay", g.options.weight_decay);
     if (g.options.nesterov && g.options.momentum <= 0) throw ValueError("SGD: Nesterov needs momentum > 0");
+  }
 }
 
 void SGD::step() {

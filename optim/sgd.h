@@ -13,7 +13,8 @@ struct SGDOptions {
 
 class SGD : public OptimizerWith<SGDOptions> {
  public:
-  SGD(const std::vector<Tensor>& params, const SGDOptions& options = {}) : SGD(std::vector<Group<SGDOptions>>{{params, options}}) {}
+  SGD(const std::vector<Tensor>& params, const SGDOptions& options = {})
+      : SGD(std::vector<Group<SGDOptions>>{{params, options}}) {}
   explicit SGD(const std::vector<Group<SGDOptions>>& groups);
   void step() override;
 };

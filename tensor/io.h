@@ -12,8 +12,6 @@
 
 namespace ink {
 
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
 void save_npy(const std::string& path, const Tensor& x);
 Tensor load_npy(const std::string& path);  // versions 1 to 3, C and Fortran order, either byte order
 void save_npz(const std::string& path, const NamedTensors& tensors);

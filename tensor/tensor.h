@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tensor/error.h"
@@ -193,6 +194,9 @@ class Tensor {
   void check_contiguous() const;
   Ref<TensorImpl> impl_;
 };
+
+// A state dict, or the contents of a file.
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 // Operators broadcast and promote; comparisons give bool tensors.
 Tensor operator-(const Tensor& a);

@@ -5,7 +5,7 @@
 namespace ink {
 
 // softmax(Q K^T / sqrt(d)) V for q [..., n, d], k [..., m, d], v [..., m, e] -> [..., n, e]. With `causal`, query i sees keys
-// 0 .. i + m - n. `mask` (bool, broadcast to [..., n, m]) keeps the true entries; a row without any gives 0.
+// 0 .. i + m - n. `mask` (bool, broadcast to [..., n, m]) keeps the true entries; a row without any gives 0. DTypeError for another mask.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, bool causal = false, const Tensor& mask = {}, double dropout_p = 0);
 
 struct MultiHeadAttentionOptions {

@@ -16,8 +16,6 @@
 
 namespace ink {
 
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
 struct LoaderOptions {
   int64_t batch_size = 32;
   bool shuffle = false;

@@ -172,7 +172,7 @@ std::vector<Case> op_cases() {
                      params.push_back(leaf({n / 8}));
                      params.back().set_grad(randn({n / 8}));
                    }
-                   auto opt = std::make_shared<AdamW>(params, AdamOptions{.lr = 1e-3, .weight_decay = 0.01});
+                   auto opt = std::make_shared<AdamW>(params, AdamWOptions{.lr = 1e-3, .weight_decay = 0.01});
                    return Body([=] { opt->step(); });
                  }, 3});
   c.push_back(plain("overhead: add 1 element", 0, 0, 0, [] {

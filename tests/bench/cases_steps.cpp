@@ -35,7 +35,7 @@ template <class M> void add(std::vector<Case>& cases, const std::string& name, d
                    [=] {
                      auto model = make();
                      auto loss = make_loss();
-                     auto opt = std::make_shared<AdamW>(model->parameters(), AdamOptions{.lr = 1e-3, .weight_decay = 0.01});
+                     auto opt = std::make_shared<AdamW>(model->parameters(), AdamWOptions{.lr = 1e-3, .weight_decay = 0.01});
                      return Body([=] {
                        opt->zero_grad();
                        loss(*model).backward();

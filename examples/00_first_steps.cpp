@@ -121,7 +121,7 @@ Learning train(Lesson& lesson, const std::string& name, Sequential& net, const T
 }
 
 void confusion(Lesson& lesson, const Tensor& logits, const Tensor& images, const Tensor& truth) {
-  lesson.section("6. What it mistakes", "C_{ij} = number of digits i read as j");
+  lesson.section("6. What the MLP mistakes", "C_{ij} = number of digits i read as j");
   Tensor said = argmax(logits, 1);
   Tensor pairs = truth * 10 + said;
   Tensor counts =
@@ -142,7 +142,8 @@ void confusion(Lesson& lesson, const Tensor& logits, const Tensor& images, const
   std::vector<std::string> labels;
   for (size_t i = 0; i < is.size(); ++i) labels.push_back(fmt::format("{} as {}", is[i], read[i]));
   lesson.images("hardest", index_select(images, 0, hardest),
-                {.per_row = 8, .caption = "The sixteen test digits it was least sure of."}, labels);
+                {.per_row = 8, .caption = "The sixteen test digits it gave the lowest probability, and what it read."},
+                labels);
 }
 
 }  // namespace
@@ -207,6 +208,6 @@ int main(int argc, char** argv) {
                  .per_row = 12,
                  .caption = "What 24 of the MLP's 256 hidden units look for: ink where red, paper where blue."});
 
-  confusion(lesson, b.logits, test.tensors()[0].squeeze(1), test.tensors()[1]);
+  confusion(lesson, a.logits, test.tensors()[0].squeeze(1), test.tensors()[1]);
   return lesson.finish();
 }

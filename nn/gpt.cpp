@@ -26,6 +26,8 @@ static MultiHeadAttentionOptions attention_options(const GPTOptions& o) {
 }
 GPT::GPT(const GPTOptions& o)
     : options(o), tokens(o.vocabulary, o.dim), positions(o.context, o.dim), norm(o.dim), head(o.dim, o.vocabulary, {.bias = false}) {
+  if (o.layers < 1 || o.context < 1)
+    throw ValueError(fmt::format("GPT: wrong sizes; got {} layers, context {}; expected at least 1 of each", o.layers, o.context));
   for (int64_t i = 0; i < o.layers; ++i) blocks.emplace_back(attention_options(o));
   // GPT-2's start: normal with 0.02, biases 0, and residual projections smaller by sqrt(2 layers).
   for (auto& [name, p] : named_parameters()) {

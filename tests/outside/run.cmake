@@ -22,6 +22,7 @@ run(${CMAKE_COMMAND} --build ${work}/build --parallel 2)
 foreach(program train add_an_op add_a_layer)
   run(${work}/build/${program})
 endforeach()
+run(${CMAKE_COMMAND} -S ${work}/src/outside/subdirectory -B ${work}/subdirectory -DCMAKE_CXX_COMPILER=${CXX} -DINKSTONE=${SOURCE})
 # The same headers and library through the .pc file, where pkg-config is at hand.
 find_program(PKG_CONFIG pkg-config)
 if(PKG_CONFIG)

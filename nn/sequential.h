@@ -19,19 +19,13 @@ class Sequential : public Module {
     layers_.push_back(Slot(std::make_unique<Holder<L>>(std::move(layer))));
     return *this;
   }
-  Tensor forward(const Tensor& x) {
-    Tensor y = x;
-    for (Slot& s : layers_) y = s.layer->forward(y);
-    return y;
-  }
+  Tensor forward(const Tensor& x);
   size_t size() const { return layers_.size(); }
-  void fields(Fields& f) override {
-    for (size_t i = 0; i < layers_.size(); ++i) layers_[i].layer->name(f, std::to_string(i));
-  }
+  void fields(Fields& f) override;
 
  private:
   struct Layer {
-    virtual ~Layer() = default;
+    virtual ~Layer();
     virtual Tensor forward(const Tensor& x) = 0;
     virtual void name(Fields& f, const std::string& name) = 0;
     virtual std::unique_ptr<Layer> clone() const = 0;

@@ -10,6 +10,9 @@
 
 namespace ink {
 
+template class OptimizerWith<AdamOptions>;
+template class OptimizerWith<LionOptions>;
+
 namespace {
 template <class O>
 void check(const char* name, const std::vector<Group<O>>& groups) {
@@ -41,6 +44,15 @@ Adam::Adam(const std::vector<Group<AdamOptions>>& groups) : OptimizerWith({"m", 
 }
 AdamW::AdamW(const std::vector<Group<AdamWOptions>>& groups) : Adam(as_adam(groups)) {}
 Lion::Lion(const std::vector<Group<LionOptions>>& groups) : OptimizerWith({"m"}, groups) { check("Lion", groups); }
+
+Adam::Adam(const std::vector<Tensor>& params, const AdamOptions& options)
+    : Adam(std::vector<Group<AdamOptions>>{{params, options}}) {}
+AdamW::AdamW(const std::vector<Tensor>& params, const AdamWOptions& options)
+    : AdamW(std::vector<Group<AdamWOptions>>{{params, options}}) {}
+Lion::Lion(const std::vector<Tensor>& params, const LionOptions& options)
+    : Lion(std::vector<Group<LionOptions>>{{params, options}}) {}
+void Adam::step() { update(false); }
+void AdamW::step() { update(true); }
 
 void Adam::update(bool decoupled) {
   NoGrad guard;

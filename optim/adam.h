@@ -10,14 +10,15 @@ struct AdamOptions {
   double weight_decay = 0;
 };
 
+extern template class OptimizerWith<AdamOptions>;
+
 // Kingma & Ba 2015, algorithm 1; weight decay is added to the gradient. ValueError for options outside their range,
 // DTypeError for f16 and bf16 parameters.
 class Adam : public OptimizerWith<AdamOptions> {
  public:
-  Adam(const std::vector<Tensor>& params, const AdamOptions& options = {})
-      : Adam(std::vector<Group<AdamOptions>>{{params, options}}) {}
+  Adam(const std::vector<Tensor>& params, const AdamOptions& options = {});
   explicit Adam(const std::vector<Group<AdamOptions>>& groups);
-  void step() override { update(false); }
+  void step() override;
 
  protected:
   void update(bool decoupled);
@@ -32,10 +33,9 @@ struct AdamWOptions {
 // Loshchilov & Hutter 2019, algorithm 2: weight decay shrinks the parameter by lr * weight_decay instead.
 class AdamW : public Adam {
  public:
-  AdamW(const std::vector<Tensor>& params, const AdamWOptions& options = {})
-      : AdamW(std::vector<Group<AdamWOptions>>{{params, options}}) {}
+  AdamW(const std::vector<Tensor>& params, const AdamWOptions& options = {});
   explicit AdamW(const std::vector<Group<AdamWOptions>>& groups);
-  void step() override { update(true); }
+  void step() override;
 };
 
 struct LionOptions {
@@ -44,11 +44,12 @@ struct LionOptions {
   double weight_decay = 0;  // decoupled
 };
 
+extern template class OptimizerWith<LionOptions>;
+
 // Chen et al. 2023, algorithm 2: p -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay p), m = beta2 m + (1 - beta2) g.
 class Lion : public OptimizerWith<LionOptions> {
  public:
-  Lion(const std::vector<Tensor>& params, const LionOptions& options = {})
-      : Lion(std::vector<Group<LionOptions>>{{params, options}}) {}
+  Lion(const std::vector<Tensor>& params, const LionOptions& options = {});
   explicit Lion(const std::vector<Group<LionOptions>>& groups);
   void step() override;
 };

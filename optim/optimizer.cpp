@@ -15,6 +15,8 @@ void check_option(const char* optimizer, const char* option, double value, doubl
   throw ValueError(fmt::format("{}: {} got {}; expected {}", optimizer, option, value, range));
 }
 
+Optimizer::~Optimizer() = default;
+
 void Optimizer::add_group(const std::vector<Tensor>& params) {
   std::vector<Slots> list;
   for (const Tensor& p : params) {

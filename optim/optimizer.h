@@ -16,7 +16,7 @@ namespace ink {
 
 class Optimizer {
  public:
-  virtual ~Optimizer() = default;
+  virtual ~Optimizer();
   virtual void step() = 0;
   void zero_grad();
   int64_t num_groups() const { return int64_t(groups_.size()); }

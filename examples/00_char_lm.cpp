@@ -32,7 +32,7 @@ Tensor held_out_losses(const GPT& model, const Tensor& held, int64_t most) {
   const int64_t t = model.options.context, windows = std::min(most, (held.numel() - 1) / t), batch = 32;
   if (windows < 1)
     throw ValueError(fmt::format(
-        "char_lm: the text is too short; got {} held-out characters; expected more than {}; hint: --context",
+        "held_out_losses: the text is too short; got {} held-out characters; expected more than {}; hint: --context",
         held.numel(), t));
   Tensor inputs = held.slice(0, 0, windows * t).reshape({windows, t});
   Tensor targets = held.slice(0, 1, windows * t + 1).reshape({windows, t});
@@ -93,7 +93,7 @@ struct Run {
   Generator windows;  // where the training windows begin
   int64_t step = 0;
 
-  Run(const GPTOptions& gpt, const Options& options, const AdamOptions& adam, const Cosine& rate, uint64_t seed)
+  Run(const GPTOptions& gpt, const Options& options, const AdamWOptions& adam, const Cosine& rate, uint64_t seed)
       : model(placed(gpt, options)), optimizer(model.parameters(), adam), schedule(optimizer, rate), windows(seed) {}
   static GPT placed(const GPTOptions& gpt, const Options& options) {
     GPT model(gpt);
@@ -230,7 +230,7 @@ int main(int argc, char** argv) {
   lesson.expect("held-out loss of a full run", final, Below{1.8}, Needs::full_run);
   std::vector<float> by_position = losses.mean({0}).to_vector<float>();
   lesson.plot("context", {{.name = "held-out", .y = {by_position.begin(), by_position.end()}}},
-              {.x = "characters seen before",
+              {.x = "position in the window",
                .y = "nats per character",
                .references = {{bigram, "bigram"}},
                .caption = "The more the model has read, the better it guesses."});

@@ -62,7 +62,8 @@ TEST_CASE("the table of claims is compared by names and bounds", "[docs]") {
 TEST_CASE("wrong markers are refused", "[docs]") {
   std::vector<std::string> found;
   CHECK_THROWS_WITH(fill_page("<!--v:accuracy-->1", metrics(1), found), contains("<!--/v-->"));
-  CHECK_THROWS_WITH(fill_page("<!--v:speed-->1<!--/v-->", metrics(1), found), contains("'speed' is not in the metrics"));
+  CHECK_THROWS_WITH(fill_page("<!--v:speed-->1<!--/v-->", metrics(1), found),
+                    contains("'speed' is not in the metrics"));
 }
 
 TEST_CASE("links to code must name something in that file", "[docs]") {
@@ -86,6 +87,9 @@ TEST_CASE("pages and figures are written, and checked", "[docs]") {
   CHECK_THAT(update_docs(folder / "notes", folder / "out", true).at(0), contains("figure 99_demo/loss.svg differs"));
   write_file(folder / "notes/99_demo.md", "![loss](figures/99_demo/loss.svg) <!--varies-->\n");
   CHECK(update_docs(folder / "notes", folder / "out", true).empty());
+  write_file(folder / "out/99_demo/metrics.json", metrics(98.06, "full").str());
+  CHECK_THAT(update_docs(folder / "notes", folder / "out", true).at(0), contains("was a full one; expected --quick"));
   write_file(folder / "notes/98_other.md", "text");
-  CHECK_THAT(update_docs(folder / "notes", folder / "out", true).at(0), contains("98_other.md: the lesson was not run"));
+  CHECK_THAT(update_docs(folder / "notes", folder / "out", true).at(0),
+             contains("98_other.md: the lesson was not run"));
 }

@@ -160,7 +160,11 @@ std::vector<std::string> update_page(const fs::path& file, const std::string& ou
                     metrics = out + "/" + file.stem().string() + "/metrics.json";
   std::vector<std::string> problems = broken_code_links(page, folder), differences;
   if (!fs::is_regular_file(metrics)) return problems.push_back("the lesson was not run"), problems;
-  std::string filled = fill_page(page, Json::parse(read_file(metrics)), differences);
+  const Json run = Json::parse(read_file(metrics));
+  const std::string mode = run["settings"]["mode"].text();
+  if (check ? mode != "quick" : mode == "tiny")
+    return problems.push_back(fmt::format("the lesson's last run was a {} one; expected --quick", mode)), problems;
+  std::string filled = fill_page(page, run, differences);
   if (!check && filled != page) write_file(file, filled);
   for (const PageFigure& f : page_figures(page)) {
     std::string drawn = out + "/" + f.path, kept = folder + "/figures/" + f.path;

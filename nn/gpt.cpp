@@ -24,24 +24,35 @@ Tensor TransformerBlock::step(const Tensor& x, KeyValueCache& cache) const {
 static MultiHeadAttentionOptions attention_options(const GPTOptions& o) {
   return {.dim = o.dim, .heads = o.heads, .causal = true, .dropout = o.dropout};
 }
+static const GPTOptions& checked(const GPTOptions& o) {
+  if (o.vocabulary < 1 || o.context < 1 || o.layers < 1)
+    throw ValueError(fmt::format("GPT: got vocabulary {}, context {}, layers {}; expected positive sizes", o.vocabulary,
+                                 o.context, o.layers));
+  return o;
+}
 GPT::GPT(const GPTOptions& o)
-    : options(o), tokens(o.vocabulary, o.dim), positions(o.context, o.dim), norm(o.dim), head(o.dim, o.vocabulary, {.bias = false}) {
-  if (o.layers < 1 || o.context < 1)
-    throw ValueError(fmt::format("GPT: wrong sizes; got {} layers, context {}; expected at least 1 of each", o.layers, o.context));
+    : options(checked(o)),
+      tokens(o.vocabulary, o.dim),
+      positions(o.context, o.dim),
+      norm(o.dim),
+      head(o.dim, o.vocabulary, {.bias = false}) {
   for (int64_t i = 0; i < o.layers; ++i) blocks.emplace_back(attention_options(o));
   // GPT-2's start: normal with 0.02, biases 0, and residual projections smaller by sqrt(2 layers).
   for (auto& [name, p] : named_parameters()) {
     bool residual = name.ends_with("attention.out.weight") || name.ends_with("down.weight");
     double std = residual ? 0.02 / std::sqrt(2. * double(o.layers)) : 0.02;
     NoGrad guard;
-    if (p.dim() == 2) p.copy_(init::normal(p.shape(), std));
-    else if (name.ends_with("bias")) p.zero_();
+    if (p.dim() == 2)
+      p.copy_(init::normal(p.shape(), std));
+    else if (name.ends_with("bias"))
+      p.zero_();
   }
 }
 Tensor GPT::embed(const Tensor& ids, int64_t past) const {
   if (ids.dim() != 2 || past + ids.size(1) > options.context)
-    throw ShapeError(fmt::format("GPT: wrong input; got {} after {} tokens; expected [batch, time] with at most {} tokens in all", ids.shape().str(),
-                                 past, options.context));
+    throw ShapeError(
+        fmt::format("GPT: wrong input; got {} after {} tokens; expected [batch, time] with at most {} tokens in all",
+                    ids.shape().str(), past, options.context));
   return tokens.forward(ids) + positions.forward(arange(past, past + ids.size(1)));
 }
 Tensor GPT::forward(const Tensor& ids) const {
@@ -50,7 +61,10 @@ Tensor GPT::forward(const Tensor& ids) const {
   return head.forward(norm.forward(x));
 }
 Tensor GPT::step(const Tensor& ids, std::vector<KeyValueCache>& caches) const {
-  caches.resize(blocks.size());
+  if (caches.empty()) caches.resize(blocks.size());
+  if (caches.size() != blocks.size())
+    throw ValueError(fmt::format("GPT::step: got {} caches; expected {}, one per layer, or none at the start",
+                                 caches.size(), blocks.size()));
   int64_t past = caches[0].key.defined() ? caches[0].key.size(2) : 0;
   Tensor x = embed(ids, past);
   for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].step(x, caches[i]);

@@ -34,13 +34,16 @@ std::vector<Group<AdamOptions>> as_adam(const std::vector<Group<AdamWOptions>>& 
 
 Adam::Adam(const std::vector<Group<AdamOptions>>& groups) : OptimizerWith({"m", "v"}, groups) {
   check("Adam", groups);
-  for (const Group<AdamOptions>& g : groups) {
-    check_option("Adam", "eps", g.options.eps);
-    for (const Tensor& p : g.params)
-      if (is_half(p.dtype()))
-        throw DTypeError(fmt::format(
-            "Adam: 16-bit parameters lose small updates; got {}; hint: keep f32 master weights", name_of(p.dtype())));
-  }
+  for (const Group<AdamOptions>& g : groups) check_option("Adam", "eps", g.options.eps);
+  refuse_halves();
+}
+void Adam::refuse_halves() {
+  for (int64_t i = 0; i < num_groups(); ++i)
+    for (const Slots& s : group(i))
+      if (is_half(s.param.dtype()))
+        throw DTypeError(
+            fmt::format("Adam: 16-bit parameters lose small updates; got {}; hint: keep f32 master weights",
+                        name_of(s.param.dtype())));
 }
 AdamW::AdamW(const std::vector<Group<AdamWOptions>>& groups) : Adam(as_adam(groups)) {}
 Lion::Lion(const std::vector<Group<LionOptions>>& groups) : OptimizerWith({"m"}, groups) { check("Lion", groups); }
@@ -56,6 +59,7 @@ void AdamW::step() { update(true); }
 
 void Adam::update(bool decoupled) {
   NoGrad guard;
+  refuse_halves();  // again: the model may have been cast since
   std::vector<AdamArgs> args;
   std::vector<Tensor> gradients;                      // kept until the kernel has run
   std::vector<std::pair<Tensor, Tensor>> rearranged;  // parameters that are not contiguous, and a copy that is

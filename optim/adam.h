@@ -22,6 +22,9 @@ class Adam : public OptimizerWith<AdamOptions> {
 
  protected:
   void update(bool decoupled);
+
+ private:
+  void refuse_halves();
 };
 
 struct AdamWOptions {

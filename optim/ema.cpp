@@ -13,7 +13,11 @@ namespace ink {
 EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup)
     : params_(params), decay_(decay), warmup_(warmup) {
   if (!(decay >= 0 && decay < 1)) throw ValueError(fmt::format("EMA: decay must be in [0, 1); got {}", decay));
-  for (const Tensor& p : params_) shadow_.push_back(raw::clone(p));
+  for (const Tensor& p : params_) {
+    if (!p.defined() || !is_floating(p.dtype()))
+      throw ValueError("EMA: a parameter is undefined or not floating point");
+    shadow_.push_back(raw::clone(p));
+  }
 }
 void EMA::update() {
   NoGrad guard;

@@ -17,6 +17,12 @@ void check_option(const char* optimizer, const char* option, double value, doubl
 
 Optimizer::~Optimizer() = default;
 
+size_t Optimizer::index(int64_t group) const {
+  if (group < 0 || group >= num_groups())
+    throw IndexError(fmt::format("Optimizer: group {} does not exist; expected 0 .. {}", group, num_groups() - 1));
+  return size_t(group);
+}
+
 void Optimizer::add_group(const std::vector<Tensor>& params) {
   std::vector<Slots> list;
   for (const Tensor& p : params) {
@@ -39,8 +45,15 @@ void Optimizer::zero_grad() {
 Tensor Optimizer::begin(Slots& s) {
   Tensor g = s.param.grad();
   if (!g.defined()) return {};
-  for (Tensor& t : s.state)
+  for (Tensor& t : s.state) {
     if (!t.defined()) t = raw::zeros(s.param.shape(), s.param.options());
+    if (!(t.shape() == s.param.shape()))
+      throw ShapeError(
+          fmt::format("Optimizer: a parameter has another shape than at its first step; got {}; expected {}; hint: "
+                      "make a new optimizer",
+                      s.param.shape().str(), t.shape().str()));
+    t = raw::cast(raw::to_device(t, s.param.device()), s.param.dtype());
+  }
   ++s.steps;
   return raw::contiguous(raw::cast(g, s.param.dtype()));
 }

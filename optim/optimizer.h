@@ -39,8 +39,10 @@ class Optimizer {
   };
   explicit Optimizer(std::vector<std::string> slot_names) : slot_names_(std::move(slot_names)) {}
   void add_group(const std::vector<Tensor>& params);
-  std::vector<Slots>& group(int64_t i) { return groups_[size_t(i)]; }
-  // The gradient in the parameter's dtype, contiguous; undefined if there is none. Makes missing state (zeros).
+  std::vector<Slots>& group(int64_t i) { return groups_[index(i)]; }
+  size_t index(int64_t group) const;  // IndexError if there is no such group
+  // The gradient in the parameter's dtype, contiguous; undefined if there is none. Makes missing state (zeros), and
+  // casts or moves state if the parameter was. ShapeError if the parameter has another shape than its state.
   Tensor begin(Slots& s);
 
  private:
@@ -63,9 +65,9 @@ struct Group {
 template <class O>
 class OptimizerWith : public Optimizer {
  public:
-  double lr(int64_t g) const override { return options_[size_t(g)].lr; }
-  void set_lr(int64_t g, double lr) override { options_[size_t(g)].lr = lr; }
-  const O& options(int64_t g) const { return options_[size_t(g)]; }
+  double lr(int64_t g) const override { return options_[index(g)].lr; }
+  void set_lr(int64_t g, double lr) override { options_[index(g)].lr = lr; }
+  const O& options(int64_t g) const { return options_[index(g)]; }
 
  protected:
   OptimizerWith(std::vector<std::string> slot_names, const std::vector<Group<O>>& groups)

@@ -15,13 +15,18 @@ double half_cosine(double from, double to, double progress) {
 double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 }  // namespace
 
-double StepDecay::factor(int64_t step) const { return std::pow(gamma, double(step / every)); }
+double StepDecay::factor(int64_t step) const {
+  if (every < 1) throw ValueError(fmt::format("StepDecay: every got {}; expected at least 1", every));
+  return std::pow(gamma, double(step / every));
+}
 double LinearWarmup::factor(int64_t step) const { return step < warmup ? double(step + 1) / double(warmup) : 1; }
 double Cosine::factor(int64_t step) const {
   if (step < warmup) return double(step + 1) / double(warmup);
   return half_cosine(1, floor, clamp01(double(step - warmup) / double(steps - warmup > 0 ? steps - warmup : 1)));
 }
 double OneCycle::factor(int64_t step) const {
+  if (!(start > 0 && end > 0))
+    throw ValueError(fmt::format("OneCycle: start got {}, end got {}; expected positive numbers", start, end));
   double up = peak * double(steps) - 1, down = double(steps - 1) - up;
   if (up > 0 && double(step) <= up) return half_cosine(1 / start, 1, clamp01(double(step) / up));
   return half_cosine(1, 1 / (start * end), down > 0 ? clamp01((double(step) - up) / down) : 1);

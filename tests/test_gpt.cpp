@@ -163,4 +163,9 @@ TEST_CASE("errors of attention and GPT", "[attention][errors]") {
   CHECK_THROWS_AS(gpt.forward(zeros({4}, i64)), ShapeError);
   CHECK_THROWS_AS(gpt.forward(full({1, 2}, 5, i64)), IndexError);
   CHECK_THROWS_AS(gpt.forward(zeros({1, 2})), DTypeError);
+  CHECK_THROWS_WITH(GPT({.vocabulary = 5, .context = 4, .layers = 0}),
+                    contains("GPT: got vocabulary 5, context 4, layers 0; expected positive sizes"));
+  CHECK_THROWS_AS(GPT({.vocabulary = 0, .context = 4}), ValueError);
+  std::vector<KeyValueCache> three(3);
+  CHECK_THROWS_WITH(gpt.step(zeros({1, 1}, i64), three), contains("GPT::step: got 3 caches; expected 1"));
 }

@@ -158,6 +158,10 @@ TEST_CASE("errors of layers name the layer and the sizes", "[nn][errors]") {
   CHECK_THROWS_WITH(Conv1d({.in = 3, .out = 4, .kernel = 0}), contains("kernel 0"));
   CHECK_THROWS_AS(GroupNorm(3, 4), ValueError);
   CHECK_THROWS_WITH(GroupNorm(0, 4), contains("GroupNorm: channels must divide into groups; got 4 channels, 0 groups"));
+  CHECK_THROWS_AS(Conv2d({.in = 1, .out = 1, .kernel = 3, .stride = 0}).forward(zeros({1, 1, 4, 4})), ValueError);
+  CHECK_THROWS_AS(Conv1d({.in = 1, .out = 1, .kernel = 3, .dilation = 0}).forward(zeros({1, 1, 4})), ValueError);
+  CHECK_THROWS_AS(ConvTranspose1d({.in = 1, .out = 1, .kernel = 3, .output_padding = 1}).forward(zeros({1, 1, 4})),
+                  ValueError);
   BatchNorm2d norm(3);
   CHECK_THROWS_WITH(norm.forward(zeros({2, 3})), contains("BatchNorm2d: wrong input; got [2, 3]"));
   CHECK_THROWS_WITH(norm.forward(zeros({2, 4, 5, 5})), contains("with 3 channels in dim 1"));

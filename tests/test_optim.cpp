@@ -158,6 +158,36 @@ TEST_CASE("parameters are updated behind their handles, whatever their strides",
   run([](const Tensor& p) { return Lion({p}, {.lr = 0.1}); });
 }
 
+TEST_CASE("state follows a parameter that is cast, and refuses one of another shape", "[optim]") {
+  auto check = [](double second, auto make) {  // how far the second step goes along a gradient of 1
+    Linear layer(40, 30);
+    auto optimizer = make(layer.parameters());
+    EMA average(layer.parameters());
+    auto step = [&] {
+      for (const Tensor& p : layer.parameters()) p.set_grad(ones_like(p));
+      optimizer.step();
+      average.update();
+    };
+    step();
+    layer.to(f64);
+    Tensor before = layer.weight.detach().clone();
+    step();
+    CHECK(layer.weight.dtype() == f64);
+    Tensor moved = layer.weight.detach() - before;
+    CHECK(abs(moved + second).max().item() < 1e-6);
+    layer.weight = zeros({3, 40}, f64);
+    CHECK_THROWS_WITH(step(), contains("another shape than at its first step; got [3, 40]; expected [30, 40]"));
+  };
+  check(0.15, [](const std::vector<Tensor>& p) { return SGD(p, {.lr = 0.1, .momentum = 0.5}); });
+  check(0.1, [](const std::vector<Tensor>& p) { return AdamW(p, {.lr = 0.1, .weight_decay = 0}); });
+  check(0.1, [](const std::vector<Tensor>& p) { return Lion(p, {.lr = 0.1}); });
+  Linear layer(4, 3);
+  AdamW optimizer(layer.parameters());
+  layer.to(bf16);
+  for (const Tensor& p : layer.parameters()) p.set_grad(ones_like(p));
+  CHECK_THROWS_WITH(optimizer.step(), contains("16-bit parameters lose small updates; got bf16"));
+}
+
 TEST_CASE("a step that a graph still needs to look back over is noticed", "[optim]") {
   for (bool adam : {false, true}) {
     Tensor w = leaf(ones({2}));
@@ -248,6 +278,12 @@ TEST_CASE("errors of optimizers", "[optim][errors]") {
   CHECK_THROWS_WITH(Lion({p}, {.beta2 = 2}), contains("Lion: beta2 got 2"));
   CHECK_THROWS_WITH(Adam({half}),
                     contains("Adam: 16-bit parameters lose small updates; got bf16; hint: keep f32 master weights"));
+  SGD sgd({p});
+  CHECK_THROWS_WITH(sgd.lr(1), contains("Optimizer: group 1 does not exist; expected 0 .. 0"));
+  CHECK_THROWS_AS(sgd.set_lr(-1, 0.1), IndexError);
+  CHECK_THROWS_WITH(Scheduler(sgd, StepDecay{.every = 0}), contains("StepDecay: every got 0; expected at least 1"));
+  CHECK_THROWS_WITH(Scheduler(sgd, OneCycle{.steps = 10, .start = 0}), contains("OneCycle: start got 0"));
+  CHECK_THROWS_WITH(EMA({Tensor()}), contains("EMA: a parameter is undefined"));
 }
 
 TEST_CASE("clipping bounds the joint norm or every value", "[optim]") {

@@ -28,7 +28,7 @@ INK_INLINE To converted(From x) {
 }
 
 template <class To, class From>
-void convert_inner(const void*, void* out, const void* const* in, int64_t n) {
+void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
   constexpr int64_t kBlock = 32;  // blocks of a fixed length are what the compiler turns into vector code
   To* __restrict y = static_cast<To*>(out);
   const From* __restrict x = static_cast<const From*>(in[0]);
@@ -44,7 +44,7 @@ Inner convert_from(DType from) {
 }
 
 template <class B>
-void move_inner(const void*, void* out, const void* const* in, int64_t n) {
+void move_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
   __builtin_memcpy(out, in[0], size_t(n) * sizeof(typename B::type));
 }
 

@@ -8,18 +8,18 @@ void unary(int op, const void* functor, const Array& out, const Array& a) {
   const DType t = compute_type(a.dtype);
   const Inner inner = t == DType::f32 ? unary_f32(op) : t == DType::f64 ? unary_f64(op) : unary_other(t, op);
   const Array* operands[] = {&out, &a};
-  map(operands, 2, inner, functor, true);
+  map(operands, 2, inner, functor, true, is_floating(t) && out.dtype == a.dtype);
 }
 
 void binary(int op, const void* functor, const Array& out, const Array& a, const Array& b) {
   const DType t = compute_type(a.dtype);
   const Inner inner = t == DType::f32 ? binary_f32(op) : t == DType::f64 ? binary_f64(op) : binary_other(t, op);
   const Array* operands[] = {&out, &a, &b};
-  map(operands, 3, inner, functor, true);
+  map(operands, 3, inner, functor, true, is_floating(t) && out.dtype == a.dtype);
 }
 
 template <class B>
-static void where_inner(const void*, void* out, const void* const* in, int64_t n) {
+static void where_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
   using U = typename B::type;
   U* y = static_cast<U*>(out);
   const bool* c = static_cast<const bool*>(in[0]);
@@ -34,7 +34,7 @@ void where(const Array& out, const Array& condition, const Array& a, const Array
 }
 
 template <class B>
-static void fill_inner(const void* value, void* out, const void* const*, int64_t n) {
+static void fill_inner(const void* value, void* out, const void* const*, int64_t n, bool) {
   using U = typename B::type;
   const U v = *static_cast<const U*>(value);
   U* y = static_cast<U*>(out);

@@ -15,8 +15,17 @@ inline constexpr bool by_packs = std::floating_point<T> && !std::same_as<F, fn::
 inline constexpr int64_t kUnroll =
     16;  // plain loops: blocks of a fixed length are what the compiler turns into vectors
 
+// A result of whole packs; masks (comparisons) are stored as bytes and never past the caches.
+template <class R, class P>
+INK_INLINE void put(R* y, P x, bool past_caches) {
+  if constexpr (requires { x.stream(y); }) {
+    if (past_caches) return x.stream(y);
+  }
+  x.store(y);
+}
+
 template <class F, class T>
-void unary_inner(const void* functor, void* out, const void* const* in, int64_t n) {
+void unary_inner(const void* functor, void* out, const void* const* in, int64_t n, bool past_caches) {
   const F f = *static_cast<const F*>(functor);
   const T* x = static_cast<const T*>(in[0]);
   using R = decltype(f(T{}));
@@ -24,7 +33,7 @@ void unary_inner(const void* functor, void* out, const void* const* in, int64_t 
   int64_t i = 0;
   if constexpr (by_packs<F, T>) {
     using P = Pack<T, kLanes<T>>;
-    for (; i + P::lanes <= n; i += P::lanes) f(P::load(x + i)).store(y + i);
+    for (; i + P::lanes <= n; i += P::lanes) put(y + i, f(P::load(x + i)), past_caches);
     if (i < n) f(P::load(x + i, n - i)).store(y + i, n - i);
   } else {
     for (; i + kUnroll <= n; i += kUnroll) {
@@ -37,7 +46,7 @@ void unary_inner(const void* functor, void* out, const void* const* in, int64_t 
 }
 
 template <class F, class T>
-void binary_inner(const void* functor, void* out, const void* const* in, int64_t n) {
+void binary_inner(const void* functor, void* out, const void* const* in, int64_t n, bool past_caches) {
   const F f = *static_cast<const F*>(functor);
   const T *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
   using R = decltype(f(T{}, T{}));
@@ -45,7 +54,7 @@ void binary_inner(const void* functor, void* out, const void* const* in, int64_t
   int64_t i = 0;
   if constexpr (by_packs<F, T>) {
     using P = Pack<T, kLanes<T>>;
-    for (; i + P::lanes <= n; i += P::lanes) f(P::load(a + i), P::load(b + i)).store(y + i);
+    for (; i + P::lanes <= n; i += P::lanes) put(y + i, f(P::load(a + i), P::load(b + i)), past_caches);
     if (i < n) f(P::load(a + i, n - i), P::load(b + i, n - i)).store(y + i, n - i);
   } else {
     for (; i + kUnroll <= n; i += kUnroll) {

@@ -23,6 +23,7 @@ struct Map {
   int count;
   Inner inner;
   const void* functor;
+  bool streams_itself;
   Loop loop{};
   Access access[kMaxOperands] = {};
   bool widened[kMaxOperands] = {};
@@ -69,8 +70,10 @@ struct Map {
       others_direct &= k == 0 || access[k] == Access::direct;
       if (access[k] == Access::fixed) gather(k, at, buffers[k], end - begin < kChunk ? end - begin : kChunk);
     }
-    const bool all_direct = others_direct && access[0] == Access::direct && !streams;
-    const int64_t chunk = streams && others_direct ? kStreamChunk / size_of(operands[0]->dtype) : kChunk;
+    const bool past_caches = streams && streams_itself && others_direct;
+    const bool staged_stream = streams && !past_caches;
+    const bool all_direct = others_direct && access[0] == Access::direct && !staged_stream;
+    const int64_t chunk = staged_stream && others_direct ? kStreamChunk / size_of(operands[0]->dtype) : kChunk;
     while (begin < end) {
       int64_t n = end - begin;
       if (by_rows && loop.size[0] - at.index[0] < n) n = loop.size[0] - at.index[0];
@@ -79,10 +82,10 @@ struct Map {
         in[k - 1] = access[k] == Access::direct ? address(k, at) : &buffers[k];
         if (access[k] == Access::staged) gather(k, at, buffers[k], n);
       }
-      bool direct = access[0] == Access::direct && !streams;
-      inner(functor, direct ? address(0, at) : &buffers[0], in, n);
+      bool direct = access[0] == Access::direct && !staged_stream;
+      inner(functor, direct ? address(0, at) : &buffers[0], in, n, past_caches);
       const Array& out = *operands[0];
-      if (streams) {
+      if (staged_stream) {
         stream(address(0, at), &buffers[0], n * size_of(out.dtype));
       } else if (widened[0]) {
         scatter_run(out.data, loop, 0, at, &buffers[0], out.dtype, n);
@@ -103,7 +106,8 @@ struct Map {
 };
 
 // Operand k is turned into the output's order first: a tiled copy is cheaper than gathering element by element.
-void map_turned(const Array* const* operands, int count, int k, Inner inner, const void* functor, bool widen_halves) {
+void map_turned(const Array* const* operands, int count, int k, Inner inner, const void* functor, bool widen_halves,
+                bool streams_itself) {
   const Array& a = *operands[k];
   Scratch<char> memory(a.shape.numel() * size_of(a.dtype));
   Array turned{memory.data(), a.dtype, a.shape, a.shape};
@@ -119,19 +123,20 @@ void map_turned(const Array* const* operands, int count, int k, Inner inner, con
   copy(turned, a);
   const Array* replaced[kMaxOperands];
   for (int i = 0; i < count; ++i) replaced[i] = i == k ? &turned : operands[i];
-  map(replaced, count, inner, functor, widen_halves);
+  map(replaced, count, inner, functor, widen_halves, streams_itself);
 }
 
 }  // namespace
 
-void map(const Array* const* operands, int count, Inner inner, const void* functor, bool widen_halves) {
+void map(const Array* const* operands, int count, Inner inner, const void* functor, bool widen_halves,
+         bool streams_itself) {
   if (count > 1 && operands[0]->shape.numel() >= kGrain) {
     const Loop loop = plan_loop(operands, count);
     for (int k = 1; k < count; ++k)
       if (loop.stride[0][0] == 1 && is_transposed(loop, k))
-        return map_turned(operands, count, k, inner, functor, widen_halves);
+        return map_turned(operands, count, k, inner, functor, widen_halves, streams_itself);
   }
-  Map m{.operands = operands, .count = count, .inner = inner, .functor = functor};
+  Map m{.operands = operands, .count = count, .inner = inner, .functor = functor, .streams_itself = streams_itself};
   m.prepare(widen_halves);
   parallel_for(m.loop.numel, kGrain, [&](int64_t begin, int64_t end) { m.piece(begin, end); });
 }

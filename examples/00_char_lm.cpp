@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
+#include "autograd/autocast.h"
 #include "examples/support/lesson.h"
 #include "include/inkstone/ink.h"
 #include "nn/data/text.h"
@@ -52,7 +54,6 @@ std::string sample(const GPT& model, const CharText& text, const std::string& pr
   NoGrad guard;
   Tensor ids = text.encode(prompt).unsqueeze(0).to(model.head.weight.device());  // [1, time]
   std::vector<KeyValueCache> caches;
-  const int64_t half = std::max<int64_t>(1, model.options.context / 2);
   Tensor logits = model.step(ids.slice(1, -model.options.context, ids.size(1)), caches);
   for (int64_t i = 0; i < length; ++i) {
     Tensor p = softmax(select(logits, 1, -1).to(f32) / temperature, -1);  // [1, vocabulary]
@@ -60,7 +61,7 @@ std::string sample(const GPT& model, const CharText& text, const std::string& pr
     ids = cat({ids, next}, 1);
     bool full = caches[0].key.size(2) == model.options.context;
     if (full) caches.clear();
-    logits = model.step(full ? ids.slice(1, -half, ids.size(1)) : next, caches);
+    logits = model.step(full ? ids.slice(1, -(model.options.context + 1) / 2, ids.size(1)) : next, caches);
   }
   return text.decode(ids[0]);
 }
@@ -94,11 +95,8 @@ struct Run {
   int64_t step = 0;
 
   Run(const GPTOptions& gpt, const Options& options, const AdamWOptions& adam, const Cosine& rate, uint64_t seed)
-      : model(placed(gpt, options)), optimizer(model.parameters(), adam), schedule(optimizer, rate), windows(seed) {}
-  static GPT placed(const GPTOptions& gpt, const Options& options) {
-    GPT model(gpt);
-    model.to(options.device), model.to(options.dtype);
-    return model;
+      : model(gpt), optimizer(model.parameters(), adam), schedule(optimizer, rate), windows(seed) {
+    model.to(options.device), model.to(is_half(options.dtype) ? f32 : options.dtype);
   }
   void save(const std::string& path) {
     save_safetensors(path, merge_states({{"model", model.state_dict()},
@@ -203,6 +201,8 @@ int main(int argc, char** argv) {
           lesson.options(), {.lr = lr, .beta2 = 0.99, .weight_decay = 0.1},
           {.steps = steps, .warmup = std::min<int64_t>(100, steps / 4), .floor = 0.05}, lesson.seed());
   GPT& model = run.model;
+  std::optional<Autocast> half;  // f16 and bf16 compute in halves, the parameters stay f32
+  if (is_half(lesson.dtype())) half.emplace(lesson.dtype());
   lesson.value("parameters", double(model.num_parameters()));
   if (!checkpoint.empty() && std::filesystem::exists(checkpoint)) {
     run.load(checkpoint);

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 
+#include "autograd/autocast.h"
 #include "autograd/dot.h"
 #include "examples/support/lesson.h"
 #include "include/inkstone/ink.h"
@@ -91,9 +93,11 @@ double share_right(const Tensor& logits, const Tensor& labels) {
 
 Learning train(Lesson& lesson, const std::string& name, Sequential& net, const TensorDataset& digits,
                const TensorDataset& test, int64_t epochs, double lr) {
+  std::optional<Autocast> half;  // f16 and bf16 compute in halves, the parameters stay f32
+  if (is_half(lesson.dtype())) half.emplace(lesson.dtype());
   DataLoader loader(digits, {.batch_size = 32, .shuffle = true, .seed = lesson.seed()});
   const int64_t batches = loader.num_batches();
-  net.to(lesson.device()), net.to(lesson.dtype());
+  net.to(lesson.device()), net.to(is_half(lesson.dtype()) ? f32 : lesson.dtype());
   AdamW optimizer(net.parameters(), {.lr = lr, .weight_decay = 0.01});
   Scheduler schedule(optimizer, Cosine{.steps = epochs * batches, .warmup = batches});
   Progress progress = lesson.progress(name, epochs * batches);

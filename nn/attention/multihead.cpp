@@ -18,8 +18,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, bool causal,
   Tensor scores = matmul(q * (1 / std::sqrt(double(q.size(-1)))), transpose(k, -2, -1));  // [..., n, m]
   if (!mask.defined())
     return matmul(dropout(causal ? causal_softmax(scores) : softmax(scores, -1), dropout_p, dropout_p > 0), v);
-  // A query that sees no key keeps its scores, so that no softmax runs over -inf alone; its weights are cleared after
-  // it.
+  // A query that sees no key keeps its scores: a softmax over -inf alone is NaN. Its weights are cleared afterwards.
   int64_t n = scores.size(-2), m = scores.size(-1);
   Tensor hidden = logical_not(mask), seen = causal ? mask & tri(n, m, m - n).to(mask.device()) : mask;
   scores = masked_fill(scores, hidden & any(seen, -1, true), -INFINITY);

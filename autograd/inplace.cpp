@@ -32,9 +32,20 @@ void adopt(const char* op, Tensor& target, const Tensor& result) {
 }
 
 namespace {
+// The value before the write, with its history: what a rule may save, as the target's own elements change.
+// (If its history no longer belongs to its value, the target itself: recording refuses it.)
+Tensor original(const Tensor& target) {
+  if (target.requires_grad() && target.impl()->storage->version != target.impl()->recorded_version) return target;
+  Tensor before = raw::clone(target);
+  before.impl()->graph = target.impl()->graph;
+  before.impl()->recorded_version = before.impl()->storage->version;
+  return before;
+}
 template <class F> Tensor& write(const char* op, Tensor& target, const Tensor& other, Tensor (*form)(const Tensor&, const Tensor&)) {
-  if (records_write(op, target, other)) adopt(op, target, form(target, other));
-  else raw::binary_into(op, F{}, target, other);
+  if (records_write(op, target, other)) {
+    Tensor before = original(target);
+    adopt(op, target, form(before, other.is_same(target) ? before : other));
+  } else raw::binary_into(op, F{}, target, other);
   return target;
 }
 template <class F> Tensor& write(const char* op, Tensor& target, const Scalar& s, Tensor (*form)(const Tensor&, const Scalar&)) {

@@ -145,9 +145,24 @@ void bump_version(const Tensor& x, const char* op) {
   s.last_writer = op;
 }
 
+// A write to elements that share memory would happen several times.
+static void check_target(const char* op, const Tensor& target) {
+  for (int d = 0; d < target.dim(); ++d)
+    if (target.strides()[d] == 0 && target.shape()[d] > 1)
+      throw ShapeError(fmt::format("{}: several elements of the target share memory; got shape {} with strides {}; hint: clone() it first", op,
+                                   target.shape().str(), target.strides().str()));
+}
+// Kernels read and write element by element: a source that lies elsewhere in the target's memory is copied before it changes.
+static Tensor apart(const Tensor& source, const Tensor& target) {
+  if (!source.shares_storage(target)) return source;
+  bool same = source.shape() == target.shape() && source.strides() == target.strides() && source.storage_offset() == target.storage_offset();
+  return same ? source : clone(source);
+}
+
 void copy_into(const Tensor& target, const Tensor& source) {
   common_device("copy_", {&target, &source});
-  Tensor from = expand(source, target.shape());
+  check_target("copy_", target);
+  Tensor from = expand(apart(source, target), target.shape());
   bump_version(target, "copy_");
   if (target.numel() > 0) kernels_of(target).copy(array(target), array(from));
 }
@@ -225,11 +240,13 @@ void binary_into(const char* name, int op, const void* functor, const Tensor& ta
   common_device(name, {&target, &other});
   if (domain_of(other.dtype()) > domain_of(target.dtype()))
     throw DTypeError(fmt::format("{}: the result does not fit the target; got {} into {}", name, name_of(other.dtype()), name_of(target.dtype())));
-  Tensor b = expand(cast(other, target.dtype()), target.shape());
+  check_target(name, target);
+  Tensor b = expand(apart(cast(other, target.dtype()), target), target.shape());
   bump_version(target, name);
   if (target.numel() > 0) kernels_of(target).binary(op, functor, array(target), array(target), array(b));
 }
 void unary_into(const char* name, int op, const void* functor, const Tensor& target) {
+  check_target(name, target);
   bump_version(target, name);
   if (target.numel() > 0) kernels_of(target).unary(op, functor, array(target), array(target));
 }

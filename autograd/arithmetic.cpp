@@ -35,6 +35,7 @@ Tensor add(const Tensor& a, const Scalar& b) {
   return with_scalar<fn::AddScalar>(op, a, b);
 }
 Tensor sub(const Tensor& a, const Tensor& b) {
+  if (both_bool(a, b)) throw DTypeError("sub: got bool and bool; expected a number; hint: logical_xor, or to(i64) first");
   static constexpr Op op{"sub", {{[](B b) { return b.grad(); }}, {[](B b) { return -b.grad(); }}}};
   return binary(op, fn::Sub{}, a, b);
 }

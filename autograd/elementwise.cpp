@@ -12,6 +12,7 @@ namespace ink {
 using B = const Backward&;
 
 Tensor neg(const Tensor& x) {
+  if (x.dtype() == boolean) throw DTypeError("neg: got bool; expected a number; hint: logical_not, or to(i64) first");
   static constexpr Op op{"neg", {{[](B b) { return neg(b.grad()); }}}};
   return unary(op, fn::Neg{}, x);
 }

@@ -27,7 +27,15 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const Pool2dOption
       throw ShapeError(
           fmt::format("{}: the window does not fit the padded input; got window {} and input {} padded to {}", op,
                       reach, size, size + 2 * o.padding));
-    return (size + 2 * o.padding - reach) / stride + 1;
+    const int64_t count = (size + 2 * o.padding - reach) / stride + 1;
+    for (int64_t at = -o.padding, end = at + count * stride; at < end; at += stride) {
+      // the first tap at or after 0; a dilated window may step over all elements
+      const int64_t first = at >= 0 ? at : at + (-at + o.dilation - 1) / o.dilation * o.dilation;
+      if (first >= size || first > at + reach - 1)
+        throw ShapeError(fmt::format("{}: the window at {} covers padding only; got kernel {}, dilation {}, padding {} and size {}", op, at,
+                                     o.kernel, o.dilation, o.padding, size));
+    }
+    return count;
   };
   const bool flat = dims == 3;
   const int64_t h = flat ? 1 : x.size(2), w = x.size(-1);

@@ -1,10 +1,10 @@
-// HD marks functions that run on both host and device; INK_INLINE those that must leave no symbol of their own,
+// INK_HD marks functions that run on both host and device; INK_INLINE those that must leave no symbol of their own,
 // because kernel files compiled for different CPU levels share the header.
 #pragma once
 
 #if defined(__CUDACC__)
-#define HD __host__ __device__
+#define INK_HD __host__ __device__
 #else
-#define HD
+#define INK_HD
 #endif
 #define INK_INLINE inline __attribute__((always_inline))

@@ -100,7 +100,7 @@ struct Kernels {
   void (*index_select)(void* out, const void* in, const int64_t* index, int64_t k, Lines lines, int64_t item_bytes);
   void (*index_add)(DType dtype, void* out, const void* src, const int64_t* index, int64_t k, Lines lines);
   int64_t (*nonzero)(const bool* mask, int64_t n, int64_t* out);  // flat positions in order; out may be null to count
-  void (*sort)(DType dtype, void* values, int64_t* indices, const void* in, Lines lines, bool descending);  // stable, NaN last
+  void (*sort)(DType dtype, void* values, int64_t* indices, const void* in, Lines lines, bool descending);  // stable, NaN counts as the largest
   void (*topk)(DType dtype, void* values, int64_t* indices, const void* in, Lines lines, int64_t k, bool largest);
   // ---- rows, fused
   void (*softmax)(const SoftmaxArgs&, void* y, const void* x);

@@ -25,7 +25,7 @@ struct Position {
 };
 
 // The place of flat index i (dim 0 fastest).
-HD INK_INLINE void seek(const Loop& loop, int operands, int64_t i, Position& at) {
+INK_HD INK_INLINE void seek(const Loop& loop, int operands, int64_t i, Position& at) {
   for (int k = 0; k < operands; ++k) at.offset[k] = 0;
   for (int d = 0; d < loop.ndim; ++d) {
     int64_t q = d + 1 < loop.ndim ? i / loop.size[d] : 0;
@@ -36,7 +36,7 @@ HD INK_INLINE void seek(const Loop& loop, int operands, int64_t i, Position& at)
 }
 
 // Moves on by n elements, of which only the last may leave the current row.
-HD INK_INLINE void advance(const Loop& loop, int operands, int64_t n, Position& at) {
+INK_HD INK_INLINE void advance(const Loop& loop, int operands, int64_t n, Position& at) {
   at.index[0] += n;
   for (int k = 0; k < operands; ++k) at.offset[k] += n * loop.stride[k][0];
   for (int d = 0; at.index[d] == loop.size[d] && d + 1 < loop.ndim; ++d) {

@@ -4,13 +4,13 @@
 
 namespace ink::fn {
 
-HD INK_INLINE float erf(float x) { return ::erff(x); }
-HD INK_INLINE double erf(double x) { return ::erf(x); }
-HD INK_INLINE float erfc(float x) { return ::erfcf(x); }
-HD INK_INLINE double erfc(double x) { return ::erfc(x); }
+INK_HD INK_INLINE float erf(float x) { return ::erff(x); }
+INK_HD INK_INLINE double erf(double x) { return ::erf(x); }
+INK_HD INK_INLINE float erfc(float x) { return ::erfcf(x); }
+INK_HD INK_INLINE double erfc(double x) { return ::erfc(x); }
 
 // log |Gamma(x)|. On the host the reentrant form: lgamma() writes the global `signgam`.
-HD INK_INLINE float lgamma(float x) {
+INK_HD INK_INLINE float lgamma(float x) {
 #if defined(__CUDA_ARCH__)
   return ::lgammaf(x);
 #else
@@ -18,7 +18,7 @@ HD INK_INLINE float lgamma(float x) {
   return ::lgammaf_r(x, &sign);
 #endif
 }
-HD INK_INLINE double lgamma(double x) {
+INK_HD INK_INLINE double lgamma(double x) {
 #if defined(__CUDA_ARCH__)
   return ::lgamma(x);
 #else
@@ -29,7 +29,7 @@ HD INK_INLINE double lgamma(double x) {
 
 // The inverse of erf: a first guess good to 2e-3 (Winitzki 2008), then Halley steps on erf(x) = y. Near |y| = 1 the
 // equation is erfc(x) = 1 - y, because there erf has lost what distinguishes y from 1.
-HD INK_INLINE double erfinv(double y) {
+INK_HD INK_INLINE double erfinv(double y) {
   double a = abs(y);
   if (!(a < 1)) return a == 1 ? copysign(highest<double>(), y) : std::numeric_limits<double>::quiet_NaN();
   const double k = 0.147, pi = 3.14159265358979323846, two_over_sqrt_pi = 1.12837916709551257390;
@@ -42,11 +42,11 @@ HD INK_INLINE double erfinv(double y) {
   }
   return copysign(x, y);
 }
-HD INK_INLINE float erfinv(float y) { return float(erfinv(double(y))); }
+INK_HD INK_INLINE float erfinv(float y) { return float(erfinv(double(y))); }
 
 // psi(x) = d/dx log Gamma(x): reflection to x > 0, recurrence to x >= 10, then the asymptotic series
 // (Abramowitz & Stegun 6.3.7, 6.3.5, 6.3.18). A pole gives NaN, zero the infinity of its own side.
-HD INK_INLINE double digamma(double x) {
+INK_HD INK_INLINE double digamma(double x) {
   const double pi = 3.14159265358979323846;
   if (x == 0) return copysign(highest<double>(), -x);
   double reflected = 0;
@@ -63,6 +63,6 @@ HD INK_INLINE double digamma(double x) {
       z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132 - z * 691.0 / 32760)))));
   return log(x) - 0.5 / x - series + sum + reflected;
 }
-HD INK_INLINE float digamma(float x) { return float(digamma(double(x))); }
+INK_HD INK_INLINE float digamma(float x) { return float(digamma(double(x))); }
 
 }  // namespace ink::fn

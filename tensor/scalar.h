@@ -11,15 +11,15 @@ namespace ink {
 class Scalar {
  public:
   Scalar() = default;
-  HD INK_INLINE Scalar(bool v) : kind_(kBool), int_(v) {}
-  template <std::integral I> HD INK_INLINE Scalar(I v) : kind_(kInt), int_(int64_t(v)) {}
-  template <std::floating_point F> HD INK_INLINE Scalar(F v) : kind_(kFloat), re_(double(v)) {}
-  template <class T> HD INK_INLINE Scalar(complex<T> v) : kind_(kComplex), re_(double(v.re)), im_(double(v.im)) {}
+  INK_HD INK_INLINE Scalar(bool v) : kind_(kBool), int_(v) {}
+  template <std::integral I> INK_HD INK_INLINE Scalar(I v) : kind_(kInt), int_(int64_t(v)) {}
+  template <std::floating_point F> INK_HD INK_INLINE Scalar(F v) : kind_(kFloat), re_(double(v)) {}
+  template <class T> INK_HD INK_INLINE Scalar(complex<T> v) : kind_(kComplex), re_(double(v.re)), im_(double(v.im)) {}
 
-  HD INK_INLINE Domain kind() const { return kind_; }
-  HD INK_INLINE bool is_complex() const { return kind_ == kComplex; }
+  INK_HD INK_INLINE Domain kind() const { return kind_; }
+  INK_HD INK_INLINE bool is_complex() const { return kind_ == kComplex; }
   // The value as T: float, double, complex, an integer type or bool.
-  template <class T> HD INK_INLINE T to() const {
+  template <class T> INK_HD INK_INLINE T to() const {
     if constexpr (std::same_as<T, complex<float>> || std::same_as<T, complex<double>>) {
       using R = decltype(T::re);
       return kind_ <= kInt ? T(R(int_)) : T(R(re_), R(im_));
@@ -31,7 +31,7 @@ class Scalar {
       return kind_ <= kInt ? T(int_) : T(re_);
     }
   }
-  HD INK_INLINE double as_double() const { return to<double>(); }
+  INK_HD INK_INLINE double as_double() const { return to<double>(); }
 
  private:
   Domain kind_ = kFloat;

@@ -12,8 +12,12 @@ Tensor::Tensor(Scalar value) {
   *this = raw::full({}, value, t);
 }
 
-int64_t Tensor::size(int64_t dim) const { return impl_->shape[wrap_dim("size", dim, this->dim())]; }
-int64_t Tensor::stride(int64_t dim) const { return impl_->strides[wrap_dim("stride", dim, this->dim())]; }
+void Tensor::throw_undefined() {
+  throw ValueError("tensor: it is undefined; got a default-constructed Tensor; expected one made by zeros, from_data, an op, ...");
+}
+
+int64_t Tensor::size(int64_t dim) const { return shape()[wrap_dim("size", dim, this->dim())]; }
+int64_t Tensor::stride(int64_t dim) const { return strides()[wrap_dim("stride", dim, this->dim())]; }
 
 void Tensor::check_access(DType wanted) const {
   if (wanted != dtype())

@@ -51,16 +51,16 @@ class Tensor {
   explicit Tensor(Scalar value);
 
   bool defined() const { return bool(impl_); }
-  const Shape& shape() const { return impl_->shape; }
-  const Shape& strides() const { return impl_->strides; }
+  const Shape& shape() const { return checked().shape; }
+  const Shape& strides() const { return checked().strides; }
   int64_t size(int64_t dim) const;    // negative dims count from the end
   int64_t stride(int64_t dim) const;
-  int dim() const { return impl_->shape.size(); }
-  int64_t numel() const { return impl_->numel; }
-  DType dtype() const { return impl_->dtype; }
-  Device device() const { return impl_->storage->device; }
+  int dim() const { return checked().shape.size(); }
+  int64_t numel() const { return checked().numel; }
+  DType dtype() const { return checked().dtype; }
+  Device device() const { return checked().storage->device; }
   Options options() const { return {dtype(), device()}; }
-  bool is_contiguous() const { return impl_->contiguous; }
+  bool is_contiguous() const { return checked().contiguous; }
   int64_t storage_offset() const { return impl_->offset; }
   int64_t nbytes() const { return impl_->numel * size_of(impl_->dtype); }
   bool is_same(const Tensor& o) const { return impl_.ptr() == o.impl_.ptr(); }
@@ -190,6 +190,11 @@ class Tensor {
   Tensor dot(const Tensor& other) const;
 
  private:
+  [[noreturn]] static void throw_undefined();
+  const TensorImpl& checked() const {  // ValueError for an undefined tensor
+    if (!impl_) [[unlikely]] throw_undefined();
+    return *impl_;
+  }
   void check_access(DType wanted) const;
   void check_contiguous() const;
   Ref<TensorImpl> impl_;

@@ -115,3 +115,21 @@ TEST_CASE("a failed op leaves nothing behind", "[errors]") {
   }
   CHECK(memory_stats().live == live);
 }
+
+TEST_CASE("an undefined tensor is refused, not followed", "[errors]") {
+  const Tensor none;
+  CHECK_THROWS_AS(exp(none), ValueError);
+  CHECK_THROWS_WITH(none.shape(), contains("undefined"));
+  CHECK_THROWS_WITH(none + ones({2}), contains("undefined"));
+  CHECK_THROWS_WITH(matmul(ones({2, 2}), none), contains("undefined"));
+}
+
+TEST_CASE("bool tensors have no sign", "[errors]") {
+  const Tensor yes = ones({2}, boolean);
+  CHECK_THROWS_WITH(-yes, contains("neg: got bool") && contains("logical_not"));
+  CHECK_THROWS_WITH(yes - yes, contains("sub: got bool") && contains("logical_xor"));
+}
+
+TEST_CASE("a pooling window that covers padding only is refused", "[errors]") {
+  CHECK_THROWS_WITH(max_pool2d(ones({1, 1, 2, 2}), {.kernel = 2, .padding = 1, .dilation = 3}), contains("covers padding only"));
+}

@@ -44,8 +44,10 @@ Inner convert_from(DType from) {
 }
 
 template <class B>
-void move_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
-  __builtin_memcpy(out, in[0], size_t(n) * sizeof(typename B::type));
+void move_inner(const void*, void* out, const void* const* in, int64_t n, bool past_caches) {
+  constexpr int64_t size = sizeof(typename B::type);
+  if (past_caches) return stream(out, in[0], n * size);
+  __builtin_memcpy(out, in[0], size_t(n * size));
 }
 
 }  // namespace
@@ -57,7 +59,7 @@ void copy(const Array& out, const Array& a) {
     if (loop.stride[0][0] == 1 && is_transposed(loop, 1))
       return copy_turned(loop, out.data, a.data, size_of(out.dtype));
     const Inner inner = visit_bits(size_of(out.dtype), []<class B>() -> Inner { return move_inner<B>; });
-    return map(operands, 2, inner, nullptr, false);
+    return map(operands, 2, inner, nullptr, false, true);
   }
   const Inner inner = visit(out.dtype, [&]<class To>() { return convert_from<To>(a.dtype); });
   map(operands, 2, inner, nullptr, false);

@@ -65,12 +65,12 @@ for rows, n in ((8192, 256), (2048, 1024)):
     one(f"softmax {rows}x{n}", (rows, n), lambda x: torch.softmax(x, -1))
     one(f"log_softmax {rows}x{n}", (rows, n), lambda x: torch.log_softmax(x, -1))
 for n in (128, 1024):
-    def make(n=n, backward=False):
+    def make(backward, n=n):
         x, w, b, g = leaf(2048, n), leaf(n), leaf(n), r(2048, n)
         f = lambda: F.layer_norm(x, (n,), w, b)
         return (lambda: torch.autograd.grad(f(), (x, w, b), g)) if backward else f
-    case(f"layernorm fwd 2048x{n}", make)
-    case(f"layernorm fwd+bwd 2048x{n}", lambda n=n: make(n, True), True)
+    case(f"layernorm fwd 2048x{n}", lambda make=make: make(False))
+    case(f"layernorm fwd+bwd 2048x{n}", lambda make=make: make(True), True)
 sq = (4096, 4096)
 for name, f in (("sum all", torch.sum), ("sum dim1", lambda x: x.sum(1)), ("sum dim0", lambda x: x.sum(0)), ("max dim1", lambda x: x.max(1)),
                 ("argmax dim1", lambda x: x.argmax(1)), ("mean+var dim1", lambda x: torch.var_mean(x, 1)),

@@ -82,7 +82,7 @@ case "$command" in
     build default
     failed=()
     for name in $(lessons); do "build/default/$name" --quick "$@" || failed+=("$name"); done
-    build/default/ink_gallery out
+    build/default/ink_gallery --out out
     if [ ${#failed[@]} -gt 0 ]; then printf 'lessons whose claims failed: %s\n' "${failed[*]}" >&2; fi
     printf 'gallery: %s\n' "$PWD/out/index.html"
     [ ${#failed[@]} -eq 0 ] ;;

@@ -2,22 +2,9 @@
 #pragma once
 #include "tensor/cpu/pack_math.h"
 #include "tensor/cpu/reduce.h"
+#include "tensor/cpu/wide.h"
 
 namespace ink::INK_CPU_LEVEL {
-
-// Sums and products run in the type twice as wide: the result is exact to a rounding or two however long the row is.
-template <class T>
-struct WideOf {
-  using type = T;
-};
-template <>
-struct WideOf<float> {
-  using type = double;
-};
-template <>
-struct WideOf<complex<float>> {
-  using type = complex<double>;
-};
 
 template <class Op, class T>
 struct StateOf {

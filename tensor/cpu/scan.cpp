@@ -1,6 +1,7 @@
 // Running sums, products, maxima and logsumexps along a dim.
 #include "tensor/cpu/pack_math.h"
 #include "tensor/cpu/table.h"
+#include "tensor/cpu/wide.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -8,20 +9,6 @@ namespace {
 
 constexpr int64_t kColumns = 512;  // columns that advance together, their states in L1
 constexpr int64_t kWork = 32768;   // elements of a task
-
-// f32 runs in double, so that a long row loses nothing but the last rounding.
-template <class T>
-struct Running {
-  using type = T;
-};
-template <>
-struct Running<float> {
-  using type = double;
-};
-template <>
-struct Running<complex<float>> {
-  using type = complex<double>;
-};
 
 template <ScanOp op, class S>
 INK_INLINE S step(S a, S x) {
@@ -38,7 +25,7 @@ INK_INLINE S step(S a, S x) {
 // `count` neighbouring columns of [n, stride], row by row.
 template <ScanOp op, class T>
 void scan_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t count, bool reverse) {
-  using S = typename Running<T>::type;
+  using S = typename WideOf<T>::type;
   alignas(64) S state[kColumns];
   for (int64_t i = 0; i < n; ++i) {
     const int64_t at = (reverse ? n - 1 - i : i) * stride;

@@ -29,7 +29,7 @@ constexpr double kTwo = 192e3, kFour = 24e6, kPiece = 2.5e9;
 constexpr double kBlock = 32 << 10;             // elements of C
 constexpr int64_t kRowUnit = 4, kColUnit = 16;  // blocks end where the register tiles of the kernels end
 
-Cut cut(const Gemm& g) {
+Cut cut(const GemmArgs& g) {
   double one = double(g.m) * double(g.n) * double(std::max<int64_t>(g.k, 1)), all = one * double(g.batch);
   if (all < kTwo) return {g.m, g.n, g.batch};
   if (g.batch >= 8)  // whole matrices
@@ -77,7 +77,7 @@ using MatVec = void(const char*, const int*, const int*, const R*, const R*, con
                     R*, const int*);
 
 template <class R>
-void run(const Gemm& g, int64_t reals, Product<R>* product, MatVec<R>* matvec) {
+void run(const GemmArgs& g, int64_t reals, Product<R>* product, MatVec<R>* matvec) {
   const Layout a = layout("a", g.m, g.k, g.a_row, g.a_col), b = layout("b", g.k, g.n, g.b_row, g.b_col);
   const Layout c = layout("c", g.m, g.n, g.c_row, 1);
   const R alpha[2] = {R(g.alpha), 0}, beta[2] = {R(g.beta), 0};
@@ -110,7 +110,7 @@ void run(const Gemm& g, int64_t reals, Product<R>* product, MatVec<R>* matvec) {
 }
 
 template <class R, char Letter>
-void call(const Gemm& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
+void call(const GemmArgs& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
   static const auto product = blas::function<Product<R>>((Letter + std::string("gemm")).c_str());
   static const auto matvec = blas::function<MatVec<R>>((Letter + std::string("gemv")).c_str());
   run<R>(g, Letter == 'c' || Letter == 'z' ? 2 : 1, product, matvec);
@@ -118,7 +118,7 @@ void call(const Gemm& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
 
 }  // namespace
 
-void gemm(const Gemm& g) {
+void gemm(const GemmArgs& g) {
   if (g.batch <= 0 || g.m <= 0 || g.n <= 0) return;
   if (std::max({g.m, g.n, g.k}) > INT_MAX)
     throw NotSupported(fmt::format("gemm: a dim is too large for BLAS; got m = {}, n = {}, k = {}; expected at most {}",

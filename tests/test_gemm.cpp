@@ -56,7 +56,7 @@ struct Case {
 template <class T>
 struct Setup {
   std::vector<T> a, b, c;
-  Gemm g;
+  GemmArgs g;
   explicit Setup(const Case& t) {
     int64_t lda = (t.turn_a ? t.m : t.k) + t.gap, ldb = (t.turn_b ? t.k : t.n) + t.gap, ldc = t.n + t.gap;
     int64_t size_a = lda * (t.turn_a ? t.k : t.m), size_b = ldb * (t.turn_b ? t.n : t.k), size_c = ldc * t.m;
@@ -197,7 +197,7 @@ TEST_CASE("an empty sum is zero, or beta times C", "[gemm]") {
 
 TEST_CASE("a dtype or a layout that BLAS does not know is refused", "[gemm]") {
   Setup<float> s({1, 4, 4, 4});
-  Gemm g = s.g;
+  GemmArgs g = s.g;
   g.dtype = DType::i64;
   CHECK_THROWS_AS(gemm(g), DTypeError);
   CHECK_THROWS_WITH(gemm(g), contains("got i64"));

@@ -37,8 +37,7 @@ void gemm(const GemmArgs& g) {
     case DType::u8:
       return integer_gemm<uint8_t, uint32_t>(g);
     default:
-      return ink::gemm({g.dtype, g.batch, g.m, g.n, g.k, g.a, g.a_row, g.a_col, g.a_batch, g.b, g.b_row, g.b_col,
-                        g.b_batch, g.c, g.c_row, g.c_batch, g.alpha, g.beta});
+      return ink::gemm(g);
   }
 }
 

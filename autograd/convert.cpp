@@ -12,10 +12,10 @@ Tensor to(const Tensor& x, DType dtype) {
   static constexpr Op op{"to", {{[](B b) { return b.grad(); }}}};
   return call(op, NoContext{}, [&](const Tensor& x) { return raw::cast(x, dtype); }, x);
 }
-Tensor to(const Tensor& x, Device device) {
+Tensor to(const Tensor& x, Device device, bool non_blocking) {
   if (x.device() == device) return x;
   static constexpr Op op{"to_device", {{[](B b) { return to(b.grad(), b.node().inputs[0]->device); }}}};
-  return call(op, NoContext{}, [&](const Tensor& x) { return raw::to_device(x, device); }, x);
+  return call(op, NoContext{}, [&](const Tensor& x) { return raw::to_device(x, device, non_blocking); }, x);
 }
 Tensor to(const Tensor& x, const Options& options) { return to(to(x, options.device), options.dtype); }
 Tensor clone(const Tensor& x) {

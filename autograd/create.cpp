@@ -56,15 +56,15 @@ Tensor tri(int64_t rows, int64_t cols, int64_t diagonal) {
 }
 
 template <class T> static Tensor copied(std::span<const T> data, const Shape& shape) {
-  Tensor x = raw::empty(shape, dtype_of<T>);
+  Tensor x = raw::empty(shape, {dtype_of<T>, Device::cpu()});
   if (int64_t(data.size()) != x.numel())
     throw ShapeError(fmt::format("from_data: the counts differ; got {} numbers for shape {}", data.size(), shape.str()));
   if (!data.empty()) std::memcpy(x.raw_data(), data.data(), data.size_bytes());
   return x;
 }
-Tensor from_data(std::span<const float> data, const Shape& shape) { return copied(data, shape); }
-Tensor from_data(std::span<const double> data, const Shape& shape) { return copied(data, shape); }
-Tensor from_data(std::span<const int64_t> data, const Shape& shape) { return copied(data, shape); }
+Tensor from_data(std::span<const float> data, const Shape& shape) { return raw::to_device(copied(data, shape), default_device()); }
+Tensor from_data(std::span<const double> data, const Shape& shape) { return raw::to_device(copied(data, shape), default_device()); }
+Tensor from_data(std::span<const int64_t> data, const Shape& shape) { return raw::to_device(copied(data, shape), default_device()); }
 Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options) {
   return raw::to_device(raw::cast(copied(std::span(data.begin(), data.size()), shape), options.dtype), options.device);
 }

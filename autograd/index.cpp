@@ -40,7 +40,7 @@ Tensor source_part(const char* op, const Tensor& source, const Shape& index) {
 }
 Tensor checked(const char* op, const Tensor& x, int dim, const Tensor& index) {
   raw::common_device(op, {&x, &index});
-  return raw::checked_index(op, index, x.dim() ? x.shape()[dim] : 1);
+  return raw::checked_index({op, x.dim() ? x.shape()[dim] : 1, true}, index);
 }
 
 }  // namespace

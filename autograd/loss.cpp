@@ -3,6 +3,7 @@
 
 #include "autograd/call.h"
 #include "autograd/ops.h"
+#include "tensor/raw_index.h"
 #include "tensor/raw_rows.h"
 
 namespace ink {
@@ -22,11 +23,10 @@ void check_pair(const char* op, const Tensor& x, const Tensor& target) {
                                  x.shape().str(), target.shape().str()));
 }
 
-// Class targets i64 [n] of scores [n, classes]: which of them count, and how many.
+// Class targets i64 [n] of scores [n, classes], and which of them count.
 struct Targets {
   Tensor index;   // i64 [n]
   Tensor counts;  // bool [n]
-  int64_t number;
 };
 Targets check_targets(const char* op, const Tensor& scores, const Tensor& target, int64_t ignore_index) {
   NoGrad guard;
@@ -35,19 +35,13 @@ Targets check_targets(const char* op, const Tensor& scores, const Tensor& target
         fmt::format("{}: got {} and target {}; expected [n, classes] and [n]; hint: flatten the leading dims", op,
                     scores.shape().str(), target.shape().str()));
   raw::check_domain(op, target.dtype(), kInt);
-  Tensor index = to(target, i64), counts = index != ignore_index;
-  Tensor outside = counts & ((index < 0) | (index >= scores.size(1)));
-  if (any(outside).item<bool>()) {
-    int64_t row = argmax(to(outside, u8), 0).item<int64_t>();
-    throw IndexError(fmt::format("{}: a target is not a class; got {} in row {}; expected 0 .. {} or ignore_index {}",
-                                 op, select(index, 0, row).item<int64_t>(), row, scores.size(1) - 1, ignore_index));
-  }
-  return {index, counts, count_nonzero(counts).item<int64_t>()};
+  Tensor index = raw::checked_index({op, scores.size(1), false, ignore_index}, to(target, i64));
+  return {index, index != ignore_index};
 }
 
 // The mean runs over the targets that count; it is NaN if none does, as in torch.
 Tensor reduce(const Tensor& losses, Reduction reduction, const Targets& targets) {
-  return reduction == Reduction::mean ? sum(losses) / double(targets.number) : reduce(losses, reduction);
+  return reduction == Reduction::mean ? sum(losses) / to(count_nonzero(targets.counts), losses.dtype()) : reduce(losses, reduction);
 }
 
 // dz = g (softmax(z) - q), where q holds 1 - s at the target and s / classes everywhere (Szegedy et al. 2016, sec. 7).

@@ -58,7 +58,7 @@ void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_gra
 
 // ---- conversions
 Tensor Tensor::to(DType dtype) const { return ink::to(*this, dtype); }
-Tensor Tensor::to(Device device) const { return ink::to(*this, device); }
+Tensor Tensor::to(Device device, bool non_blocking) const { return ink::to(*this, device, non_blocking); }
 Tensor Tensor::to(const Options& options) const { return ink::to(*this, options); }
 Tensor Tensor::contiguous() const { return ink::contiguous(*this); }
 Tensor Tensor::clone() const { return ink::clone(*this); }

@@ -98,7 +98,7 @@ Tensor nan_to_num(const Tensor& x, double nan = 0, std::optional<double> posinf 
 // min and max of the pair; an absent bound does not bind. The gradient passes where low <= x <= high.
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high = {});
 Tensor to(const Tensor& x, DType dtype);
-Tensor to(const Tensor& x, Device device);
+Tensor to(const Tensor& x, Device device, bool non_blocking = false);
 Tensor to(const Tensor& x, const Options& options);
 Tensor clone(const Tensor& x);
 Tensor contiguous(const Tensor& x);

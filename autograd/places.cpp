@@ -23,7 +23,7 @@ int dims_taken(const Index& i) {
 void add_tensor(const char* op, Selection& s, int& d, const Tensor& t) {
   if (t.dtype() != boolean) {
     s.dims.push_back(d);
-    s.index.push_back(raw::checked_index(op, t, s.view.shape()[d++]));
+    s.index.push_back(raw::checked_index({op, s.view.shape()[d++], true}, t));
     return;
   }
   Tensor mask = t;

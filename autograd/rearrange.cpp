@@ -4,6 +4,7 @@
 #include "autograd/call.h"
 #include "autograd/ops.h"
 #include "tensor/raw.h"
+#include "tensor/raw_index.h"
 
 namespace ink {
 
@@ -92,13 +93,8 @@ Tensor one_hot(const Tensor& index, int64_t classes) {
   if (index.dtype() != i64 && index.dtype() != i32)
     throw DTypeError(
         fmt::format("one_hot: the index has the wrong dtype; got {}; expected i64 or i32", name_of(index.dtype())));
-  if (index.numel() > 0) {
-    int64_t low = min(index).item<int64_t>(), high = max(index).item<int64_t>();
-    if (low < 0 || high >= classes)
-      throw IndexError(
-          fmt::format("one_hot: class out of range; got {}; expected 0 to {}", low < 0 ? low : high, classes - 1));
-  }
-  return to(eq(unsqueeze(index, -1), arange(0, classes, 1, {index.dtype(), index.device()})), f32);
+  Tensor checked = raw::checked_index({"one_hot", classes, false}, index);
+  return to(eq(unsqueeze(checked, -1), arange(0, classes, 1, {i64, index.device()})), f32);
 }
 
 }  // namespace ink

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
@@ -14,7 +13,9 @@
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/cuda.h"
 #include "tensor/segments.h"
+#include "tensor/usage.h"
 
 namespace ink {
 namespace {
@@ -75,18 +76,15 @@ class CpuAllocator final : public Allocator {
     if (bytes == 0) return nullptr;
     void* p = kCaching ? cached(bytes) : exact(bytes);
     if (!p) fail(bytes);
-    int64_t now = live_.fetch_add(int64_t(bytes), std::memory_order_relaxed) + int64_t(bytes);
-    int64_t peak = peak_.load(std::memory_order_relaxed);
-    while (now > peak && !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {}
-    allocations_.fetch_add(1, std::memory_order_relaxed);
+    usage_.add(bytes);
     return p;
   }
 
   void deallocate(void* p, size_t bytes) noexcept override {
     if (!p) return;
-    live_.fetch_sub(int64_t(bytes), std::memory_order_relaxed);
+    usage_.remove(bytes);
     if (!kCaching) return std::free(p);
-    if (bytes > kSmall) return segments_.deallocate(p);
+    if (bytes > kSmall) return void(segments_.deallocate(p));
     int c = class_of(bytes);
     List& list = mine.list[c];
     if (mine.state == ThreadLists::open && list.count < keep(c)) [[likely]]
@@ -95,11 +93,10 @@ class CpuAllocator final : public Allocator {
   }
 
   MemoryStats stats() const override {
-    int64_t live = live_.load();
-    return {live, peak_.load(), kCaching ? segments_.reserved() : live, allocations_.load()};
+    return usage_.stats(kCaching ? segments_.reserved() : usage_.live());
   }
 
-  void reset_peak() override { peak_ = live_.load(); }
+  void reset_peak() override { usage_.reset_peak(); }
 
   // Blocks in the lists of other threads stay there.
   void release_cached() override {
@@ -200,9 +197,7 @@ class CpuAllocator final : public Allocator {
 
   Segments segments_;
   Shared shared_[kClasses];
-  alignas(64) std::atomic<int64_t> live_{0};
-  std::atomic<int64_t> peak_{0};
-  std::atomic<int64_t> allocations_{0};
+  alignas(64) Usage usage_;
 };
 
 CpuAllocator& instance() {
@@ -228,11 +223,7 @@ void CpuAllocator::open_lists() {
 
 Allocator& cpu_allocator() { return instance(); }
 
-Allocator& allocator(Device device) {
-  if (device.is_cpu()) return cpu_allocator();
-  throw DeviceError(
-      fmt::format("allocator: no such device; got {}; expected cpu; this build has no other", device.str()));
-}
+Allocator& allocator(Device device) { return device.is_cpu() ? cpu_allocator() : cuda::allocator(device.index); }
 
 MemoryStats memory_stats(Device device) { return allocator(device).stats(); }
 

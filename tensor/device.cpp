@@ -2,9 +2,24 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "tensor/error.h"
 
 namespace ink {
+namespace {
+Device& this_threads() {
+  thread_local Device device = [] {
+    const char* name = std::getenv("INK_DEVICE");
+    return name && *name ? Device::parse(name) : Device::cpu();
+  }();
+  return device;
+}
+}  // namespace
+
+Device default_device() { return this_threads(); }
+DefaultDevice::DefaultDevice(Device device) : before_(this_threads()) { this_threads() = device; }
+DefaultDevice::~DefaultDevice() { this_threads() = before_; }
 
 Device Device::parse(const std::string& text) {
   if (text == "cpu") return cpu();

@@ -19,4 +19,18 @@ struct Device {
   std::string str() const;
 };
 
+// Where tensors are made that no option places elsewhere: the CPU, or what INK_DEVICE names. Of this thread.
+Device default_device();
+// Sets it for a scope: `DefaultDevice guard(Device::cuda());`
+class DefaultDevice {
+ public:
+  explicit DefaultDevice(Device device);
+  ~DefaultDevice();
+  DefaultDevice(const DefaultDevice&) = delete;
+  DefaultDevice& operator=(const DefaultDevice&) = delete;
+
+ private:
+  Device before_;
+};
+
 }  // namespace ink

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tensor/cpu_level.h"
+#include "tensor/cuda.h"
 #include "tensor/error.h"
 
 namespace ink {
@@ -91,11 +92,6 @@ const Level& chosen() {
 
 const char* cpu_level() { return chosen().name; }
 
-const Kernels& kernels(bool cuda) {
-  if (cuda)
-    throw NotSupported(
-        "kernels: this build has no CUDA backend; expected a CPU tensor; configure with -DINK_CUDA=ON or SIM");
-  return *chosen().table;
-}
+const Kernels& kernels(Device device) { return device.is_cpu() ? *chosen().table : cuda::kernels(device.index); }
 
 }  // namespace ink

@@ -7,6 +7,7 @@
 #pragma once
 #include <cstdint>
 
+#include "tensor/device.h"
 #include "tensor/dtype.h"
 #include "tensor/functors.h"
 #include "tensor/scalar.h"
@@ -79,6 +80,14 @@ struct AdamArgs {  // one step of Adam(W) over one parameter of n values, all ar
   double grad_scale;                           // grad is multiplied by this first
 };
 
+// What indices must be: 0 .. n - 1, or `also` (a target that does not count), or with `wrap` -n .. n - 1.
+struct IndexCheck {
+  const char* op;
+  int64_t n;
+  bool wrap;
+  int64_t also = INT64_MIN;
+};
+
 enum class ScanOp { sum, prod, max, logsumexp };
 
 struct Kernels {
@@ -94,7 +103,10 @@ struct Kernels {
   void (*arg_reduce)(bool max, const Array& values, const Array& indices, const Array& in, Lines lines);  // contiguous; NaN wins, ties: first
   void (*var_mean)(const Array& var, const Array& mean, const Array& in, Lines lines, double correction);  // contiguous
   void (*scan)(ScanOp op, DType dtype, void* out, int64_t* indices, const void* in, Lines lines, bool reverse);  // indices for max only
-  // ---- indices are i64 and already checked against their range
+  // ---- indices, i64. check_index copies them, negative ones counted from the end, and returns the place of the first
+  // that is outside (-1: none). A CUDA device returns -1 always, writes -1 for those outside, and reports them at its next
+  // synchronisation; its other kernels skip what is -1 (read as 0, written nowhere).
+  int64_t (*check_index)(const IndexCheck& check, int64_t* out, const int64_t* in, int64_t count);
   void (*gather)(const Array& out, const Array& in, const Array& index, int dim);            // out.shape = index.shape
   void (*scatter)(const Array& out, const Array& src, const Array& index, int dim, bool add);  // in a fixed order
   void (*index_select)(void* out, const void* in, const int64_t* index, int64_t k, Lines lines, int64_t item_bytes);
@@ -130,7 +142,8 @@ struct Kernels {
   void (*adam)(const AdamArgs* params, int64_t count);
 };
 
-// The kernels of a device, chosen once: on the CPU the best level this machine runs (INK_CPU_LEVEL overrides).
-const Kernels& kernels(bool cuda);
+// The kernels of a device: on the CPU the best level this machine runs, chosen once (INK_CPU_LEVEL overrides). On a CUDA
+// device they return before the work is done; the calling thread's next launches go to that device.
+const Kernels& kernels(Device device);
 
 }  // namespace ink

@@ -4,9 +4,11 @@
 
 #include <cstring>
 
+#include "tensor/cuda.h"
+
 namespace ink::raw {
 
-const Kernels& kernels_of(const Tensor& x) { return kernels(x.device().is_cuda()); }
+const Kernels& kernels_of(const Tensor& x) { return kernels(x.device()); }
 
 Array array(const Tensor& x) { return {x.raw_data(), x.dtype(), x.shape(), x.strides()}; }
 
@@ -133,10 +135,12 @@ Tensor cast(const Tensor& x, DType dtype) {
   return y;
 }
 
-Tensor to_device(const Tensor& x, Device device) {
+Tensor to_device(const Tensor& x, Device device, bool non_blocking) {
   if (x.device() == device) return x;
-  allocator(device);  // throws DeviceError if there is none
-  throw NotSupported(fmt::format("to: copies between devices need the CUDA backend; got {} and {}", x.device().str(), device.str()));
+  Tensor from = contiguous(x), y = empty(x.shape(), {x.dtype(), device});
+  if (non_blocking && device.is_cpu()) y = pin_memory(y);
+  if (x.numel() > 0) cuda::copy(y.raw_data(), device, from.raw_data(), x.device(), x.nbytes(), non_blocking);
+  return y;
 }
 
 void bump_version(const Tensor& x, const char* op) {

@@ -20,7 +20,7 @@ Tensor permute(const Tensor& x, const Shape& order);  // a view
 Tensor contiguous(const Tensor& x);                   // x itself if it is contiguous already
 Tensor cast(const Tensor& x, DType dtype);            // x itself if it has that dtype
 Tensor clone(const Tensor& x);
-Tensor to_device(const Tensor& x, Device device);
+Tensor to_device(const Tensor& x, Device device, bool non_blocking = false);
 
 // ---- writing into tensors; every write bumps the storage's version in the name of `op`
 void bump_version(const Tensor& x, const char* op);

@@ -4,22 +4,25 @@
 
 namespace ink::raw {
 
-Tensor checked_index(const char* op, const Tensor& index, int64_t n) {
+void throw_bad_index(const IndexCheck& c, int64_t value, int64_t place) {
+  if (c.also != INT64_MIN)
+    throw IndexError(fmt::format("{}: a target is not a class; got {} in row {}; expected 0 .. {} or ignore_index {}",
+                                 c.op, value, place, c.n - 1, c.also));
+  if (!c.wrap) throw IndexError(fmt::format("{}: class out of range; got {}; expected 0 to {}", c.op, value, c.n - 1));
+  throw IndexError(fmt::format("{}: index out of range; got {}; expected {}", c.op, value,
+                               c.n ? fmt::format("{} to {}", -c.n, c.n - 1) : "none, the dim has no elements"));
+}
+
+Tensor checked_index(const IndexCheck& check, const Tensor& index) {
   if (index.dtype() != i64 && index.dtype() != i32)
     throw DTypeError(
-        fmt::format("{}: an index has the wrong dtype; got {}; expected i64 or i32", op, name_of(index.dtype())));
-  Tensor i = contiguous(cast(index, i64));
-  if (i.numel() == 0) return i;
-  int64_t low = reduce<fn::Min>(op, i).item<int64_t>(), high = reduce<fn::Max>(op, i).item<int64_t>();
-  if (low < -n || high >= n)
-    throw IndexError(fmt::format("{}: index out of range; got {}; expected {}", op, high >= n ? high : low,
-                                 n ? fmt::format("{} to {}", -n, n - 1) : "none, the dim has no elements"));
-  if (low >= 0) return i;
-  fn::LtScalar negative;
-  negative.s = 0;
-  fn::AddScalar from_end;
-  from_end.s = n;
-  return where(unary(op, negative, i), unary(op, from_end, i), i);
+        fmt::format("{}: an index has the wrong dtype; got {}; expected i64 or i32", check.op, name_of(index.dtype())));
+  Tensor i = contiguous(cast(index, i64)), out = empty(i.shape(), i.options());
+  if (i.numel() == 0) return out;
+  auto from = static_cast<const int64_t*>(i.raw_data());
+  int64_t place = kernels_of(i).check_index(check, static_cast<int64_t*>(out.raw_data()), from, i.numel());
+  if (place >= 0) throw_bad_index(check, from[place], place);
+  return out;
 }
 
 static void check_inside(const char* op, const Tensor& x, int dim, const Tensor& index) {

@@ -4,9 +4,10 @@
 
 namespace ink::raw {
 
-// The index as contiguous i64 in [0, n), negative entries counted from the end. DTypeError unless i64 or i32;
-// IndexError naming the first value found outside [-n, n).
-Tensor checked_index(const char* op, const Tensor& index, int64_t n);
+// The index as contiguous i64, each entry what `check` allows (with wrap: negative ones counted from the end). DTypeError
+// unless i64 or i32; IndexError naming the first value that is not, on a CUDA device at the next synchronisation.
+Tensor checked_index(const IndexCheck& check, const Tensor& index);
+[[noreturn]] void throw_bad_index(const IndexCheck& check, int64_t value, int64_t place);
 
 // out[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and so on. Index may be smaller than x in the other dims.
 Tensor gather(const char* op, const Tensor& x, int dim, const Tensor& checked);

@@ -42,7 +42,14 @@ char* map_segment(size_t size) {
   return begin;
 }
 
+void unmap_segment(char* begin, size_t size) { munmap(begin, size); }
+
 }  // namespace
+
+const SegmentSource& system_pages() {
+  static constexpr SegmentSource source{map_segment, unmap_segment, system_memory, kPage};
+  return source;
+}
 
 bool Segments::BestFit::operator()(const Block* a, const Block* b) const {
   return std::tie(a->large, a->size, a->begin) < std::tie(b->large, b->size, b->begin);
@@ -50,7 +57,7 @@ bool Segments::BestFit::operator()(const Block* a, const Block* b) const {
 
 void* Segments::allocate(size_t bytes) noexcept {
   if (bytes > PTRDIFF_MAX / 2) return nullptr;
-  size_t size = std::max(round_up(bytes, kPage), kPage);
+  size_t size = std::max(round_up(bytes, source_.granule), source_.granule);
   bool large = size > kLarge;
   std::lock_guard lock(mutex_);
   try {
@@ -62,10 +69,10 @@ void* Segments::allocate(size_t bytes) noexcept {
   }
 }
 
-void Segments::deallocate(void* p) noexcept {
+bool Segments::deallocate(void* p) noexcept {
   std::lock_guard lock(mutex_);
   auto found = used_.find(p);
-  if (found == used_.end()) return;  // not ours: better kept than handed out twice
+  if (found == used_.end()) return false;  // not ours: better kept than handed out twice
   Block* block = found->second;
   used_.erase(found);
   auto node = std::move(block->node);
@@ -77,6 +84,7 @@ void Segments::deallocate(void* p) noexcept {
   }
   node.value() = block;
   free_.insert(std::move(node));
+  return true;
 }
 
 void Segments::release_free() noexcept {
@@ -93,7 +101,7 @@ Segments::Block* Segments::take(size_t size, bool large) {
   block->node = free_.extract(found);
   try {
     // A rest too small for any request of this kind stays with the block.
-    if (block->size - size >= (large ? kLarge : 4 * kPage)) split(block, size);
+    if (block->size - size >= (large ? kLarge : 4 * source_.granule)) split(block, size);
   } catch (const std::bad_alloc&) {  // then the block stays whole
   }
   return block;
@@ -103,8 +111,8 @@ bool Segments::grow(size_t size, bool large) {
   size_t held = size_t(reserved());
   size_t wanted = round_up(std::max(size, std::min(kMostGrowth, held / 8)), kHugePage);
   for (size_t bytes : {wanted, round_up(size, kHugePage)}) {
-    if (bytes > system_memory() || held > system_memory() - bytes) continue;
-    char* begin = map_segment(bytes);
+    if (bytes > source_.limit() || held > source_.limit() - bytes) continue;
+    char* begin = source_.map(bytes);
     if (!begin) continue;
     auto block = std::make_unique<Block>(Block{.begin = begin, .size = bytes, .large = large});
     free_.insert(block.get());
@@ -145,7 +153,7 @@ void Segments::release_locked() noexcept {
       continue;
     }
     it = free_.erase(it);
-    munmap(block->begin, block->size);
+    source_.unmap(block->begin, block->size);
     reserved_ -= int64_t(block->size);
     delete block;
   }

@@ -11,11 +11,22 @@
 
 namespace ink {
 
+// Where segments come from: the system's pages, or a GPU's memory.
+struct SegmentSource {
+  char* (*map)(size_t bytes);                // nullptr when there is no more
+  void (*unmap)(char* begin, size_t bytes);
+  size_t (*limit)();                         // the most that may be held
+  size_t granule;                            // sizes of blocks are multiples of this
+};
+const SegmentSource& system_pages();
+
 class Segments {
  public:
-  // At least `bytes`, aligned to a page; nullptr when the system has no more. Thread-safe.
+  explicit Segments(const SegmentSource& source = system_pages()) : source_(source) {}
+  Segments(const Segments&) = delete;
+  // At least `bytes`, aligned to a granule; nullptr when the system has no more. Thread-safe.
   void* allocate(size_t bytes) noexcept;
-  void deallocate(void* p) noexcept;
+  bool deallocate(void* p) noexcept;  // false: not a block of these segments
   void release_free() noexcept;  // gives wholly free segments back to the system
   int64_t reserved() const { return reserved_.load(std::memory_order_relaxed); }
 
@@ -39,6 +50,7 @@ class Segments {
   void join_next(Block* block) noexcept;
   void release_locked() noexcept;
 
+  const SegmentSource& source_;
   std::mutex mutex_;
   Free free_;
   std::unordered_map<void*, Block*> used_;

@@ -25,9 +25,10 @@ struct GraphSlot : RefCounted {
 // dtype and device of a tensor to be made: `zeros({2, 3}, f64)`, `zeros({2}, {f32, Device::cuda()})`.
 struct Options {
   DType dtype = DType::f32;
-  Device device;
+  Device device = default_device();
   Options() = default;
-  Options(DType t, Device d = {}) : dtype(t), device(d) {}
+  Options(DType t) : dtype(t) {}
+  Options(DType t, Device d) : dtype(t), device(d) {}
   Options(Device d) : device(d) {}
 };
 
@@ -101,7 +102,7 @@ class Tensor {
 
   // ---- conversions and copies
   Tensor to(DType dtype) const;
-  Tensor to(Device device) const;
+  Tensor to(Device device, bool non_blocking = false) const;  // non_blocking: from or into pinned memory, without waiting
   Tensor to(const Options& options) const;
   Tensor contiguous() const;
   Tensor clone() const;

@@ -7,8 +7,9 @@
 #include "autograd/mode.h"
 #include "autograd/ops.h"
 #include "nn/linear.h"
+#include "tensor/blas.h"
+#include "tensor/cuda.h"
 #include "tensor/io.h"
-#include "tensor/kernels.h"
 #include "tests/catch.h"
 
 using namespace ink;
@@ -46,7 +47,10 @@ std::vector<Example> examples() {
   all.push_back({"ShapeError", message<ShapeError>([&] { Linear(4, 2).forward(a); })});
   all.push_back({"DTypeError", message<DTypeError>([&] { erf(zeros({2}, c64)); })});
   all.push_back({"DTypeError", message<DTypeError>([&] { a.data<double>(); })});
-  all.push_back({"DeviceError", message<DeviceError>([&] { a.to(Device::cuda()); })});
+  if (cuda_is_simulated()) {
+    all.push_back({"DeviceError", message<DeviceError>([&] { a.to(Device::cuda(7)); })});
+    all.push_back({"DeviceError", message<DeviceError>([&] { a + a.to(Device::cuda()); })});
+  }
   all.push_back({"IndexError", message<IndexError>([&] { a.sum(2); })});
   all.push_back({"IndexError", message<IndexError>([&] { a.select(0, 7); })});
   all.push_back({"ValueError", message<ValueError>([&] { topk(a, 4); })});
@@ -69,7 +73,7 @@ std::vector<Example> examples() {
                  })});
   all.push_back({"MemoryError", message<MemoryError>([&] { empty({int64_t(1) << 50}); })});
   all.push_back({"IoError", message<IoError>([&] { load_npy("/no/such/file.npy"); })});
-  all.push_back({"NotSupported", message<NotSupported>([&] { kernels(true); })});
+  all.push_back({"NotSupported", message<NotSupported>([&] { blas::symbol("no_such_function"); })});
   all.push_back({"LinalgError", message<LinalgError>([&] { inverse(zeros({2, 2})); })});
   return all;
 }

@@ -15,6 +15,7 @@ const Kernels table = {
     .scan = scan,
 
     // indices
+    .check_index = check_index,
     .gather = gather,
     .scatter = scatter,
     .index_select = index_select,

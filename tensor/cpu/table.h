@@ -15,6 +15,7 @@ void reduce(int op, const Array& out, const Array& in);
 void arg_reduce(bool max, const Array& values, const Array& indices, const Array& in, Lines lines);
 void var_mean(const Array& var, const Array& mean, const Array& in, Lines lines, double correction);
 void scan(ScanOp op, DType dtype, void* out, int64_t* indices, const void* in, Lines lines, bool reverse);
+int64_t check_index(const IndexCheck& check, int64_t* out, const int64_t* in, int64_t count);
 void gather(const Array& out, const Array& in, const Array& index, int dim);
 void scatter(const Array& out, const Array& src, const Array& index, int dim, bool add);
 void index_select(void* out, const void* in, const int64_t* index, int64_t k, Lines lines, int64_t item_bytes);

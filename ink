@@ -5,24 +5,25 @@ cd "$(dirname "$0")"
 # An inherited core type can halve every matrix product; the library chooses for itself (INK_BLAS_CORETYPE overrides).
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-packages=(cmake g++ ninja-build ccache pkg-config libopenblas-dev libfmt-dev zlib1g-dev catch2)
+packages=(cmake g++ ninja-build ccache pkg-config libopenblas-dev libfmt-dev zlib1g-dev catch2 libboost-context-dev)
 
 usage() {
   cat <<'TEXT'
 ink - learn deep learning by stepping through it
 
   ./ink demo [flags]        run every lesson with --quick and write the gallery out/index.html
-  ./ink test [sanitize]     build and run all tests (sanitize: with AddressSanitizer and UBSan)
+  ./ink test [preset]       build and run all tests (sanitize: with AddressSanitizer and UBSan; cuda: on a GPU)
   ./ink list                the lessons, one line each
   ./ink run NAME [flags]    build and run one lesson; `./ink run NAME --help` lists its flags
   ./ink bench [flags]       time ops and training steps, beside PyTorch with --peer python3
   ./ink docs                run the lessons and fill their figures into docs/notes/
   ./ink doctor              what this machine offers, with advice
-  ./ink build [preset]      only build (presets: default, sanitize, debug)
+  ./ink build [preset]      only build (presets: default, sanitize, debug, cuda)
   ./ink --help              this text
 
 Set-up is part of every command: missing packages are installed by apt (as root or with sudo), then CMake and Ninja build in
-build/<preset>. INK_NUM_THREADS sets the number of threads, INK_JOBS the number of compiler processes.
+build/<preset>. INK_NUM_THREADS sets the number of threads, INK_JOBS the number of compiler processes. Kernels for NVIDIA GPUs run in a simulator on any
+machine (`--device cuda`); with a GPU and nvcc, `./ink build cuda` builds for it, and tests/gpu.sh tests and times it.
 TEXT
 }
 

@@ -22,7 +22,8 @@ struct PolicyScope {
 class Region : public SavedSource, public SavePolicy {
  public:
   Region(std::unique_ptr<CheckpointFn> f, const TensorList& inputs)
-      : f_(std::move(f)), inputs_(inputs), generator_(default_generator().state), observers_(mode().observers), cast_(autocast_dtype()) {}
+      : f_(std::move(f)), inputs_(inputs), generator_(default_generator().state), observers_(mode().observers), cast_(autocast_dtype()),
+        device_(default_device()) {}
 
   Tensor first_run() {
     PolicyScope scope(this);
@@ -50,6 +51,7 @@ class Region : public SavedSource, public SavePolicy {
     EnableGrad enable;
     PolicyScope scope(this);
     ObserverScope all_off(Observer(0xff), false);
+    DefaultDevice device(device_);
     Generator::State now = std::exchange(default_generator().state, generator_);
     collecting_ = true;
     TensorList fresh;
@@ -80,6 +82,7 @@ class Region : public SavedSource, public SavePolicy {
   Generator::State generator_;
   uint8_t observers_;
   DType cast_;
+  Device device_;
   int count_ = 0;
   bool collecting_ = false;
 };

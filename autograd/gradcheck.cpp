@@ -18,7 +18,7 @@ bool differentiable_output(const Tensor& t) { return t.defined() && t.requires_g
 
 // A fixed "random" direction: no generator, so that checking f does not disturb its random numbers.
 Tensor direction(const Tensor& like, int salt) {
-  Tensor phase = arange(0, like.numel(), 1, f64) * 0.7548776662466927 + (0.37 + 0.61 * salt);
+  Tensor phase = arange(0, like.numel(), 1, {f64, like.device()}) * 0.7548776662466927 + (0.37 + 0.61 * salt);
   Tensor v = sin(phase * 6.1) + 0.3 * cos(phase * 2.3);
   if (is_complex(like.dtype())) v = complex_of(v, cos(phase * 3.7 + 1));
   return reshape(to(v, like.dtype()), like.shape());
@@ -35,20 +35,21 @@ double project(const TensorList& ys, const TensorList& vs) {
   return total;
 }
 
-// Central differences over the `count` doubles at `p` (a complex element is two of them).
+// Central differences over the doubles of an input (a complex element is two of them), changed one by one on the host.
 std::vector<double> numeric(MultiFn f, const TensorList& inputs, size_t which, const TensorList& vs, double eps) {
   NoGrad guard;
   TensorList moved = inputs;
-  moved[which] = raw::clone(inputs[which]);
-  double* p = static_cast<double*>(moved[which].raw_data());
-  int64_t count = moved[which].nbytes() / int64_t(sizeof(double));
+  Tensor host = raw::clone(raw::to_device(inputs[which], Device::cpu()));
+  double* p = static_cast<double*>(host.raw_data());
+  auto at = [&](int64_t i, double value) {
+    p[i] = value;
+    moved[which] = raw::to_device(host, inputs[which].device());
+    return project(f(moved), vs);
+  };
+  int64_t count = host.nbytes() / int64_t(sizeof(double));
   std::vector<double> g;
   for (int64_t i = 0; i < count; ++i) {
-    double x = p[i];
-    p[i] = x + eps;
-    double up = project(f(moved), vs);
-    p[i] = x - eps;
-    double down = project(f(moved), vs);
+    double x = p[i], up = at(i, x + eps), down = at(i, x - eps);
     p[i] = x;
     g.push_back((up - down) / (2 * eps));
   }
@@ -58,7 +59,7 @@ std::vector<double> numeric(MultiFn f, const TensorList& inputs, size_t which, c
 GradcheckResult compare(size_t which, const Tensor& input, const Tensor& analytic, const std::vector<double>& expected,
                         const GradcheckOptions& o) {
   GradcheckResult r;
-  Tensor a = raw::contiguous(analytic.detach());
+  Tensor a = raw::contiguous(raw::to_device(analytic.detach(), Device::cpu()));
   if (!(a.shape() == input.shape()) || a.dtype() != input.dtype()) {
     r.ok = false;
     r.message = fmt::format("input {}: gradient of shape {} and dtype {} for an input of shape {} and dtype {}", which, a.shape().str(),

@@ -30,7 +30,7 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, const Options& opt
 }
 Tensor randperm(int64_t n, Generator* generator) {  // the order of n random keys; 62 bits make equal ones unlikely
   if (n < 0) throw ValueError(fmt::format("randperm: negative size; got {}", n));
-  return argsort(raw::integers({n}, {}, 0, int64_t(1) << 62, generator), 0);
+  return argsort(raw::integers({n}, default_device(), 0, int64_t(1) << 62, generator), 0);
 }
 
 Tensor& Tensor::uniform_(double low, double high) {

@@ -25,7 +25,7 @@ elseif(INK_CUDA)
   find_package(CUDAToolkit 12 REQUIRED)
   add_library(ink_cuda OBJECT ${INK_CUDA_HOST} ${INK_CUDA_KERNELS})
   # As on the CPU, a product and a sum are rounded twice unless the formula says fma: both sides give the same bits.
-  target_compile_options(ink_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda --fmad=false
+  target_compile_options(ink_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --fmad=false
                          -Xcompiler=-Wall -diag-suppress=20012,20013,20014,20015>)
   set_target_properties(ink_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF CUDA_SEPARABLE_COMPILATION OFF)
   target_compile_definitions(ink_cuda PUBLIC INK_CUDA_SIM=0)

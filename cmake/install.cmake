@@ -8,7 +8,8 @@ install(TARGETS inkstone EXPORT inkstoneTargets ARCHIVE DESTINATION ${CMAKE_INST
 install(DIRECTORY include/inkstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tensor autograd nn optim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/inkstone FILES_MATCHING PATTERN "*.h"
         PATTERN "cpu" EXCLUDE  # kernels: compiled per CPU level, of no use outside
-        REGEX "tensor/(blas|fft_plan|gemm|io_.*|lapack|npy|safetensors_header|segments|utf8)\\.h$" EXCLUDE)
+        REGEX "tensor/cuda(/|$)" EXCLUDE
+        REGEX "tensor/(blas|fft_plan|gemm|io_.*|lapack|npy|safetensors_header|segments|sort_key|usage|utf8)\\.h$" EXCLUDE)
 
 set(INK_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/inkstone)
 install(EXPORT inkstoneTargets NAMESPACE inkstone:: DESTINATION ${INK_CMAKE_DIR})
@@ -27,6 +28,11 @@ if(BUILD_SHARED_LIBS)
 else()
   set(INK_PC_REQUIRES Requires)
   set(INK_PC_LIBS "-ldl -pthread")
+  if(INK_CUDA STREQUAL "SIM")
+    string(APPEND INK_PC_LIBS " -lboost_context")
+  elseif(INK_CUDA)
+    string(APPEND INK_PC_LIBS " -lcudart_static -lrt")
+  endif()
 endif()
 configure_file(cmake/inkstone.pc.in ${PROJECT_BINARY_DIR}/inkstone.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/inkstone.pc DESTINATION ${INK_PC_DIR})

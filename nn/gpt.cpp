@@ -53,7 +53,7 @@ Tensor GPT::embed(const Tensor& ids, int64_t past) const {
     throw ShapeError(
         fmt::format("GPT: wrong input; got {} after {} tokens; expected [batch, time] with at most {} tokens in all",
                     ids.shape().str(), past, options.context));
-  return tokens.forward(ids) + positions.forward(arange(past, past + ids.size(1)));
+  return tokens.forward(ids) + positions.forward(arange(past, past + ids.size(1), 1, {i64, ids.device()}));
 }
 Tensor GPT::forward(const Tensor& ids) const {
   Tensor x = embed(ids, 0);

@@ -14,7 +14,7 @@ bool is_under(const std::string& name, std::string_view part) {
 }
 
 template <class T>
-T* checked_data(const NamedTensors& state, std::string_view name, const Shape& shape) {
+std::vector<T> checked_data(const NamedTensors& state, std::string_view name, const Shape& shape) {
   for (const auto& [n, t] : state) {
     if (n != name) continue;
     if (t.dtype() != dtype_of<T>)
@@ -23,7 +23,7 @@ T* checked_data(const NamedTensors& state, std::string_view name, const Shape& s
     if (!(t.shape() == shape))
       throw ShapeError(
           fmt::format("state: '{}' has another shape; got {}; expected {}", name, t.shape().str(), shape.str()));
-    return t.template data<T>();
+    return t.template to_vector<T>();
   }
   throw ValueError(fmt::format("state: '{}' is missing", name));
 }
@@ -62,21 +62,21 @@ NamedTensors state_part(const NamedTensors& state, std::string_view part) {
   throw ValueError(fmt::format("state_part: no part '{}'; got{}", part, there.empty() ? " an empty state" : there));
 }
 
-Tensor integer_state(int64_t value) { return raw::full({}, value, i64); }
-Tensor number_state(double value) { return raw::full({}, value, f64); }
+Tensor integer_state(int64_t value) { return raw::full({}, value, {i64, Device::cpu()}); }
+Tensor number_state(double value) { return raw::full({}, value, {f64, Device::cpu()}); }
 Tensor generator_state(const Generator& g) {
-  Tensor x = raw::empty({2}, i64);
+  Tensor x = raw::empty({2}, {i64, Device::cpu()});
   x.data<int64_t>()[0] = int64_t(g.state.seed);
   x.data<int64_t>()[1] = int64_t(g.state.offset);
   return x;
 }
 
 int64_t state_integer(const NamedTensors& state, std::string_view name) {
-  return *checked_data<int64_t>(state, name, {});
+  return checked_data<int64_t>(state, name, {})[0];
 }
-double state_number(const NamedTensors& state, std::string_view name) { return *checked_data<double>(state, name, {}); }
+double state_number(const NamedTensors& state, std::string_view name) { return checked_data<double>(state, name, {})[0]; }
 Generator state_generator(const NamedTensors& state, std::string_view name) {
-  const int64_t* p = checked_data<int64_t>(state, name, {2});
+  const std::vector<int64_t> p = checked_data<int64_t>(state, name, {2});
   Generator g;
   g.state = {uint64_t(p[0]), uint64_t(p[1])};
   return g;

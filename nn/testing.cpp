@@ -44,7 +44,7 @@ std::string text(std::complex<double> z, DType t) {
 Tensor others(const Tensor& x) {
   if (x.dtype() == boolean) return logical_not(x);
   if (is_integral(x.dtype())) return where(x == 0, x + 1, x - 1).to(x.dtype());  // stays inside [0, max] for indices
-  Tensor phase = arange(0, x.numel(), 1, f64);
+  Tensor phase = arange(0, x.numel(), 1, {f64, x.device()});
   return x + (1.5 + sin(phase * 2.7)).to(real_of(x.dtype())).reshape(x.shape()).to(x.dtype());
 }
 

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/mode.h"
 #include "autograd/ops.h"
+#include "tensor/capture.h"
 #include "tensor/raw.h"
 
 namespace ink {
@@ -57,10 +59,14 @@ Lion::Lion(const std::vector<Tensor>& params, const LionOptions& options)
 void Adam::step() { update(false); }
 void AdamW::step() { update(true); }
 
+double Adam::correction(double beta, const Slots& s) { return 1 - std::pow(beta, double(s.steps)); }
+
 void Adam::update(bool decoupled) {
   NoGrad guard;
   refuse_halves();  // again: the model may have been cast since
   std::vector<AdamArgs> args;
+  std::vector<Slots*> slots;                          // of each args
+  std::vector<int64_t> groups;
   std::vector<Tensor> gradients;                      // kept until the kernel has run
   std::vector<std::pair<Tensor, Tensor>> rearranged;  // parameters that are not contiguous, and a copy that is
   const Tensor* any = nullptr;
@@ -75,6 +81,7 @@ void Adam::update(bool decoupled) {
       raw::bump_version(s.param, "Adam");
       Tensor dense = raw::contiguous(s.param);
       if (!s.param.is_contiguous()) rearranged.emplace_back(s.param, dense);
+      slots.push_back(&s), groups.push_back(i);
       args.push_back({.dtype = s.param.dtype(),
                       .n = s.param.numel(),
                       .param = dense.raw_data(),
@@ -86,10 +93,23 @@ void Adam::update(bool decoupled) {
                       .beta2 = o.beta2,
                       .eps = o.eps,
                       .weight_decay = decoupled ? o.weight_decay : 0,
-                      .correction1 = 1 - std::pow(o.beta1, double(s.steps)),
-                      .correction2 = 1 - std::pow(o.beta2, double(s.steps)),
+                      .correction1 = correction(o.beta1, s),
+                      .correction2 = correction(o.beta2, s),
                       .grad_scale = 1});
     }
+  }
+  if (capture::active() && any) {  // each replay is a step: it counts, and reads the options anew
+    for (Slots* s : slots) --s->steps;
+    auto refresh = [this, slots, groups](void* out) {
+      for (size_t k = 0; k < slots.size(); ++k) {
+        const AdamOptions& o = options(groups[k]);
+        ++slots[k]->steps;
+        const double now[] = {o.lr, correction(o.beta1, *slots[k]), correction(o.beta2, *slots[k])};
+        std::copy_n(now, 3, static_cast<double*>(out) + 3 * k);
+      }
+    };
+    Tensor live = capture::live(int64_t(3 * sizeof(double) * args.size()), refresh);
+    for (size_t k = 0; k < args.size(); ++k) args[k].live = static_cast<const double*>(live.raw_data()) + 3 * k;
   }
   if (any) raw::kernels_of(*any).adam(args.data(), int64_t(args.size()));
   for (auto& [param, dense] : rearranged) param.copy_(dense);
@@ -104,7 +124,11 @@ void Lion::step() {
       if (!g.defined()) continue;
       Tensor& m = s.state[0];
       Tensor direction = sign(lerp(m, g, 1 - o.beta1));
-      s.param.mul_(Scalar(1 - o.lr * o.weight_decay)).add_(direction, -o.lr);
+      if (capture::active())  // a replay reads the options anew
+        s.param.mul_(live_number([this, i] { return 1 - options(i).lr * options(i).weight_decay; }, s.param.options()))
+            .sub_(direction * live_number([this, i] { return options(i).lr; }, s.param.options()));
+      else
+        s.param.mul_(Scalar(1 - o.lr * o.weight_decay)).add_(direction, -o.lr);
       m.copy_(lerp(m, g, 1 - o.beta2));
     }
   }

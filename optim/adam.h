@@ -25,6 +25,7 @@ class Adam : public OptimizerWith<AdamOptions> {
 
  private:
   void refuse_halves();
+  static double correction(double beta, const Slots& s);  // 1 - beta^t, what a mean of t gradients lacks
 };
 
 struct AdamWOptions {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tensor/capture.h"
 #include "tensor/raw.h"
 
 namespace ink {
@@ -46,6 +47,8 @@ Tensor Optimizer::begin(Slots& s) {
   Tensor g = s.param.grad();
   if (!g.defined()) return {};
   for (Tensor& t : s.state) {
+    if (!t.defined() && capture::active())
+      throw CudaError("Optimizer: no state yet: every replay would set it to zero; hint: do one step before capturing");
     if (!t.defined()) t = raw::zeros(s.param.shape(), s.param.options());
     if (!(t.shape() == s.param.shape()))
       throw ShapeError(

@@ -2,6 +2,7 @@
 
 #include "autograd/mode.h"
 #include "autograd/ops.h"
+#include "tensor/capture.h"
 
 namespace ink {
 
@@ -18,6 +19,7 @@ void SGD::step() {
   NoGrad guard;
   for (int64_t i = 0; i < num_groups(); ++i) {
     const SGDOptions& o = options(i);
+    Tensor rate;  // in a captured step: read from the device, as it is at each replay
     for (Slots& s : group(i)) {
       Tensor g = begin(s);
       if (!g.defined()) continue;
@@ -27,7 +29,12 @@ void SGD::step() {
         v.mul_(Scalar(o.momentum)).add_(g);
         g = o.nesterov ? add(g, v, o.momentum) : v;
       }
-      s.param.add_(g, -o.lr);
+      if (!capture::active()) {
+        s.param.add_(g, -o.lr);
+        continue;
+      }
+      if (!rate.defined()) rate = live_number([this, i] { return -options(i).lr; }, s.param.options());
+      s.param.add_(g * rate);
     }
   }
 }

@@ -47,26 +47,6 @@ Cut cut(const GemmArgs& g) {
 
 // ---- the call of BLAS
 
-// A factor as BLAS sees it: a matrix that lies by rows ('N') or by columns ('T'), and the step between those.
-struct Layout {
-  char flip;
-  int ld;
-};
-
-Layout layout(const char* name, int64_t rows, int64_t cols, int64_t row_stride, int64_t col_stride) {
-  auto lies = [](int64_t inner, int64_t inner_stride, int64_t outer, int64_t outer_stride) {
-    return (inner <= 1 || inner_stride == 1) && (outer <= 1 || (outer_stride >= inner && outer_stride <= INT_MAX));
-  };
-  auto step = [](int64_t inner, int64_t outer, int64_t stride) {
-    return int(std::max<int64_t>({1, inner, outer > 1 ? stride : 1}));
-  };
-  if (lies(cols, col_stride, rows, row_stride)) return {'N', step(cols, rows, row_stride)};
-  if (lies(rows, row_stride, cols, col_stride)) return {'T', step(rows, cols, col_stride)};
-  throw ShapeError(fmt::format(
-      "gemm: BLAS cannot walk {}; got shape [{}, {}] with strides ({}, {}); expected one stride of 1; use contiguous()",
-      name, rows, cols, row_stride, col_stride));
-}
-
 // BLAS thinks in columns, and our C by rows is its C^T by columns: C^T = B^T A^T. So the factors change places, and a
 // factor that lies by rows here needs no flip there. R is the real type of the element, which has `reals` of them.
 template <class R>
@@ -116,7 +96,26 @@ void call(const GemmArgs& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
   run<R>(g, Letter == 'c' || Letter == 'z' ? 2 : 1, product, matvec);
 }
 
+template <class F>
+void apply(const Kernels& k, const F& f, const Array& x) {
+  k.unary(index_of<F, UnaryOps>, &f, x, x);
+}
+
 }  // namespace
+
+Layout layout(const char* name, int64_t rows, int64_t cols, int64_t row_stride, int64_t col_stride) {
+  auto lies = [](int64_t inner, int64_t inner_stride, int64_t outer, int64_t outer_stride) {
+    return (inner <= 1 || inner_stride == 1) && (outer <= 1 || (outer_stride >= inner && outer_stride <= INT_MAX));
+  };
+  auto step = [](int64_t inner, int64_t outer, int64_t stride) {
+    return int(std::max<int64_t>({1, inner, outer > 1 ? stride : 1}));
+  };
+  if (lies(cols, col_stride, rows, row_stride)) return {'N', step(cols, rows, row_stride)};
+  if (lies(rows, row_stride, cols, col_stride)) return {'T', step(rows, cols, col_stride)};
+  throw ShapeError(fmt::format(
+      "gemm: BLAS cannot walk {}; got shape [{}, {}] with strides ({}, {}); expected one stride of 1; use contiguous()",
+      name, rows, cols, row_stride, col_stride));
+}
 
 void gemm(const GemmArgs& g) {
   if (g.batch <= 0 || g.m <= 0 || g.n <= 0) return;
@@ -136,6 +135,20 @@ void gemm(const GemmArgs& g) {
       throw DTypeError(
           fmt::format("gemm: no product for this dtype; got {}; expected f32, f64, c64 or c128", name_of(g.dtype)));
   }
+}
+
+void gemm_in_parts(const Kernels& k, GemmArgs g) {
+  const Array c{g.c, g.dtype, {g.batch, g.m, g.n}, {g.c_batch, g.c_row, 1}};
+  const Epilogue last = std::exchange(g.epilogue, Epilogue::none);
+  if (g.bias) {
+    k.copy(c, {const_cast<void*>(std::exchange(g.bias, nullptr)), g.dtype, c.shape, {0, 0, 1}});
+    g.beta = 1;
+  }
+  if (g.k > 0) k.gemm(g);
+  else if (g.beta == 0) k.fill(c, 0);
+  else if (g.beta != 1) apply(k, fn::MulScalar{{}, g.beta}, c);
+  if (last == Epilogue::relu) apply(k, fn::Relu{}, c);
+  if (last == Epilogue::gelu_tanh) apply(k, fn::GeluTanh{}, c);
 }
 
 }  // namespace ink

@@ -137,7 +137,7 @@ int64_t checked_bytes(DType dtype, const Shape& shape) {
 }
 
 Tensor read_tensor(const Source& source, int64_t offset, DType dtype, const Shape& shape) {
-  Tensor x = raw::empty(shape, dtype);
+  Tensor x = raw::empty(shape, {dtype, Device::cpu()});
   source.read_at(offset, x.raw_data(), x.nbytes());
   if (dtype == DType::boolean) {  // a C++ bool must be 0 or 1
     uint8_t* p = static_cast<uint8_t*>(x.raw_data());

@@ -50,7 +50,7 @@ Tensor load_idx(const std::string& path) {
   if (needed < 0 || needed > reader.most_left())
     file.fail(fmt::format("the sizes do not fit the file; got shape {} of {}; expected at most {} bytes", shape.str(),
                           name_of(dtype), reader.most_left()));
-  Tensor x = raw::empty(shape, dtype);
+  Tensor x = raw::empty(shape, {dtype, Device::cpu()});
   reader.read(x.raw_data(), x.nbytes());
   reader.expect_end();
   io::swap_bytes(x);

@@ -22,7 +22,10 @@ struct Array {  // a strided array; strides in elements, 0 where broadcast
 };
 struct Lines { int64_t outer, n, inner; };
 
-struct RandomKey { uint64_t seed, offset; };  // element i draws from stream position offset + i
+struct RandomKey {  // element i draws from stream position offset + i
+  uint64_t seed, offset;
+  const uint64_t* live = nullptr;  // in a captured step: {seed, what to add to offset}, in device memory
+};
 
 struct SoftmaxArgs {
   DType dtype;
@@ -58,16 +61,19 @@ struct PoolArgs {  // x [planes, h, w], y [planes, oh, ow]
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
   bool count_include_pad;
 };
-struct GemmArgs {  // c = a b, per batch entry; strides in elements, batch strides may be 0, c contiguous per matrix
-  DType dtype;     // f32 f64 c64 c128, and i64 i32 u8
+enum class Epilogue { none, relu, gelu_tanh };  // what a product does to its result; the last two for real floats
+struct GemmArgs {  // c = epilogue(alpha a b + beta c + bias), per batch entry; strides in elements, batch strides may be 0
+  DType dtype;     // f32 f64 c64 c128, and i64 i32 u8; on a CUDA device also f16 bf16, computed in f32
   int64_t batch, m, n, k;
   const void* a;
   int64_t a_row, a_col, a_batch;
   const void* b;
   int64_t b_row, b_col, b_batch;
-  void* c;
+  void* c;  // contiguous rows
   int64_t c_row, c_batch;
-  double alpha, beta;
+  double alpha, beta;  // with beta = 0 the old values of c do not matter
+  const void* bias = nullptr;  // n values, added to every row; needs beta = 0
+  Epilogue epilogue = Epilogue::none;
 };
 struct AdamArgs {  // one step of Adam(W) over one parameter of n values, all arrays contiguous and of one dtype
   DType dtype;
@@ -78,6 +84,7 @@ struct AdamArgs {  // one step of Adam(W) over one parameter of n values, all ar
   double lr, beta1, beta2, eps, weight_decay;  // decoupled: param *= 1 - lr * weight_decay
   double correction1, correction2;             // 1 - beta^t
   double grad_scale;                           // grad is multiplied by this first
+  const double* live = nullptr;                // in a captured step: {lr, correction1, correction2}, in device memory
 };
 
 // What indices must be: 0 .. n - 1, or `also` (a target that does not count), or with `wrap` -n .. n - 1.

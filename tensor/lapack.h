@@ -62,8 +62,9 @@ inline Tensor transposed(const Tensor& x) {
   return permute(x, order);
 }
 // LAPACK works in place on matrices that lie by columns: a copy of x^T by rows is x by columns.
-inline Tensor to_columns(const Tensor& x, DType t) { return clone(transposed(cast(x, t))); }
-inline Tensor from_columns(const Tensor& x) { return clone(transposed(x)); }
+// It works on the host: a matrix of another device is copied here, and the result back.
+inline Tensor to_columns(const Tensor& x, DType t) { return clone(transposed(cast(to_device(x, Device::cpu()), t))); }
+inline Tensor from_columns(const Tensor& x, Device device) { return to_device(clone(transposed(x)), device); }
 
 // Runs f(i), which returns LAPACK's info, for all matrices; then reports the first that failed.
 template <class F>

@@ -59,7 +59,7 @@ Tensor solve(const char* op, const Tensor& a, const Tensor& b) {
       return info;
     });
   });
-  return from_columns(s.x);
+  return from_columns(s.x, a.device());
 }
 
 Tensor triangular_solve(const char* op, const Tensor& a, const Tensor& b, bool upper) {
@@ -75,7 +75,7 @@ Tensor triangular_solve(const char* op, const Tensor& a, const Tensor& b, bool u
       return info;
     });
   });
-  return from_columns(s.x);
+  return from_columns(s.x, a.device());
 }
 
 std::array<Tensor, 3> determinant(const char* op, const Tensor& a) {
@@ -83,7 +83,7 @@ std::array<Tensor, 3> determinant(const char* op, const Tensor& a) {
   DType t = field_dtype(op, a.dtype());
   Tensor lu = to_columns(a, t);
   const Shape batch = batch_of(a);
-  Tensor sign = empty(batch, lu.options()), log = empty(batch, {real_of(t), a.device()}),
+  Tensor sign = empty(batch, lu.options()), log = empty(batch, {real_of(t), Device::cpu()}),
          det = empty(batch, lu.options());
   const int n = int(a.size(-1)), ld = leading(n);
   visit_field(t, [&]<class T>() {
@@ -107,7 +107,7 @@ std::array<Tensor, 3> determinant(const char* op, const Tensor& a) {
       return std::min(info, 0);
     });
   });
-  return {sign, log, det};
+  return {to_device(sign, a.device()), to_device(log, a.device()), to_device(det, a.device())};
 }
 
 }  // namespace ink::raw

@@ -22,7 +22,7 @@ Tensor cholesky(const char* op, const Tensor& a) {
       return info;
     });
   });
-  return from_columns(l);
+  return from_columns(l, a.device());
 }
 
 std::array<Tensor, 2> qr(const char* op, const Tensor& a) {
@@ -50,13 +50,13 @@ std::array<Tensor, 2> qr(const char* op, const Tensor& a) {
           [&](T* work, int size) { return orgqr(&m, &k, &k, to_q, &ld, tau.data(), work, &size, &info), info; });
     });
   });
-  return {from_columns(q), from_columns(r)};
+  return {from_columns(q, a.device()), from_columns(r, a.device())};
 }
 
 std::array<Tensor, 2> eigh(const char* op, const Tensor& a) {
   check_square(op, a);
   DType t = field_dtype(op, a.dtype());
-  Tensor vectors = to_columns(a, t), values = empty(with(batch_of(a), {a.size(-1)}), {real_of(t), a.device()});
+  Tensor vectors = to_columns(a, t), values = empty(with(batch_of(a), {a.size(-1)}), {real_of(t), Device::cpu()});
   const int n = int(a.size(-1)), ld = leading(n);
   visit_field(t, [&]<class T>() {
     using R = real_t<T>;
@@ -80,7 +80,7 @@ std::array<Tensor, 2> eigh(const char* op, const Tensor& a) {
       });
     });
   });
-  return {values, from_columns(vectors)};
+  return {to_device(values, a.device()), from_columns(vectors, a.device())};
 }
 
 }  // namespace ink::raw

@@ -61,7 +61,7 @@ std::array<Tensor, 2> max_pool2d(const char* op, PoolArgs a, const Tensor& x) {
   a.dtype = compute_type(t);
   Tensor in = operand(x, t), y = result({x.size(0), x.size(1), a.oh, a.ow}, t, x);
   Tensor indices = empty(y.shape(), {i64, x.device()});
-  if (y.numel() > 0) kernels_of(x).max_pool2d(a, y.raw_data(), indices.data<int64_t>(), in.raw_data());
+  if (y.numel() > 0) kernels_of(x).max_pool2d(a, y.raw_data(), static_cast<int64_t*>(indices.raw_data()), in.raw_data());
   return {cast(y, t), indices};
 }
 

@@ -48,7 +48,7 @@ std::string pair(const Tensor& a, const Tensor& b) { return a.shape().str() + " 
 
 }  // namespace
 
-void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, double alpha, double beta) {
+void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, double alpha, double beta, const Tensor& bias) {
   if (out.numel() == 0) return;
   const Tensor a = ready(a_in), b = ready(b_in);
   GemmArgs g{};
@@ -57,6 +57,7 @@ void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, doub
   g.a_row = a.stride(-2), g.a_col = a.stride(-1);
   g.b_row = b.stride(-2), g.b_col = b.stride(-1);
   g.alpha = alpha, g.beta = beta;
+  g.bias = bias.defined() ? bias.raw_data() : nullptr;
   g.c_row = g.n;
 
   Run runs[kMaxDims], inner{1, 0, 0};
@@ -144,10 +145,8 @@ Tensor linear(const char* op, const Tensor& x, const Tensor& weight, const Tenso
   shape.push_back(out_size);
   Tensor out = empty(shape, {work, device});
   if (out.numel() == 0) return cast(out, t);
-  // BLAS clears C before it adds the product. Starting from the bias instead makes the addition free.
-  if (bias.defined()) kernels_of(out).copy(array(out), array(expand(bias, shape)));
-  Tensor flat = reshape(cast(x, work), {rows, in});
-  matmul_into(reshape(out, {rows, out_size}), flat, permute(cast(weight, work), {1, 0}), 1, bias.defined() ? 1 : 0);
+  const Tensor flat = reshape(cast(x, work), {rows, in}), start = bias.defined() ? contiguous(cast(bias, work)) : bias;
+  matmul_into(reshape(out, {rows, out_size}), flat, permute(cast(weight, work), {1, 0}), 1, 0, start);
   return cast(out, t);
 }
 

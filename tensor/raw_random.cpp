@@ -2,11 +2,12 @@
 
 #include <cmath>
 
+#include "tensor/capture.h"
+
 namespace ink::raw {
 
 RandomKey next_key(Generator* generator, int64_t n) {
-  Generator& g = generator ? *generator : default_generator();
-  return {g.state.seed, g.advance(uint64_t(n))};
+  return capture::random_key(generator ? *generator : default_generator(), n);
 }
 
 // Calls draw(array, key) on a contiguous real array that then becomes target's elements.

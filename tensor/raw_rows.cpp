@@ -71,7 +71,7 @@ std::array<Tensor, 2> cross_entropy(const char* op, CrossEntropyArgs args, const
   Tensor in = rows_in(logits, w.inside), index = rows_in(target, i64);
   Tensor loss = empty({args.rows}, {w.inside, device}), lse = empty({args.rows}, {w.inside, device});
   if (args.rows > 0)
-    kernels_of(logits).cross_entropy(args, loss.raw_data(), lse.raw_data(), in.raw_data(), index.data<int64_t>());
+    kernels_of(logits).cross_entropy(args, loss.raw_data(), lse.raw_data(), in.raw_data(), static_cast<int64_t*>(index.raw_data()));
   return {cast(loss, w.result), lse};
 }
 
@@ -83,7 +83,7 @@ Tensor cross_entropy_backward(const char* op, CrossEntropyArgs args, const Tenso
   Tensor dx = empty(in.shape(), in.options());
   if (dx.numel() > 0)
     kernels_of(logits).cross_entropy_backward(args, dx.raw_data(), g.raw_data(), in.raw_data(), lse.raw_data(),
-                                              index.data<int64_t>());
+                                              static_cast<int64_t*>(index.raw_data()));
   return cast(dx, w.result);
 }
 

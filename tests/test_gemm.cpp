@@ -210,3 +210,38 @@ TEST_CASE("a dtype or a layout that BLAS does not know is refused", "[gemm]") {
   g.k = int64_t(1) << 31;
   CHECK_THROWS_AS(gemm(g), NotSupported);
 }
+
+TEST_CASE("a product with a bias and an activation is the product, plus the bias, activated", "[gemm]") {
+  const Kernels& k = kernels(Device::cpu());
+  for (int64_t gap : {0, 3})
+    for (auto [batch, m, n, depth] : {std::array<int64_t, 4>{1, 3, 5, 7}, {4, 9, 8, 7}, {1, 1, 33, 20}, {2, 6, 1, 4}, {1, 70, 65, 66}, {2, 3, 4, 0}})
+      for (Epilogue e : {Epilogue::none, Epilogue::relu, Epilogue::gelu_tanh})
+        for (bool with_bias : {false, true}) {
+          CAPTURE(batch, m, n, depth, gap, int(e), with_bias);
+          Setup<double> plain({batch, m, n, depth, false, true, gap}), fused({batch, m, n, depth, false, true, gap});
+          gemm(plain.g);
+          std::vector<double> bias = random_values<double>(n, 4);
+          fused.g.bias = with_bias ? bias.data() : nullptr;
+          fused.g.epilogue = e;
+          k.gemm(fused.g);
+          double worst = 0;
+          for (int64_t i = 0; i < batch * m; i++)
+            for (int64_t j = 0; j < n; j++) {
+              double x = plain.c[i * plain.g.c_row + j] + (with_bias ? bias[j] : 0);
+              double expected = e == Epilogue::relu ? fn::Relu{}(x) : e == Epilogue::gelu_tanh ? fn::GeluTanh{}(x) : x;
+              worst = std::max(worst, std::abs(expected - fused.c[i * fused.g.c_row + j]));
+            }
+          CHECK(worst < 1e-13);
+        }
+}
+
+TEST_CASE("integers take a bias too, and wrap around with it", "[gemm]") {
+  std::vector<uint8_t> a{200, 3, 100, 7}, b{2, 250, 5, 9}, c(4, 99), bias{250, 4};
+  kernels(Device::cpu()).gemm({.dtype = DType::u8, .batch = 1, .m = 2, .n = 2, .k = 2, .a = a.data(), .a_row = 2, .a_col = 1,
+                               .a_batch = 0, .b = b.data(), .b_row = 2, .b_col = 1, .b_batch = 0, .c = c.data(), .c_row = 2,
+                               .c_batch = 0, .alpha = 1, .beta = 0, .bias = bias.data()});
+  std::vector<uint8_t> expected;
+  for (int i = 0; i < 2; i++)
+    for (int j = 0; j < 2; j++) expected.push_back(uint8_t(a[2 * i] * b[j] + a[2 * i + 1] * b[2 + j] + bias[j]));
+  CHECK(c == expected);
+}

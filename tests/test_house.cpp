@@ -64,7 +64,7 @@ std::vector<string> public_headers() {
   std::vector<string> all;
   for (const char* folder : {"include", "tensor", "autograd", "nn", "optim"})
     for (const string& f : files(folder, {".h"}))
-      if (!f.starts_with("tensor/cpu/")) all.push_back(f);
+      if (!f.starts_with("tensor/cpu/") && !f.starts_with("tensor/cuda/")) all.push_back(f);
   // what cmake/install.cmake leaves out is not public
   std::smatch m;
   string install = read(root / "cmake/install.cmake");
@@ -182,7 +182,7 @@ TEST_CASE("links and file names on the pages lead somewhere", "[house]") {
     }
     for (const string& name : found(text,
                                     "\\b((?:tensor|autograd|nn|optim|tests|examples|docs|gdb|cmake)/[\\w/"
-                                    "]*\\w+\\.(?:h|cpp|py|md|sh|cmake))\\b")) {
+                                    "]*\\w+\\.(?:h|cpp|cu|py|md|sh|cmake))\\b")) {
       INFO(page << " names " << name);
       CHECK(fs::exists(root / name));
     }

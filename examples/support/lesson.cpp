@@ -75,8 +75,9 @@ Lesson::Lesson(int argc, const char* const* argv, Info info)
   bool tiny = args_.flag("tiny", "a minimal run that skips claims about accuracy");
   mode_ = tiny ? Mode::tiny : quick ? Mode::quick : Mode::full;
   try {
-    device_ = Device::parse(args_.text("device", "cpu", "where to compute: cpu, cuda, cuda:1", "DEVICE"));
+    device_ = Device::parse(args_.text("device", default_device().str(), "where to compute: cpu, cuda, cuda:1", "DEVICE"));
   } catch (const ValueError& e) { throw UsageError(std::string("--device: ") + e.what()); }
+  home_.emplace(device_);
   dtype_ = parse_dtype(args_.choice("dtype", {"f32", "f64", "f16", "bf16"}, "f32", "element type of the computation"));
   seed_ = uint64_t(args_.integer("seed", 0, "of the random numbers", 0));
   step_ = args_.flag("step", "wait for Enter after each section");

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,7 @@ class Lesson {
   std::unique_ptr<Trace> trace_;
   std::string out_, data_, trace_path_;
   Device device_;
+  std::optional<DefaultDevice> home_;  // tensors of the lesson are made on its device
   DType dtype_ = DType::f32;
   uint64_t seed_ = 0;
   Mode mode_ = Mode::full;

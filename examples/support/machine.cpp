@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "tensor/blas.h"
+#include "tensor/cuda.h"
 #include "tensor/parallel.h"
 
 namespace ink::lesson {
@@ -135,6 +136,13 @@ Finding cuda_driver_finding() {
     return advice("CUDA driver", library + ", but no device file", "in a container, pass the GPU through");
   std::string version = field("/proc/driver/nvidia/version", "NVRM version");
   return ok("CUDA driver", version.empty() ? library : version);
+}
+
+Finding cuda_devices_finding() {
+  if (cuda_is_available()) return ok("CUDA devices", cuda_status());
+  bool driver = !first_existing({"/dev/nvidia0", "/dev/dxg"}).empty();
+  std::string value = fmt::format("none: {}", cuda_status());
+  return driver ? advice("CUDA devices", value, "build with -DINK_CUDA=ON, and look at the driver's version") : ok("CUDA devices", value);
 }
 
 Finding disk_finding(const std::string& folder) {

@@ -20,6 +20,7 @@ Finding threads_finding();
 Finding memory_finding();
 Finding cuda_toolkit_finding();
 Finding cuda_driver_finding();
+Finding cuda_devices_finding();
 Finding disk_finding(const std::string& folder);
 std::vector<Finding> data_findings(const std::string& shipped);
 

@@ -100,6 +100,7 @@ std::vector<int64_t> DataLoader::rows_at(int64_t position) {
   }
   if (!order_.defined()) {
     Generator g = generator_;
+    DefaultDevice host(Device::cpu());
     order_ = randperm(n, &g);
     next_epoch_ = g.state;
   }

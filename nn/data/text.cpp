@@ -42,7 +42,7 @@ CharText CharText::load(const std::string& path) {
 
 Tensor CharText::encode(std::string_view utf8) const {
   std::vector<char32_t> text = code_points(utf8);
-  Tensor ids = empty({int64_t(text.size())}, i64);
+  Tensor ids = empty({int64_t(text.size())}, {i64, Device::cpu()});
   int64_t* out = ids.data<int64_t>();
   for (size_t i = 0; i < text.size(); ++i) {
     auto it = std::lower_bound(characters_.begin(), characters_.end(), text[i]);
@@ -51,7 +51,7 @@ Tensor CharText::encode(std::string_view utf8) const {
                                    uint32_t(text[i]), i));
     out[i] = it - characters_.begin();
   }
-  return ids;
+  return ids.to(default_device());
 }
 
 std::string CharText::decode(const Tensor& ids) const {
@@ -78,8 +78,8 @@ std::pair<Tensor, Tensor> random_windows(const Tensor& ids, int64_t batch, int64
         fmt::format("random_windows: got {} windows of {} from {} characters; expected at least 1 of each, and more "
                     "characters than one window has",
                     batch, length, n));
-  Tensor start = randint(0, n - length, {batch, 1}, i64, &generator);
-  Tensor at = start + arange(length);  // [batch, length]
+  Tensor start = randint(0, n - length, {batch, 1}, {i64, ids.device()}, &generator);
+  Tensor at = start + arange(0, length, 1, {i64, ids.device()});  // [batch, length]
   auto take = [&](const Tensor& where) { return index_select(ids, 0, where.flatten()).reshape({batch, length}); };
   return {take(at), take(at + 1)};
 }

@@ -29,6 +29,7 @@ void integer_gemm(const GemmArgs& g) {
 }  // namespace
 
 void gemm(const GemmArgs& g) {
+  if (g.batch > 0 && g.m > 0 && g.n > 0 && has_parts(g)) return gemm_in_parts(kernels(Device::cpu()), g);
   switch (g.dtype) {
     case DType::i64:
       return integer_gemm<int64_t, uint64_t>(g);

@@ -2,7 +2,7 @@
 // handful.
 #pragma once
 #include "tensor/cpu/pack.h"
-#include "tensor/cpu/sort_key.h"
+#include "tensor/sort_key.h"
 
 namespace ink::INK_CPU_LEVEL {
 

@@ -1,9 +1,10 @@
 // The functions of tensor/cuda.h in a build without CUDA.
 #include <fmt/format.h>
 
+#include "tensor/capture.h"
 #include "tensor/cuda.h"
 #include "tensor/error.h"
-#include "tensor/tensor.h"
+#include "tensor/raw.h"
 
 namespace ink {
 namespace {
@@ -23,6 +24,20 @@ CudaOptions& cuda_options() {
   return options;
 }
 Tensor pin_memory(const Tensor&) { throw NotSupported(fmt::format("pin_memory: {}", kWhy)); }
+
+struct CudaGraph::State {};
+CudaGraph::CudaGraph(FunctionRef<void()>, Device device) { none(device.index); }
+CudaGraph::~CudaGraph() = default;
+CudaGraph::CudaGraph(CudaGraph&&) noexcept = default;
+CudaGraph& CudaGraph::operator=(CudaGraph&&) noexcept = default;
+void CudaGraph::replay() {}
+
+namespace capture {
+bool active() { return false; }
+Tensor live(int64_t, std::unique_ptr<Refresh>) { return {}; }
+Tensor number_of(const Tensor& bytes, const Options&) { return bytes; }
+RandomKey random_key(Generator& g, int64_t n) { return {g.state.seed, g.advance(uint64_t(n))}; }
+}  // namespace capture
 
 namespace cuda {
 const Kernels& kernels(int device) { none(device); }

@@ -1,5 +1,6 @@
 // The CUDA language and runtime: the toolkit's (INK_CUDA=ON), or the simulator's, which runs the same files on the CPU.
 #pragma once
+#include <type_traits>
 
 #if INK_CUDA_SIM
 #include "tensor/cuda/sim/runtime.h"

@@ -1,8 +1,5 @@
 // launch(): how every kernel is started, on a GPU and in the simulator, on the current device's stream.
 #pragma once
-#include <functional>
-#include <tuple>
-
 #include "tensor/cuda.h"
 #include "tensor/cuda/device.h"
 
@@ -24,8 +21,9 @@ template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, A&&... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
 #if INK_CUDA_SIM
-  auto body = [kernel, all = std::tuple<std::decay_t<P>...>(static_cast<P>(args)...)] { std::apply(kernel, all); };
-  check_launch(sim::launch(name, grid, block, shared_bytes, stream(), body), name, grid, block, shared_bytes);
+  auto body = [kernel, ... all = static_cast<P>(args)] { kernel(all...); };
+  auto run = [](void* b) { (*static_cast<decltype(body)*>(b))(); };
+  check_launch(sim::launch(name, grid, block, shared_bytes, stream(), run, &body, sizeof(body)), name, grid, block, shared_bytes);
 #elif defined(__CUDACC__)
   if (shared_bytes > (size_t(48) << 10))
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)), name);

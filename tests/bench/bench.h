@@ -21,14 +21,16 @@ struct Timing {
 
 std::vector<Case> op_cases();
 std::vector<Case> step_cases();
+std::vector<Case> cuda_cases();  // sizes that fill a GPU; the first is the device copy that others are compared with
 
-// Runs body for about `seconds`, at least 5 times after two warm-up calls.
-Timing measure(const Body& body, double seconds);
+// Runs body for about `seconds`, at least 5 times after two warm-up calls. On a device that works while the program goes on,
+// `wait` waits for it: then calls are timed by the many, with one wait.
+Timing measure(const Body& body, double seconds, const Body& wait = {});
 
 // A PyTorch process that times the case of the same name on request; empty when there is none.
 class Peer {
  public:
-  Peer(const std::string& python, const std::string& script, int threads, bool fair);
+  Peer(const std::string& python, const std::string& script, int threads, bool fair, const std::string& device = "cpu");
   ~Peer();
   Peer(const Peer&) = delete;
   bool running() const { return pid_ > 0; }

@@ -10,13 +10,14 @@
 
 #include "inkstone/ink.h"
 #include "tensor/blas.h"
+#include "tensor/cuda.h"
 #include "tensor/parallel.h"
 #include "tests/bench/bench.h"
 
 namespace {
 
 struct Args {
-  std::string filter, peer, out = "out/bench", what = "all";
+  std::string filter, peer, out = "out/bench", what = "all", device = "cpu";
   double seconds = 0.3;
   int threads = 0, slices = 3;
 };
@@ -26,6 +27,7 @@ const char* help =
     "  --peer PYTHON     also time PyTorch, run by that interpreter (needs an importable torch)\n"
     "  --filter TEXT     only cases whose name contains TEXT\n"
     "  --what WHICH      ops, steps, memory or all (default)\n"
+    "  --device DEVICE   cpu (default) or cuda: cases of a size that fills a GPU\n"
     "  --seconds S       time per case and slice (default 0.3)\n"
     "  --slices N        slices per case, ours and the peer's in turn (default 3)\n"
     "  --threads N       default: INK_NUM_THREADS, else all CPUs\n"
@@ -47,6 +49,7 @@ Args parse(int argc, char** argv) {
     if (key == "--peer") a.peer = value;
     else if (key == "--filter") a.filter = value;
     else if (key == "--what") a.what = value;
+    else if (key == "--device") a.device = value;
     else if (key == "--seconds") a.seconds = std::atof(value.c_str());
     else if (key == "--slices") a.slices = std::atoi(value.c_str());
     else if (key == "--threads") a.threads = std::atoi(value.c_str());
@@ -100,11 +103,14 @@ int main(int argc, char** argv) {
     fmt::print("{}\n", gpt_memory());
     return 0;
   }
+  const ink::Device device = ink::Device::parse(args.device);
+  ink::DefaultDevice home(device);
+  const bench::Body wait = device.is_cuda() ? bench::Body([device] { ink::cuda_synchronize(device); }) : bench::Body();
   std::string script = std::string(INK_SOURCE_DIR) + "/tests/bench/peer.py";
   std::unique_ptr<bench::Peer> fair, plain;
   if (!args.peer.empty()) {
-    fair = std::make_unique<bench::Peer>(args.peer, script, ink::num_threads(), true);
-    plain = std::make_unique<bench::Peer>(args.peer, script, ink::num_threads(), false);
+    fair = std::make_unique<bench::Peer>(args.peer, script, ink::num_threads(), true, args.device);
+    plain = std::make_unique<bench::Peer>(args.peer, script, ink::num_threads(), false, args.device);
     if (!fair->running()) fmt::print(stderr, "ink_bench: no torch to import with {}; measuring alone\n", args.peer);
   }
   bool peers = fair && fair->running();
@@ -112,27 +118,34 @@ int main(int argc, char** argv) {
   getloadavg(load, 1);
   std::string head = fmt::format("{} threads; BLAS core {}; load before {:.2f}{}", ink::num_threads(), ink::blas::core_name(), load[0],
                                  peers ? "; peer " + fair->version() : "");
+  if (device.is_cuda()) head = ink::cuda_status() + "; " + head;
   fmt::print("{}\n", head);
   std::string md = head + "\n\n| case | ours us | rate | peer us | peer / ours | wanted | peer, default settings us |\n|---|---|---|---|---|---|---|\n";
   std::string json = fmt::format("{{\"head\": \"{}\", \"cases\": [", head);
   std::vector<bench::Case> cases;
-  if (args.what == "ops" || args.what == "all") cases = bench::op_cases();
-  if (args.what == "steps" || args.what == "all")
+  if (device.is_cuda()) cases = bench::cuda_cases();
+  else if (args.what == "ops" || args.what == "all") cases = bench::op_cases();
+  if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
     for (auto& c : bench::step_cases()) cases.push_back(c);
   bool first = true;
+  double copy_rate = 0;  // of the device, from the first case
   for (auto& c : cases) {
     if (c.name.find(args.filter) == std::string::npos) continue;
     bench::Body body = c.prepare();
     double seconds = c.name.find("train") == 0 ? 3 * args.seconds : args.seconds;
     std::vector<bench::Timing> ours, theirs, defaults;
     for (int s = 0; s < args.slices; ++s) {
-      ours.push_back(bench::measure(body, seconds));
+      ours.push_back(bench::measure(body, seconds, wait));
       if (peers) theirs.push_back(fair->measure(c.name, seconds));
     }
     if (peers) defaults.push_back(plain->measure(c.name, seconds / 2));
     bench::Timing a = merge(ours), b = merge(theirs), d = merge(defaults);
     double ratio = b.runs ? b.median / a.median : 0;
     std::string rate = c.flop > 0 ? fmt::format("{:.0f} GFLOP/s", c.flop / a.median / 1e9) : c.byte > 0 ? fmt::format("{:.1f} GB/s", c.byte / a.median / 1e9) : "";
+    if (device.is_cuda() && c.byte > 0) {
+      if (copy_rate == 0) copy_rate = c.byte / a.median;
+      rate += fmt::format(", {:.0f} % of copy", 100 * c.byte / a.median / copy_rate);
+    }
     std::string wanted = c.wanted > 0 ? fmt::format("{}", c.wanted) : "";
     fmt::print("{:<44} {:>12} us  {:>14}  peer {:>12}  ratio {:>6.2f} {}\n", c.name, us(a.median), rate, us(b.median), ratio,
                ratio > 0 && c.wanted > 0 && ratio < c.wanted ? "(wanted " + wanted + ")" : "");
@@ -143,7 +156,7 @@ int main(int argc, char** argv) {
                         a.best, a.median, b.median, d.median);
     first = false;
   }
-  if (args.what == "memory" || (args.what == "all" && args.filter.empty())) {
+  if (device.is_cpu() && (args.what == "memory" || (args.what == "all" && args.filter.empty()))) {
     // In fresh processes: what earlier cases left in the allocators would hide the growth.
     double mine = 0, theirs = 0;
     if (std::FILE* f = popen(fmt::format("'{}' --what grow", argv[0]).c_str(), "r")) {

@@ -9,8 +9,12 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 threads = int(sys.argv[1])
+device = sys.argv[2] if len(sys.argv) > 2 else "cpu"
+on_gpu = device.startswith("cuda")
 torch.set_num_threads(threads)
 torch.manual_seed(0)
+if on_gpu:
+    torch.set_default_device(device)
 r = torch.randn
 cases = {}
 
@@ -219,6 +223,81 @@ step("LeNet-like conv net b64",
      class_loss(torch.rand(64, 1, 28, 28), torch.randint(0, 10, (64,))))
 
 
+# ---- the cases of cases_cuda.cpp
+if on_gpu:
+    big = (1 << 26,)
+    one("device copy 64Mi", big, torch.clone)
+
+    def make_big_add():
+        a, b = r(*big), r(*big)
+        return lambda: a + b
+    case("add 64Mi", make_big_add)
+
+    def make_bias():
+        a, b = r(65536, 1024), r(1024)
+        return lambda: a + b
+    case("add bias 65536x1024", make_bias)
+    for name, f in (("exp", torch.exp), ("gelu erf", F.gelu), ("dropout", lambda x: F.dropout(x, 0.1)), ("randn", torch.randn_like)):
+        one(f"{name} 64Mi", big, f)
+    one("transpose copy 8192^2", (8192, 8192), lambda x: x.t().contiguous())
+    for name, f in (("sum all", torch.sum), ("sum dim1", lambda x: x.sum(1)), ("sum dim0", lambda x: x.sum(0)),
+                    ("cumsum dim1", lambda x: x.cumsum(1)), ("argmax dim1", lambda x: x.argmax(1))):
+        one(f"{name} 8192^2", (8192, 8192), f)
+    for rows, n in ((65536, 1024), (8192, 8192)):
+        one(f"softmax {rows}x{n}", (rows, n), lambda x: torch.softmax(x, -1))
+
+    def make_norm(backward):
+        x, w, b, g = leaf(65536, 1024), leaf(1024), leaf(1024), r(65536, 1024)
+        f = lambda: F.layer_norm(x, (1024,), w, b)
+        return (lambda: torch.autograd.grad(f(), (x, w, b), g)) if backward else f
+    case("layernorm fwd 65536x1024", lambda: make_norm(False))
+    case("layernorm fwd+bwd 65536x1024", lambda: make_norm(True), True)
+
+    def make_entropy():
+        x, t = leaf(4096, 50257), torch.randint(0, 50257, (4096,))
+        return lambda: torch.autograd.grad(F.cross_entropy(x, t), x)
+    case("cross entropy fwd+bwd 4096x50257", make_entropy, True)
+
+    def make_adamw():
+        ps = [nn.Parameter(r(1 << 20)) for _ in range(64)]
+        for p in ps:
+            p.grad = r(1 << 20)
+        return torch.optim.AdamW(ps, lr=1e-3, fused=True).step
+    case("adamw step 64Mi params", make_adamw)
+
+    def with_tf32(f):
+        def g():
+            torch.backends.cuda.matmul.allow_tf32 = True
+            f()
+            torch.backends.cuda.matmul.allow_tf32 = False
+        return g
+    for n in (1024, 4096, 8192):
+        product(f"matmul {n}", (n, n), (n, n), False)
+        case(f"matmul {n} tf32", lambda make=cases[f"matmul {n}"][0]: with_tf32(make()))
+
+    def make_conv(backward):
+        x, w, b, g = leaf(64, 64, 56, 56), leaf(64, 64, 3, 3), leaf(64), r(64, 64, 56, 56)
+        f = lambda: F.conv2d(x, w, b, padding=1)
+        return (lambda: torch.autograd.grad(f(), (x, w, b), g)) if backward else f
+    case("conv2d 3x3 64x64x56x56->64 fwd", lambda: make_conv(False))
+    case("conv2d 3x3 64x64x56x56->64 fwd+bwd", lambda: make_conv(True), True)
+    case("fft 4096x4096", lambda: (lambda x: (lambda: torch.fft.fft(x)))(r(4096, 4096, dtype=torch.complex64)))
+    one("sort 1024x65536", (1024, 65536), lambda x: torch.sort(x, -1))
+
+    def make_gpt():
+        net = GPT(50257, 768, 12, 12, 1024)
+        opt = torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True)
+        x, y = torch.randint(0, 50257, (4, 1024)), torch.randint(0, 50257, (4096,))
+
+        def f():
+            opt.zero_grad(set_to_none=True)
+            F.cross_entropy(net(x).view(-1, 50257), y).backward()
+            opt.step()
+        return with_tf32(f)
+    case("train step GPT L12 d768 T1024 B4 tf32", make_gpt, True)
+    case("train step GPT L12 d768 T1024 B4 tf32, captured", make_gpt, True)  # eager on this side
+
+
 def unet_loss(net):
     x = torch.rand(16, 1, 28, 28)
     return lambda: F.mse_loss(net(x), x)
@@ -229,6 +308,8 @@ step("U-Net c32 28x28 b16", UNet, unet_loss)
 
 def timed(f, seconds):
     f(), f()
+    if on_gpu:
+        return timed_gpu(f, seconds)
     times, start = [], time.perf_counter()
     while (time.perf_counter() - start < seconds or len(times) < 5) and len(times) < 20000:
         a = time.perf_counter()
@@ -236,6 +317,23 @@ def timed(f, seconds):
         times.append(time.perf_counter() - a)
     times.sort()
     return times[len(times) // 50], times[len(times) // 2], len(times)
+
+
+def timed_gpu(f, seconds):  # as bench::measure does with a wait
+    wait = torch.cuda.synchronize
+    wait()
+    a = time.perf_counter()
+    f(), wait()
+    many = min(max(int(0.01 / (time.perf_counter() - a)), 1), 200)
+    times, start = [], time.perf_counter()
+    while time.perf_counter() - start < seconds or len(times) < 5:
+        a = time.perf_counter()
+        for _ in range(many):
+            f()
+        wait()
+        times.append((time.perf_counter() - a) / many)
+    times.sort()
+    return times[len(times) // 50], times[len(times) // 2], len(times) * many
 
 
 current, body = None, None

@@ -10,6 +10,7 @@
 #include "autograd/engine.h"
 #include "autograd/mode.h"
 #include "tensor/parallel.h"
+#include "tensor/random.h"
 #include "tensor/raw.h"
 #include "tests/specs/samples.h"
 #include "tests/support/strided.h"
@@ -53,12 +54,6 @@ std::string differs(const Nd& got, const Nd& want, double tolerance, bool elemen
                          a.imag(), b.real(), b.imag(), tolerance * (elementwise ? std::max(1.0, std::abs(b)) : scale));
   }
   return "";
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return false;
-  Tensor x = raw::contiguous(detach(a)), y = raw::contiguous(detach(b));
-  return x.numel() == 0 || std::memcmp(x.raw_data(), y.raw_data(), size_t(x.nbytes())) == 0;
 }
 
 // What becomes of an output dtype when f64 inputs are replaced by inputs of dtype t.
@@ -144,6 +139,15 @@ Tensor expanded_view(const Tensor& x) {
 }
 
 }  // namespace
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  if (a.defined() != b.defined()) return false;
+  if (!a.defined()) return true;
+  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return false;
+  auto host = [](const Tensor& t) { return raw::contiguous(raw::to_device(detach(t), Device::cpu())); };
+  Tensor x = host(a), y = host(b);
+  return x.numel() == 0 || std::memcmp(x.raw_data(), y.raw_data(), size_t(x.nbytes())) == 0;
+}
 
 bool has_complex(const TensorList& inputs) {
   return std::any_of(inputs.begin(), inputs.end(),
@@ -252,6 +256,32 @@ std::string check_fused(const OpSpec& spec, const Case& c, DType t) {
   TensorList inputs = in_dtype(c.inputs, t);
   Gradients fused = gradients(c, inputs, false), recorded = gradients(c, inputs, true);
   return compare_lists(fused.inputs, recorded.inputs, 4 * tolerance(spec, c, t), false);
+}
+
+TensorList results_and_gradients(const OpSpec& spec, const Case& c, DType t) {
+  manual_seed(7);
+  TensorList inputs = in_dtype(c.inputs, t);
+  if (!spec.gradient) return c.op(inputs);
+  Gradients g = gradients(c, inputs, false);
+  TensorList all = g.outputs;
+  all.insert(all.end(), g.inputs.begin(), g.inputs.end());
+  return all;
+}
+
+std::string check_parity(const OpSpec& spec, const Case& c, DType t, Device device) {
+  TensorList here, there;
+  {
+    DefaultDevice cpu(Device::cpu());
+    here = results_and_gradients(spec, c, t);
+  }
+  DefaultDevice guard(device);
+  Case moved = c;
+  for (Tensor& x : moved.inputs)
+    if (x.defined()) x = raw::to_device(x, device);
+  there = results_and_gradients(spec, moved, t);
+  for (const Tensor& y : there)
+    if (y.defined() && !(y.device() == device)) return fmt::format("a result stands on {}", y.device().str());
+  return compare_lists(there, here, 4 * tolerance(spec, c, t), false);
 }
 
 std::string check_modes(const OpSpec& spec, const Case& c) {

@@ -15,6 +15,11 @@ std::string check_gradient(const OpSpec& spec, const Case& c, DType t);  // in t
 std::string check_fused(const OpSpec& spec, const Case& c, DType t);     // create_graph = false against true
 std::string check_modes(const OpSpec& spec, const Case& c);              // NoGrad, outputs without gradients
 std::string check_inputs_kept(const OpSpec& spec, const Case& c);        // values and versions
+// Results and gradients on `device` against those of the CPU.
+std::string check_parity(const OpSpec& spec, const Case& c, DType t, Device device);
+// Results and gradients, for tests that compare several runs bit by bit.
+TensorList results_and_gradients(const OpSpec& spec, const Case& c, DType t);
+bool same_bits(const Tensor& a, const Tensor& b);
 std::string check_error(const ErrorInput& e);
 
 }  // namespace ink::test

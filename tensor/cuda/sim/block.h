@@ -24,22 +24,30 @@ void block_collective(const char* what, void* deposit, Complete complete, Where 
 
 // Shared memory. A static array is known by the place that declares it; `key` is different for each.
 void* static_shared(const void* key, size_t bytes, Where where);
-void* dynamic_shared(size_t* bytes = nullptr);
+void* dynamic_shared();
 bool is_shared(const void* p);        // inside a shared array of this block?
 int lane_id();                        // of the thread that runs
 int thread_rank();                    // x fastest
 [[noreturn]] void fail(const char* what, Where where);  // ends the launch with this text and the thread's place
 
+// Copies of 16 bytes into shared memory that nobody sees before the thread has waited for them. They are waited for in
+// groups: a commit closes one, a wait leaves the newest `pending` of them under way.
+void async_copy(void* shared, const void* global, Where where);
+void async_commit();
+void async_wait(int pending);
+
 // How blocks are run. The default order is that of the indices; a seed shuffles threads and warps between any two
-// barriers, so that a kernel in which a barrier is missing gives different results for different seeds.
+// barriers, and an odd one runs the last block first, so that a kernel in which a barrier is missing, or whose blocks
+// count on each other, gives different results for different seeds.
 struct Options {
   uint64_t seed = 0;       // 0: in order; INK_SIM_SEED
   uint8_t poison = 0xff;   // what shared memory holds before anybody wrote it; INK_SIM_POISON
 };
 Options options();
 void set_options(const Options& o);
+uint64_t environment(const char* name, uint64_t otherwise);  // the number that a variable holds
 
-// Runs body() for every thread of every block; an empty text, or what failed first.
+// Runs body() for every thread of every block; an empty text, or what failed first (valid until this thread's next failure).
 using Body = void (*)(void* context);
 const char* run_grid(const char* kernel, Size3 grid, Size3 block, size_t shared_bytes, Body body, void* context);
 

@@ -6,29 +6,26 @@
 
 namespace ink::sim {
 
-// A stack with what runs on it. Switching goes both ways between the scheduler (the CPU thread's own stack) and a fiber.
 class Fiber {
  public:
-  using Body = void (*)();  // called again each time the fiber is entered idle; must not throw
+  using Body = void (*)(Fiber& self);  // what runs on the stack; must neither return nor throw
   explicit Fiber(Body body);
+  Fiber() = default;  // for the CPU thread's own stack
   ~Fiber();
   Fiber(const Fiber&) = delete;
 
-  void enter();               // from the scheduler: runs until the fiber calls leave()
-  static void leave();        // from the fiber: back to the scheduler
-  static Fiber* running();
-  [[noreturn]] static void abandon();  // the same for good: what is on the stack is forgotten
-  bool abandoned() const { return abandoned_; }
-  void reset();               // makes an abandoned or parked fiber idle again
+  // Leaves this fiber, on whose stack the caller must be, for `next`; returns when somebody switches back.
+  void switch_to(Fiber& next);
 
  private:
   static void main(boost::context::detail::transfer_t from);
-  Body body_;
-  char* stack_;
-  boost::context::detail::fcontext_t context_;
-  boost::context::detail::fcontext_t caller_ = nullptr;
-  void* fake_stack_ = nullptr;  // AddressSanitizer's
-  bool abandoned_ = false;
+  void arrived(boost::context::detail::fcontext_t from);
+  Body body_ = nullptr;
+  boost::context::detail::fcontext_t context_ = nullptr;  // where it stands while others run
+  void* mapped_ = nullptr;
+  const void* bottom_ = nullptr;  // the stack, for AddressSanitizer
+  size_t size_ = 0;
+  void* fake_stack_ = nullptr;
 };
 
 }  // namespace ink::sim

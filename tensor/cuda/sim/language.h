@@ -72,6 +72,7 @@ inline void __syncwarp(unsigned mask = 0xffffffffu, ink::sim::Where where = ink:
 }
 inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 inline void __threadfence_block() { __threadfence(); }
+inline void __threadfence_system() { __threadfence(); }
 
 // ---- shuffles and votes
 namespace ink::sim {
@@ -139,7 +140,6 @@ inline int __any_sync(unsigned mask, int p, ink::sim::Where where = ink::sim::Wh
 inline int __all_sync(unsigned mask, int p, ink::sim::Where where = ink::sim::Where::current()) {
   return ink::sim::vote("__all_sync", mask, p, where) == mask;
 }
-inline unsigned __activemask() { return 0xffffffffu; }
 
 // ---- atomics: blocks run in parallel, so these are the CPU's; each returns the value before
 template <class T, class V> T atomicAdd(T* p, V v) { return std::atomic_ref<T>(*p).fetch_add(T(v)); }

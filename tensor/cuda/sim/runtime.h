@@ -33,7 +33,9 @@ struct Event { double seconds = 0; };
 
 // Runs f now, or records it if the stream is being captured.
 void enqueue(Stream* stream, std::function<void()> f);
-cudaError_t launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, Stream* stream, std::function<void()> body);
+cudaError_t result(cudaError_t e);  // remembers it for cudaGetLastError, unless it is cudaSuccess
+// Runs run(body) for each thread; body is plain bytes, of which a captured graph keeps a copy.
+cudaError_t launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, Stream* stream, Body run, void* body, size_t bytes);
 }  // namespace ink::sim
 
 using cudaStream_t = ink::sim::Stream*;

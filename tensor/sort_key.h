@@ -1,5 +1,5 @@
-// Sorting by unsigned keys: every value becomes an unsigned integer of the same order, and next to it stands its index.
-// Comparing (key, index) then is a strict order, so ties go to the first whatever the algorithm.
+// Sorting by unsigned keys, on any device: every value becomes an unsigned integer of the same order, and next to it
+// stands its index. Comparing (key, index) then is a strict order, so ties go to the first whatever the algorithm.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 #include "tensor/dtype.h"
 
-namespace ink::INK_CPU_LEVEL {
+namespace ink {
 
 template <class T>
 using key_of = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
@@ -15,7 +15,7 @@ using key_of = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 // For f32 f64 i64 i32 u8 bool. NaN is above everything, -0 equals 0. Descending order is ascending order of the
 // inverted keys: NaN comes first.
 template <class T>
-INK_INLINE key_of<T> sort_key(T x, bool descending) {
+INK_HD INK_INLINE key_of<T> sort_key(T x, bool descending) {
   using U = key_of<T>;
   constexpr U sign = U(1) << (8 * sizeof(U) - 1);
   U key;
@@ -34,26 +34,30 @@ INK_INLINE key_of<T> sort_key(T x, bool descending) {
 // A key of at most 32 bits and an index below 2^32 fit one word.
 struct PackedEntry {
   uint64_t word;
-  INK_INLINE PackedEntry() = default;
-  INK_INLINE PackedEntry(uint32_t key, int64_t index) : word(uint64_t(key) << 32 | uint64_t(index)) {}
-  INK_INLINE uint32_t key() const { return uint32_t(word >> 32); }
-  INK_INLINE int64_t index() const { return int64_t(uint32_t(word)); }
-  INK_INLINE bool operator<(const PackedEntry& o) const { return word < o.word; }
+  PackedEntry() = default;
+  INK_HD INK_INLINE PackedEntry(uint32_t key, int64_t index) : word(uint64_t(key) << 32 | uint64_t(index)) {}
+  INK_HD INK_INLINE uint32_t key() const { return uint32_t(word >> 32); }
+  INK_HD INK_INLINE int64_t index() const { return int64_t(uint32_t(word)); }
+  INK_HD INK_INLINE bool operator<(const PackedEntry& o) const { return word < o.word; }
 };
 struct WideEntry {
   uint64_t key_, index_;
-  INK_INLINE WideEntry() = default;
-  INK_INLINE WideEntry(uint64_t key, int64_t index) : key_(key), index_(uint64_t(index)) {}
-  INK_INLINE uint64_t key() const { return key_; }
-  INK_INLINE int64_t index() const { return int64_t(index_); }
-  INK_INLINE bool operator<(const WideEntry& o) const { return key_ < o.key_ || (key_ == o.key_ && index_ < o.index_); }
+  WideEntry() = default;
+  INK_HD INK_INLINE WideEntry(uint64_t key, int64_t index) : key_(key), index_(uint64_t(index)) {}
+  INK_HD INK_INLINE uint64_t key() const { return key_; }
+  INK_HD INK_INLINE int64_t index() const { return int64_t(index_); }
+  INK_HD INK_INLINE bool operator<(const WideEntry& o) const {
+    return key_ < o.key_ || (key_ == o.key_ && index_ < o.index_);
+  }
 };
 
 // Calls f with T and the smallest entry for values of T in lines of n.
 template <class F>
 INK_INLINE void visit_sortable(DType dtype, int64_t n, F&& f) {
   auto with = [&]<class T>() {
-    if (sizeof(T) <= 4 && n < int64_t(1) << 32)
+    if constexpr (sizeof(T) == 8)
+      f.template operator()<T, WideEntry>();
+    else if (n < int64_t(1) << 32)
       f.template operator()<T, PackedEntry>();
     else
       f.template operator()<T, WideEntry>();
@@ -74,4 +78,4 @@ INK_INLINE void visit_sortable(DType dtype, int64_t n, F&& f) {
   }
 }
 
-}  // namespace ink::INK_CPU_LEVEL
+}  // namespace ink

@@ -1,0 +1,14 @@
+# Tests that run once more with everything on the CUDA device (simulated, or a real one), and the simulator's own.
+target_compile_definitions(test_ops_cuda PRIVATE $<$<STREQUAL:${INK_CUDA},SIM>:INK_CUDA_SIM=1>)
+foreach(name ops ops_grad nn norm loss rnn gpt optim adam_kernel module resume random_ops inplace autograd)
+  if(NOT TARGET test_${name})
+    continue()
+  endif()
+  add_test(NAME test_${name}@cuda COMMAND test_${name})
+  # sync: errors are thrown by the op that caused them, as on the CPU
+  set_tests_properties(test_${name}@cuda PROPERTIES ENVIRONMENT "INK_DEVICE=cuda;INK_CUDA_SYNC=1" LABELS cuda)
+endforeach()
+set_tests_properties(test_cuda test_ops_cuda PROPERTIES LABELS cuda)
+if(INK_CUDA STREQUAL "SIM" AND EXISTS ${PROJECT_SOURCE_DIR}/cmake/sim_tests.cmake)
+  include(cmake/sim_tests.cmake)
+endif()

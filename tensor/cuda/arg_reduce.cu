@@ -37,8 +37,8 @@ struct ArgReducer {
     }
   }
   __device__ __forceinline__ State merge(const State& a, const State& b) const {
-    if (b.place < 0 || beats(a.value, b.value)) return a;
-    return a.place < 0 || beats(b.value, a.value) || b.place < a.place ? b : a;
+    if (a.place < 0 || b.place < 0) return a.place < 0 ? b : a;
+    return beats(b.value, a.value) || (b.place < a.place && !beats(a.value, b.value)) ? b : a;
   }
   __device__ __forceinline__ void write(int64_t at, const State& s) const {
     values[at] = T(s.value);

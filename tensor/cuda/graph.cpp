@@ -32,7 +32,9 @@ struct CudaGraph::State {
   }
 
   Tensor add(int64_t bytes, std::unique_ptr<capture::Refresh> refresh) {
+    pool.end();  // a block of the pool may have served, and be written by, what was recorded before
     lives.push_back({raw::empty({bytes}, {u8, device}), std::vector<char>(size_t(bytes)), std::move(refresh)});
+    pool.begin();
     return lives.back().memory;
   }
 

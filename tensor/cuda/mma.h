@@ -1,17 +1,17 @@
-// Tensor cores, and the two instructions that feed them: loads of 8 x 8 matrices from shared memory, and copies from global
-// to shared memory that run while the threads go on. Each is one PTX instruction, or the simulator's stand-in.
+// Tensor cores, and the two instructions that feed them: loads of 8 x 8 matrices from shared memory, and copies from
+// global to shared memory that run while the threads go on. Each is one PTX instruction, or the simulator's stand-in.
 //
 // All 32 lanes of a warp must call mma and ldmatrix together; every lane holds a part of each matrix (PTX ISA, "Matrix
 // Fragments for mma.m16n8k16"), two 16-bit numbers in a register, the lower column (of B: row) in the lower half. With
 // g = lane / 4 and t = lane % 4:
 //
-//   A 16 x 16  a[0] = A[g][2t], A[g][2t+1]       a[1]: the same 8 rows below     a[2], a[3]: as a[0], a[1], 8 columns on
-//   B 16 x 8   b[0] = B[2t][g], B[2t+1][g]       b[1]: the same 8 rows below
-//   C 16 x 8   c[0], c[1] = C[g][2t], C[g][2t+1] c[2], c[3]: the same 8 rows below
+//   A 16 x 16  a[0] = A[g][2t], A[g][2t+1]       a[1]: the same 8 rows below     a[2], a[3]: as a[0], a[1], 8 columns
+//   on B 16 x 8   b[0] = B[2t][g], B[2t+1][g]       b[1]: the same 8 rows below C 16 x 8   c[0], c[1] = C[g][2t],
+//   C[g][2t+1] c[2], c[3]: the same 8 rows below
 //
-// ldmatrix loads N matrices of 8 x 8: lane l passes the address of row l % 8 of matrix l / 8 (16 bytes; lanes beyond 8 N
-// are not asked) and gets r[j] = M_j[g][2t], M_j[g][2t+1]; transposed, M_j[2t][g], M_j[2t+1][g]. So A from rows of A, and
-// B from rows of B transposed, or from rows of B's transpose.
+// ldmatrix loads N matrices of 8 x 8: lane l passes the address of row l % 8 of matrix l / 8 (16 bytes; lanes beyond 8
+// N are not asked) and gets r[j] = M_j[g][2t], M_j[g][2t+1]; transposed, M_j[2t][g], M_j[2t+1][g]. So A from rows of A,
+// and B from rows of B transposed, or from rows of B's transpose.
 #pragma once
 #include "tensor/cuda/launch.h"
 #include "tensor/half.h"
@@ -20,8 +20,14 @@ namespace ink::cuda {
 
 #if INK_CUDA_SIM
 namespace simulated {
-struct Fragments { float* c; const uint32_t *a, *b; };
-struct Request { const void* row; uint32_t* r; };
+struct Fragments {
+  float* c;
+  const uint32_t *a, *b;
+};
+struct Request {
+  const void* row;
+  uint32_t* r;
+};
 
 // The last lane to arrive multiplies for all, from the fragments that the others have left. Products are exact, and the
 // sum is rounded once; a GPU rounds it about as well, but not to the same bits.
@@ -38,7 +44,8 @@ void multiply(void* const* lanes, int) {
       float& c = of(row % 8 * 4 + col / 2).c[row / 8 * 2 + col % 2];
       double sum = c;
       for (int k = 0; k < 16; ++k)
-        sum += number(of(row % 8 * 4 + k % 8 / 2).a[k / 8 * 2 + row / 8], k) * number(of(col * 4 + k % 8 / 2).b[k / 8], k);
+        sum +=
+            number(of(row % 8 * 4 + k % 8 / 2).a[k / 8 * 2 + row / 8], k) * number(of(col * 4 + k % 8 / 2).b[k / 8], k);
       c = float(sum);
     }
 }
@@ -56,20 +63,22 @@ void load_matrices(void* const* lanes, int) {
 
 // c += a b, for T = half or bfloat16.
 template <class T>
-void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], sim::Where where = sim::Where::current()) {
+void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                  sim::Where where = sim::Where::current()) {
   simulated::Fragments fragments{c, a, b};
   sim::warp_collective("mma_m16n8k16", kFull, &fragments, simulated::multiply<T>, where);
 }
 template <int N, bool kTranspose = false>
 void ldmatrix(uint32_t (&r)[N], const void* row, sim::Where where = sim::Where::current()) {
   static_assert(N == 1 || N == 2 || N == 4);
-  if (sim::lane_id() < 8 * N && reinterpret_cast<uintptr_t>(row) % 16 != 0) sim::fail("ldmatrix: a row's address is not a multiple of 16", where);
+  if (sim::lane_id() < 8 * N && reinterpret_cast<uintptr_t>(row) % 16 != 0)
+    sim::fail("ldmatrix: a row's address is not a multiple of 16", where);
   if (sim::lane_id() < 8 * N && !sim::is_shared(row)) sim::fail("ldmatrix: a row is not in shared memory", where);
   simulated::Request request{row, r};
   sim::warp_collective("ldmatrix", kFull, &request, simulated::load_matrices<N, kTranspose>, where);
 }
-// Copies 16 bytes; both addresses are multiples of 16. The copy has landed when the thread has waited for its group (and
-// other threads see it after the barrier that follows the wait).
+// Copies 16 bytes; both addresses are multiples of 16. The copy has landed when the thread has waited for its group
+// (and other threads see it after the barrier that follows the wait).
 inline void cp_async16(void* shared, const void* global, sim::Where where = sim::Where::current()) {
   sim::async_copy(shared, global, where);
 }
@@ -107,7 +116,8 @@ __device__ __forceinline__ void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[
       for (int j = 0; j < 4; ++j) {
         const uint32_t x = __shfl_sync(kFull, a[k / 4 * 2 + j / 2], lane / 4 * 4 + k % 4);
         const uint32_t y = __shfl_sync(kFull, b[k / 4], (lane % 4 * 2 + j % 2) * 4 + k % 4);
-        c[j] += __uint_as_float(x << 16) * __uint_as_float(y << 16) + __uint_as_float(x & 0xffff0000u) * __uint_as_float(y & 0xffff0000u);
+        c[j] += __uint_as_float(x << 16) * __uint_as_float(y << 16) +
+                __uint_as_float(x & 0xffff0000u) * __uint_as_float(y & 0xffff0000u);
       }
   }
 #endif
@@ -122,9 +132,15 @@ __device__ __forceinline__ void ldmatrix(uint32_t (&r)[N], const void* row) {
   else if constexpr (N == 1)
     asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];" : "=r"(r[0]) : "r"(at) : "memory");
   else if constexpr (N == 2 && !kTranspose)
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];" : "=r"(r[0]), "=r"(r[1]) : "r"(at) : "memory");
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
+                 : "=r"(r[0]), "=r"(r[1])
+                 : "r"(at)
+                 : "memory");
   else if constexpr (N == 2)
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];" : "=r"(r[0]), "=r"(r[1]) : "r"(at) : "memory");
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
+                 : "=r"(r[0]), "=r"(r[1])
+                 : "r"(at)
+                 : "memory");
   else if constexpr (!kTranspose)
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

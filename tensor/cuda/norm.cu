@@ -21,8 +21,9 @@ struct Moments {
     x.each_vector(team, n, [&](int, int) { k += N; });
     if (k == 0) return;
     const T m = rms ? T(0) : x.sum(team, n, [&](int i) { return x.v[i] - from; }) / T(k);
+    const T rest = rms ? T(0) : x.sum(team, n, [&](int i) { return x.v[i] - from - m; }) / T(k);  // of that sum's rounding
     const T square = x.sum(team, n, [&](int i) { return (x.v[i] - from - m) * (x.v[i] - from - m); });
-    join(k, double(m), double(square));
+    join(k, double(m) + double(rest), double(square));
   }
   __device__ __forceinline__ void join(double k, double m, double s) {
     if (count == 0) {

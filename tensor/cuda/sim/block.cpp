@@ -24,21 +24,21 @@ namespace {
 
 enum class State : uint8_t { fresh, running, at_block, at_warp, ready, ended };
 
+struct Copy {  // what was read at its start lands when it is waited for
+  int group;
+  void* to;
+  char bytes[16];
+};
 struct Thread {
   uint3 index;
   State state;
   Fiber* fiber;  // on which it runs
   const char* what;
   uint32_t mask;
-  int groups;  // of async copies it has committed
   void* deposit;
   Where where;
-};
-struct Copy {  // what was read at its start lands when it is waited for
-  const Thread* by;
-  int group;
-  void* to;
-  char bytes[16];
+  std::vector<Copy> copies;  // under way
+  int groups;                // of copies it has committed
 };
 struct Stopped {};  // thrown out of the threads of a launch that has failed
 
@@ -121,7 +121,6 @@ class Block {
   std::vector<Thread*> order_;   // in which threads begin
   std::vector<Thread*> ready_;   // those whose barrier is complete
   std::vector<void*> deposits_;
-  std::vector<Copy> copies_;     // under way
   size_t begun_ = 0, taken_ = 0;  // threads begun; entries of ready_ resumed
   size_t at_block_ = 0, ended_ = 0;
   Thread* first_ = nullptr;      // of those at the block's barrier
@@ -149,7 +148,7 @@ void Block::arrange() {
     for (unsigned i = 0; i < n; ++i) threads_[i].index = {i % b.x, i / b.x % b.y, i / (b.x * b.y)};
     shape_ = b;
   }
-  for (Thread& t : threads_) t.state = State::fresh, t.groups = 0;
+  for (Thread& t : threads_) t.state = State::fresh, t.groups = 0, t.copies.clear();
   if (again && !random_ && !shuffled_) return;
   order_.resize(n);
   for (size_t i = 0; i < n; ++i) order_[i] = &threads_[i];
@@ -182,7 +181,6 @@ void Block::run(Launch& launch, uint3 index) {
   shared.begin(launch.shared_bytes, launch.options.poison);
   begun_ = taken_ = at_block_ = ended_ = 0;
   ready_.clear();
-  copies_.clear();
 
   if (Fiber& first = next(); &first != &cpu_) cpu_.switch_to(first);  // back when nobody can go on, or something has failed
   if (!failed() && ended_ < threads_.size()) stuck();
@@ -256,16 +254,15 @@ void Block::stop(const std::string& what) {
 }
 
 void Block::copy(void* to, const void* from) {
-  Copy c{self, self->groups, to, {}};
+  Copy c{self->groups, to, {}};
   std::memcpy(c.bytes, from, sizeof c.bytes);
-  copies_.push_back(c);
+  self->copies.push_back(c);
 }
 void Block::land(int pending) {
-  std::erase_if(copies_, [&](const Copy& c) {
-    const bool lands = c.by == self && c.group < self->groups - pending;
-    if (lands) std::memcpy(c.to, c.bytes, sizeof c.bytes);
-    return lands;
-  });
+  auto late = [&](const Copy& c) { return c.group >= self->groups - pending; };
+  for (const Copy& c : self->copies)
+    if (!late(c)) std::memcpy(c.to, c.bytes, sizeof c.bytes);
+  std::erase_if(self->copies, [&](const Copy& c) { return !late(c); });
 }
 
 void Block::warp_wait(const char* what, uint32_t mask, void* deposit, Complete complete, Where where) {

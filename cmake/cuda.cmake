@@ -12,8 +12,8 @@ if(INK_CUDA STREQUAL "SIM")
   foreach(source ${INK_CUDA_KERNELS})
     set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS -xc++)
   endforeach()
-  # As readable under a debugger as it is fast: the lists of formulas are 2000 kernels.
-  target_compile_options(ink_cuda PRIVATE $<$<CONFIG:Release>:-O1>)
+  # The lists of formulas are 2000 kernels: more than -O1 costs minutes. For stepping, every variable is kept.
+  target_compile_options(ink_cuda PRIVATE $<$<CONFIG:Release>:-O1> $<$<AND:$<CONFIG:Debug>,$<NOT:$<BOOL:${INK_SANITIZE}>>>:-O0>)
   target_compile_definitions(ink_cuda PUBLIC INK_CUDA_SIM=1)
   target_include_directories(ink_cuda SYSTEM PRIVATE ${BOOST_CONTEXT_INCLUDE})
   target_link_libraries(inkstone PRIVATE ${BOOST_CONTEXT_LIBRARY})
@@ -25,9 +25,8 @@ elseif(INK_CUDA)
   find_package(CUDAToolkit 12 REQUIRED)
   add_library(ink_cuda OBJECT ${INK_CUDA_HOST} ${INK_CUDA_KERNELS})
   # As on the CPU, a product and a sum are rounded twice unless the formula says fma: both sides give the same bits.
-  target_compile_options(ink_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --fmad=false
+  target_compile_options(ink_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr --fmad=false
                          -Xcompiler=-Wall -diag-suppress=20012,20013,20014,20015>)
-  set_target_properties(ink_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF CUDA_SEPARABLE_COMPILATION OFF)
   target_compile_definitions(ink_cuda PUBLIC INK_CUDA_SIM=0)
   target_include_directories(ink_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   # cuBLAS and cuFFT are opened at first use; libcuda is never linked, so the binary starts without a driver.

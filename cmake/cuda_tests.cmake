@@ -1,6 +1,7 @@
 # Tests that run once more with everything on the CUDA device (simulated, or a real one), and the simulator's own.
 target_compile_definitions(test_ops_cuda PRIVATE $<$<STREQUAL:${INK_CUDA},SIM>:INK_CUDA_SIM=1>)
-foreach(name ops ops_grad nn norm loss rnn gpt optim adam_kernel module resume random_ops inplace autograd)
+foreach(name ops ops_grad nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg
+        softmax scan fft join shape_ops)
   if(NOT TARGET test_${name})
     continue()
   endif()

@@ -8,8 +8,8 @@ install(TARGETS inkstone EXPORT inkstoneTargets ARCHIVE DESTINATION ${CMAKE_INST
 install(DIRECTORY include/inkstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tensor autograd nn optim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/inkstone FILES_MATCHING PATTERN "*.h"
         PATTERN "cpu" EXCLUDE  # kernels: compiled per CPU level, of no use outside
-        REGEX "tensor/cuda(/|$)" EXCLUDE
-        REGEX "tensor/(blas|fft_plan|gemm|io_.*|lapack|npy|safetensors_header|segments|sort_key|usage|utf8)\\.h$" EXCLUDE)
+        REGEX "tensor/(blas|fft_plan|gemm|io_.*|lapack|npy|safetensors_header|segments|sort_key|usage|utf8)\\.h$" EXCLUDE
+        REGEX "tensor/cuda(/|$)" EXCLUDE)
 
 set(INK_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/inkstone)
 install(EXPORT inkstoneTargets NAMESPACE inkstone:: DESTINATION ${INK_CMAKE_DIR})

@@ -31,7 +31,7 @@ check() {  # NAME COMMAND...: runs it, keeps its output, notes the verdict
 check test_cuda "$build/test_cuda"
 check test_ops_cuda "$build/test_ops_cuda"
 # A case that reads the source tree may not find it where the programs were carried.
-for name in ops ops_grad nn norm loss rnn gpt optim adam_kernel module resume random_ops inplace autograd; do
+for name in ops ops_grad nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg softmax scan fft join shape_ops; do
   check "test_$name on the device" env INK_DEVICE=cuda INK_CUDA_SYNC=1 "$build/test_$name" '~every declared op has a row, and every row a declared op' \
     '~every row has cases, and a reference or the test that holds it'
 done

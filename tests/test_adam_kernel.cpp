@@ -59,7 +59,7 @@ TEMPLATE_TEST_CASE("adam steps many parameters of any size as the update rule sa
   for (int step = 1; step <= 5; ++step) {
     std::vector<AdamArgs> args;
     for (auto& a : arrays) args.push_back(a.args(step));
-    kernels(false).adam(args.data(), int64_t(args.size()));
+    kernels(Device::cpu()).adam(args.data(), int64_t(args.size()));
     for (size_t p = 0; p < arrays.size(); ++p) {
       step_reference(states[p], args[p]);
       CHECK(error(arrays[p].param, states[p].param) < tolerance<TestType>);
@@ -67,14 +67,14 @@ TEMPLATE_TEST_CASE("adam steps many parameters of any size as the update rule sa
       CHECK(error(arrays[p].v, states[p].v) < tolerance<TestType>);
     }
   }
-  kernels(false).adam(nullptr, 0);
+  kernels(Device::cpu()).adam(nullptr, 0);
 }
 
 TEST_CASE("adam gives the same bits on one thread and on two, and for a parameter cut anywhere", "[adam]") {
   auto whole = [] {
     Arrays<float> a(100003, 5);
     AdamArgs args = a.args(3);
-    kernels(false).adam(&args, 1);
+    kernels(Device::cpu()).adam(&args, 1);
     return a.param;
   };
   CHECK(same_on_two_threads(whole));
@@ -85,6 +85,6 @@ TEST_CASE("adam gives the same bits on one thread and on two, and for a paramete
   second.param = a.param.data() + 33, second.grad = a.grad.data() + 33;
   second.m = a.m.data() + 33, second.v = a.v.data() + 33;
   AdamArgs both[] = {first, second};
-  kernels(false).adam(both, 2);
+  kernels(Device::cpu()).adam(both, 2);
   CHECK(a.param == whole());
 }

@@ -74,7 +74,7 @@ void check(const ConvArgs& a) {
   auto x = noise<T>(nx), w = noise<T>(nw), bias = noise<T>(a.out), dy = noise<T>(ny);
   const int64_t guard = 64;
   std::vector<T> y(ny + guard, T(77)), plain(ny + guard, T(77)), dx(nx + guard, T(77)), dw(nw + guard, T(77));
-  const Kernels& k = kernels(false);
+  const Kernels& k = kernels(Device::cpu());
   k.conv2d(a, y.data(), x.data(), w.data(), bias.data());
   k.conv2d(a, plain.data(), x.data(), w.data(), nullptr);
   k.conv2d_backward_input(a, dx.data(), dy.data(), w.data());
@@ -151,9 +151,9 @@ TEST_CASE("convolutions give the same bits for any number of threads", "[conv]")
     std::vector<float>& r = results[i];
     r.resize(ny + nx + nw);
     set_num_threads(threads[i]);
-    kernels(false).conv2d(a, r.data(), x.data(), w.data(), nullptr);
-    kernels(false).conv2d_backward_input(a, r.data() + ny, dy.data(), w.data());
-    kernels(false).conv2d_backward_weight(a, r.data() + ny + nx, dy.data(), x.data());
+    kernels(Device::cpu()).conv2d(a, r.data(), x.data(), w.data(), nullptr);
+    kernels(Device::cpu()).conv2d_backward_input(a, r.data() + ny, dy.data(), w.data());
+    kernels(Device::cpu()).conv2d_backward_weight(a, r.data() + ny + nx, dy.data(), x.data());
   }
   set_num_threads(before);
   CHECK(results[0] == results[1]);

@@ -40,7 +40,7 @@ void check(int64_t rows, int64_t n) {
     x[i] = {T(normal(generator)), T(normal(generator))};
     exact[i] = {x[i].real(), x[i].imag()};
   }
-  const Kernels& k = kernels(false);
+  const Kernels& k = kernels(Device::cpu());
   DType dtype = sizeof(T) == 4 ? DType::c64 : DType::c128;
   double eps = std::numeric_limits<T>::epsilon();
   // The error of a transform is about eps log2(n) times the root mean square of its output, sqrt(2 n) here.
@@ -86,14 +86,14 @@ TEST_CASE("the FFT of long lengths, smooth and prime, is the DFT", "[fft]") {
 }
 
 TEST_CASE("the FFT of no rows does nothing, and any number of threads gives the same bits", "[fft]") {
-  kernels(false).fft(DType::c64, nullptr, nullptr, 0, 8, false, 1);
+  kernels(Device::cpu()).fft(DType::c64, nullptr, nullptr, 0, 8, false, 1);
   std::vector<std::complex<float>> x(37 * 96), y[2];
   for (auto& v : x) v = {float(generator() % 100), float(generator() % 100)};
   int threads[] = {1, 3}, before = num_threads();
   for (int i = 0; i < 2; i++) {
     y[i].resize(x.size());
     set_num_threads(threads[i]);
-    kernels(false).fft(DType::c64, y[i].data(), x.data(), 37, 96, false, 1);
+    kernels(Device::cpu()).fft(DType::c64, y[i].data(), x.data(), 37, 96, false, 1);
   }
   set_num_threads(before);
   CHECK(y[0] == y[1]);

@@ -63,7 +63,7 @@ TEMPLATE_TEST_CASE("gather and scatter follow the index along any dim", "[index]
       return offset(to, in_s);
     };
     for_each_position(c.index, [&](const Shape& at) { expected[offset(at, turned)] = in[place(at)]; });
-    kernels(false).gather(array_of(out, c.index, turned), array_of(in, c.in, in_s), array_of(index, c.index, index_s),
+    kernels(Device::cpu()).gather(array_of(out, c.index, turned), array_of(in, c.in, in_s), array_of(index, c.index, index_s),
                           c.dim);
     CHECK(same_bits(out, expected));
 
@@ -74,7 +74,7 @@ TEMPLATE_TEST_CASE("gather and scatter follow the index along any dim", "[index]
         T s = src[offset(at, turned)], &w = want[place(at)];
         w = add ? T(w + s) : s;
       });
-      kernels(false).scatter(array_of(to, c.in, in_s), array_of(src, c.index, turned),
+      kernels(Device::cpu()).scatter(array_of(to, c.in, in_s), array_of(src, c.index, turned),
                              array_of(index, c.index, index_s), c.dim, add);
       CHECK(same_bits(to, want));
     }
@@ -98,9 +98,9 @@ TEMPLATE_TEST_CASE("index_select copies and index_add sums slices", "[index]", f
             want[to] = in[from];
             want_sum[from] = T(want_sum[from] + in[from]);
           }
-      kernels(false).index_select(out.data(), in.data(), index.data(), k, l, sizeof(T));
+      kernels(Device::cpu()).index_select(out.data(), in.data(), index.data(), k, l, sizeof(T));
       CHECK(same_bits(out, want));
-      kernels(false).index_add(dtype_of<T>, sum.data(), out.data(), index.data(), k, l);
+      kernels(Device::cpu()).index_add(dtype_of<T>, sum.data(), out.data(), index.data(), k, l);
       CHECK(same_bits(sum, want_sum));
     }
 }
@@ -110,14 +110,14 @@ TEST_CASE("sums over repeated indices have the same bits on one thread and on tw
   auto index = whole_values<int64_t>(3000, 10, 2);
   CHECK(same_on_two_threads([&] {
     std::vector<float> out(10 * 700);
-    kernels(false).index_add(f32, out.data(), src.data(), index.data(), 3000, {1, 10, 700});
+    kernels(Device::cpu()).index_add(f32, out.data(), src.data(), index.data(), 3000, {1, 10, 700});
     return out;
   }));
   auto wide = whole_values<int64_t>(3000 * 700, 10, 3);
   CHECK(same_on_two_threads([&] {
     std::vector<float> out(10 * 700);
     Shape big{3000, 700}, small{10, 700};
-    kernels(false).scatter(array_of(out, small, {700, 1}), array_of(src, big, {700, 1}), array_of(wide, big, {700, 1}),
+    kernels(Device::cpu()).scatter(array_of(out, small, {700, 1}), array_of(src, big, {700, 1}), array_of(wide, big, {700, 1}),
                            0, true);
     return out;
   }));
@@ -130,9 +130,9 @@ TEST_CASE("nonzero lists the set positions in order", "[index]") {
     for (int64_t i = 0; i < n; ++i)
       if (flags[i]) expected.push_back(i);
     auto mask = reinterpret_cast<const bool*>(flags.data());
-    REQUIRE(kernels(false).nonzero(mask, n, nullptr) == int64_t(expected.size()));
+    REQUIRE(kernels(Device::cpu()).nonzero(mask, n, nullptr) == int64_t(expected.size()));
     std::vector<int64_t> out(expected.size() + 1, -1);
-    CHECK(kernels(false).nonzero(mask, n, out.data()) == int64_t(expected.size()));
+    CHECK(kernels(Device::cpu()).nonzero(mask, n, out.data()) == int64_t(expected.size()));
     CHECK(out.back() == -1);
     out.pop_back();
     CHECK(out == expected);
@@ -160,7 +160,7 @@ TEMPLATE_TEST_CASE("window_max finds the first maximum of every window, NaN abov
               if (value(p) > value(best) || (std::isnan(value(p)) && !std::isnan(value(best)))) best = p;
             want[(o * m + i) * l.inner + j] = value(best), want_at[(o * m + i) * l.inner + j] = best;
           }
-      kernels(false).window_max(dtype_of<T>, y.data(), at.data(), x.data(), l, w);
+      kernels(Device::cpu()).window_max(dtype_of<T>, y.data(), at.data(), x.data(), l, w);
       CHECK(error(y, want) == 0);
       CHECK(at == want_at);
     }

@@ -61,7 +61,7 @@ void check_unary(const F& f, DType (*result)(DType), const Reference& reference,
         Strided a = make_strided(t, shape, layout, rng);
         CAPTURE(name_of(t), shape.str(), int(layout));
         auto got = run(result(t), shape, rng,
-                       [&](const Array& out) { kernels(false).unary(index_of<F, UnaryOps>, &f, out, a.array); });
+                       [&](const Array& out) { kernels(Device::cpu()).unary(index_of<F, UnaryOps>, &f, out, a.array); });
         check(
             got, [&](int64_t i) { return reference(element(a.array, i), {}); }, roundings * epsilon(result(t)));
       }
@@ -79,7 +79,7 @@ void check_binary(const F& f, DType (*result)(DType), const Reference& reference
           Strided a = make_strided(t, shape, layout_a, rng), b = make_strided(t, shape, layout_b, rng);
           CAPTURE(name_of(t), shape.str(), int(layout_a), int(layout_b));
           auto got = run(result(t), shape, rng, [&](const Array& out) {
-            kernels(false).binary(index_of<F, BinaryOps>, &f, out, a.array, b.array);
+            kernels(Device::cpu()).binary(index_of<F, BinaryOps>, &f, out, a.array, b.array);
           });
           check(
               got, [&](int64_t i) { return reference(element(a.array, i), element(b.array, i)); },
@@ -140,10 +140,10 @@ TEST_CASE("large arrays give the bits of small ones", "[loops]") {
   Strided a = make_strided(f32, {n}, Layout::contiguous, rng), out = make_output(f32, {n}, Layout::contiguous, rng),
           part = make_output(f32, {1000}, Layout::contiguous, rng);
   const fn::Tanh f;
-  kernels(false).unary(index_of<fn::Tanh, UnaryOps>, &f, out.array, a.array);
+  kernels(Device::cpu()).unary(index_of<fn::Tanh, UnaryOps>, &f, out.array, a.array);
   for (int64_t at : {int64_t(0), int64_t(32768 - 500), n - 1000}) {
     Array some{static_cast<float*>(a.array.data) + at, f32, {1000}, {1}};
-    kernels(false).unary(index_of<fn::Tanh, UnaryOps>, &f, part.array, some);
+    kernels(Device::cpu()).unary(index_of<fn::Tanh, UnaryOps>, &f, part.array, some);
     CHECK(std::equal(static_cast<float*>(part.array.data), static_cast<float*>(part.array.data) + 1000,
                      static_cast<float*>(out.array.data) + at));
   }
@@ -157,7 +157,7 @@ TEST_CASE("in place: the output may be an input", "[loops]") {
       Strided a = make_strided(t, {70, 33}, layout, rng);
       auto before = elements(a.array);
       const fn::Mul f;
-      kernels(false).binary(index_of<fn::Mul, BinaryOps>, &f, a.array, a.array, a.array);
+      kernels(Device::cpu()).binary(index_of<fn::Mul, BinaryOps>, &f, a.array, a.array, a.array);
       check(
           elements(a.array), [&](int64_t i) { return before[size_t(i)] * before[size_t(i)]; }, 4 * epsilon(t));
     }
@@ -172,7 +172,7 @@ TEST_CASE("where picks by the condition", "[loops]") {
         Strided c = make_strided(boolean, shape, layout, rng), a = make_strided(t, shape, Layout::strided, rng),
                 b = make_strided(t, shape, layout, rng);
         CAPTURE(name_of(t), shape.str(), int(layout));
-        auto got = run(t, shape, rng, [&](const Array& out) { kernels(false).where(out, c.array, a.array, b.array); });
+        auto got = run(t, shape, rng, [&](const Array& out) { kernels(Device::cpu()).where(out, c.array, a.array, b.array); });
         check(
             got, [&](int64_t i) { return element(c.array, i).re != 0 ? element(a.array, i) : element(b.array, i); }, 0);
       }
@@ -188,11 +188,11 @@ TEST_CASE("copy converts between any two dtypes", "[copy]") {
           if (to == u8 && domain_of(from) != kBool && from != u8) {  // negative numbers do not convert to unsigned ones
             const fn::Abs f;
             Strided positive = make_output(real_of(from), shape, Layout::strided, rng);
-            kernels(false).unary(index_of<fn::Abs, UnaryOps>, &f, positive.array, a.array);
+            kernels(Device::cpu()).unary(index_of<fn::Abs, UnaryOps>, &f, positive.array, a.array);
             a = std::move(positive);
           }
           CAPTURE(name_of(from), name_of(to), shape.str(), int(layout));
-          auto got = run(to, shape, rng, [&](const Array& out) { kernels(false).copy(out, a.array); });
+          auto got = run(to, shape, rng, [&](const Array& out) { kernels(Device::cpu()).copy(out, a.array); });
           auto expected = [&](int64_t i) {
             Point x = element(a.array, i);
             if (to == boolean) return Point(x.re != 0 || x.im != 0);
@@ -210,7 +210,7 @@ TEST_CASE("copies permute and transpose", "[copy]") {
       for (int trial = 0; trial < 6; ++trial) {
         Strided a = make_strided(t, shape, Layout::strided, rng);
         CAPTURE(name_of(t), shape.str());
-        auto got = run(t, shape, rng, [&](const Array& out) { kernels(false).copy(out, a.array); });
+        auto got = run(t, shape, rng, [&](const Array& out) { kernels(Device::cpu()).copy(out, a.array); });
         check(
             got, [&](int64_t i) { return element(a.array, i); }, 0);
       }
@@ -227,7 +227,7 @@ TEST_CASE("a transposed operand of a large expression", "[loops]") {
       s[last] = shape[last - 1], s[last - 1] = 1;
       CAPTURE(name_of(t), shape.str());
       auto got = run(t, shape, rng, [&](const Array& out) {
-        kernels(false).binary(index_of<fn::Add, BinaryOps>, &f, out, a.array, b.array);
+        kernels(Device::cpu()).binary(index_of<fn::Add, BinaryOps>, &f, out, a.array, b.array);
       });
       check(
           got, [&](int64_t i) { return element(a.array, i) + element(b.array, i); }, 2 * epsilon(t));
@@ -239,11 +239,11 @@ TEST_CASE("fill and arange", "[loops]") {
   for (DType t : kAllDTypes) {
     for (const Shape& shape : kShapes)
       check(
-          run(t, shape, rng, [&](const Array& out) { kernels(false).fill(out, 1); }), [](int64_t) { return Point(1); },
+          run(t, shape, rng, [&](const Array& out) { kernels(Device::cpu()).fill(out, 1); }), [](int64_t) { return Point(1); },
           0);
     const int64_t n = t == boolean ? 2 : t == u8 ? 80 : 70000;
     Strided out = make_output(t, {n}, Layout::contiguous, rng);
-    kernels(false).arange(out.array, 0, is_integral(t) ? Scalar(t == boolean ? 1 : 3) : Scalar(0.5));
+    kernels(Device::cpu()).arange(out.array, 0, is_integral(t) ? Scalar(t == boolean ? 1 : 3) : Scalar(0.5));
     const double step = t == boolean ? 1 : is_integral(t) ? 3 : 0.5;
     if (t != f16)
       check(

@@ -52,7 +52,7 @@ TEST_CASE("philox4x32-10 gives the known answers of Random123", "[philox]") {
 }
 
 TEST_CASE("element i of a stream depends on seed and offset + i alone", "[philox]") {
-  const Kernels& k = kernels(false);
+  const Kernels& k = kernels(Device::cpu());
   const int64_t n = 100003;  // several tasks, several blocks, an odd rest
   for (uint64_t offset : {0, 1, 2, 3, 997}) {
     auto u = draw<float>(k.uniform, n, {7, offset}, 0, 1);
@@ -78,7 +78,7 @@ TEST_CASE("element i of a stream depends on seed and offset + i alone", "[philox
 }
 
 TEST_CASE("uniform and normal numbers have their distributions", "[philox]") {
-  const Kernels& k = kernels(false);
+  const Kernels& k = kernels(Device::cpu());
   const int64_t n = 200000;
   // Kolmogorov's statistic exceeds 1.95 once in a thousand; the seeds are fixed, so nothing here is left to chance.
   for (uint64_t seed : {1, 2, 3, 4}) {
@@ -96,7 +96,7 @@ TEST_CASE("uniform and normal numbers have their distributions", "[philox]") {
 }
 
 TEST_CASE("uniform numbers stay below their upper end, in 16 bits too", "[philox]") {
-  const Kernels& k = kernels(false);
+  const Kernels& k = kernels(Device::cpu());
   auto check = [&]<class S>(S) {
     for (S v : draw<S>(k.uniform, 300000, {11, 0}, 0, 1)) REQUIRE((float(v) >= 0 && float(v) < 1));
   };
@@ -107,7 +107,7 @@ TEST_CASE("uniform numbers stay below their upper end, in 16 bits too", "[philox
 }
 
 TEST_CASE("random integers fill their range evenly", "[philox]") {
-  const Kernels& k = kernels(false);
+  const Kernels& k = kernels(Device::cpu());
   std::vector<int64_t> v(210000);
   std::vector<int> count(7);
   k.random_bits(array(v), {5, 0}, -3, 4);
@@ -123,7 +123,7 @@ TEST_CASE("random integers fill their range evenly", "[philox]") {
 }
 
 TEST_CASE("dropout keeps x / (1 - p) where u >= p, alike in every dtype", "[philox]") {
-  const Kernels& k = kernels(false);
+  const Kernels& k = kernels(Device::cpu());
   const int64_t n = 100001;
   RandomKey key = {9, 3};
   std::vector<float> x(n), y(n);

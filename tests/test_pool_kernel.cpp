@@ -56,7 +56,7 @@ void check_max(const PoolArgs& a, bool with_nan) {
   int64_t ny = a.planes * a.oh * a.ow;
   std::vector<T> y(ny + 40, T(77));
   std::vector<int64_t> at(ny + 40, 77), want(ny, -1);
-  kernels(false).max_pool2d(a, y.data(), at.data(), x.data());
+  kernels(Device::cpu()).max_pool2d(a, y.data(), at.data(), x.data());
   for_each_member(a, [&](int64_t o, int64_t i) {
     int64_t& w = want[o];
     if (w < 0 || x[i] > x[w] || (std::isnan(x[i]) && !std::isnan(x[w]))) w = i;
@@ -90,8 +90,8 @@ void check_mean(const PoolArgs& a) {
     wy[o] += x[i] / count[o];
     wx[i] += dy[o] / count[o];
   });
-  kernels(false).avg_pool2d(a, y.data(), x.data());
-  kernels(false).avg_pool2d_backward(a, dx.data(), dy.data());
+  kernels(Device::cpu()).avg_pool2d(a, y.data(), x.data());
+  kernels(Device::cpu()).avg_pool2d_backward(a, dx.data(), dy.data());
   double bound = 400 * std::numeric_limits<T>::epsilon();
   bool good = true;
   for (int64_t o = 0; o < ny; o++) good &= std::abs(y[o] - wy[o]) <= bound;

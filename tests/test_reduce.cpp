@@ -61,7 +61,7 @@ void check_reduce(Point start, const std::function<Point(Point, Point)>& combine
             set_num_threads(threads);
             Strided out = reduced_output(result_type<Op>(t), shape, mask,
                                          threads == 1 ? Layout::contiguous : Layout::strided, rng);
-            kernels(false).reduce(op, out.array, in.array);
+            kernels(Device::cpu()).reduce(op, out.array, in.array);
             if (first.empty()) first = element_bytes(out.array);
             CHECK(first == element_bytes(out.array));
             std::vector<Point> expected(size_t(out.array.shape.numel()), start);
@@ -105,7 +105,7 @@ TEST_CASE("products", "[reduce]") {
     for (unsigned mask : {1u, 2u, 3u}) {
       Strided in = make_strided(t, {6, 5}, Layout::strided, rng),
               out = reduced_output(t, {6, 5}, mask, Layout::contiguous, rng);
-      kernels(false).reduce(index_of<fn::Prod, ReduceOps>, out.array, in.array);
+      kernels(Device::cpu()).reduce(index_of<fn::Prod, ReduceOps>, out.array, in.array);
       std::vector<Point> expected(size_t(out.array.shape.numel()), Point(1));
       for (int64_t i = 0; i < 30; ++i) {
         Point& e = expected[size_t(reduced_index({6, 5}, mask, i))];
@@ -126,10 +126,10 @@ TEST_CASE("a long f32 sum keeps its digits", "[reduce]") {
   float total = 0;
   std::vector<float> columns(1024);
   Array out{&total, f32, {1}, {0}};
-  kernels(false).reduce(index_of<fn::Sum, ReduceOps>, out, in.array);
+  kernels(Device::cpu()).reduce(index_of<fn::Sum, ReduceOps>, out, in.array);
   CHECK(std::abs(total - exact) <= 1e-7 * exact);
   Array matrix{x, f32, {n / 1024, 1024}, {1024, 1}}, row{columns.data(), f32, {1, 1024}, {0, 1}};
-  kernels(false).reduce(index_of<fn::Sum, ReduceOps>, row, matrix);
+  kernels(Device::cpu()).reduce(index_of<fn::Sum, ReduceOps>, row, matrix);
   for (int64_t c = 0; c < 1024; c += 100) {
     double sum = 0;
     for (int64_t i = c; i < n; i += 1024) sum += x[i];
@@ -144,9 +144,9 @@ TEST_CASE("NaN wins in max and min, wherever it stands", "[reduce]") {
       x[size_t(at)] = NAN;
       float y = 0;
       Array out{&y, f32, {1}, {0}}, in{x.data(), f32, {n}, {1}};
-      kernels(false).reduce(index_of<fn::Max, ReduceOps>, out, in);
+      kernels(Device::cpu()).reduce(index_of<fn::Max, ReduceOps>, out, in);
       CHECK(std::isnan(y));
-      kernels(false).reduce(index_of<fn::Min, ReduceOps>, out, in);
+      kernels(Device::cpu()).reduce(index_of<fn::Min, ReduceOps>, out, in);
       CHECK(std::isnan(y));
     }
 }
@@ -176,7 +176,7 @@ TEST_CASE("arg_reduce gives the first extreme and its index", "[reduce]") {
             set_num_threads(threads);
             Strided v = make_output(t, {l.outer, l.inner}, Layout::contiguous, rng),
                     at = make_output(i64, {l.outer, l.inner}, Layout::contiguous, rng);
-            kernels(false).arg_reduce(max, v.array, at.array, in.array, l);
+            kernels(Device::cpu()).arg_reduce(max, v.array, at.array, in.array, l);
             int wrong = 0;
             for (int64_t o = 0; o < l.outer; ++o)
               for (int64_t j = 0; j < l.inner; ++j) {
@@ -210,7 +210,7 @@ TEST_CASE("var_mean in two passes, with any correction", "[reduce]") {
           set_num_threads(threads);
           Strided var = make_output(t, {l.outer, l.inner}, Layout::contiguous, rng),
                   mean = make_output(t, {l.outer, l.inner}, Layout::contiguous, rng);
-          kernels(false).var_mean(var.array, mean.array, in.array, l, correction);
+          kernels(Device::cpu()).var_mean(var.array, mean.array, in.array, l, correction);
           if (first.empty()) first = element_bytes(var.array);
           CHECK(first == element_bytes(var.array));
           for (int64_t o = 0; o < l.outer; ++o)
@@ -250,7 +250,7 @@ void check_scan(ScanOp op, std::initializer_list<DType> dtypes, double tolerance
           Strided out = make_output(t, shape_of(l), Layout::contiguous, rng),
                   at = make_output(i64, shape_of(l), Layout::contiguous, rng);
           int64_t* indices = op == ScanOp::max ? static_cast<int64_t*>(at.array.data) : nullptr;
-          kernels(false).scan(op, t, out.array.data, indices, in.array.data, l, reverse);
+          kernels(Device::cpu()).scan(op, t, out.array.data, indices, in.array.data, l, reverse);
           if (first.empty()) first = element_bytes(out.array);
           CHECK(first == element_bytes(out.array));
           int wrong = 0;
@@ -291,7 +291,7 @@ TEST_CASE("running logsumexp", "[scan]") {
   });
   const double infinity = std::numeric_limits<double>::infinity();
   double x[] = {-infinity, -infinity, 0, infinity, 1}, y[5];
-  kernels(false).scan(ScanOp::logsumexp, f64, y, nullptr, x, {1, 5, 1}, false);
+  kernels(Device::cpu()).scan(ScanOp::logsumexp, f64, y, nullptr, x, {1, 5, 1}, false);
   CHECK(y[0] == -infinity);
   CHECK(y[1] == -infinity);
   CHECK(y[2] == 0);

@@ -62,9 +62,9 @@ TEMPLATE_TEST_CASE("softmax and its gradient follow the formula along any dim, a
       INFO("outer " << c.lines.outer << " n " << c.lines.n << " inner " << c.lines.inner << " log " << log);
       auto x = normal_values<TestType>(n, 1, 3), dy = normal_values<TestType>(n, 2);
       std::vector<TestType> y(n), dx(n);
-      kernels(false).softmax(args, y.data(), x.data());
+      kernels(Device::cpu()).softmax(args, y.data(), x.data());
       CHECK(error(y, softmax_reference(widen(x), c.lines, log, c.causal_rows)) < tolerance<TestType>);
-      kernels(false).softmax_backward(args, dx.data(), dy.data(), y.data());
+      kernels(Device::cpu()).softmax_backward(args, dx.data(), dy.data(), y.data());
       double wide = std::sqrt(double(c.lines.n) + 1);  // sums of n terms of either sign
       CHECK(error(dx, softmax_backward_reference(widen(dy), widen(y), c.lines, log)) < wide * tolerance<TestType>);
     }
@@ -73,21 +73,21 @@ TEMPLATE_TEST_CASE("softmax and its gradient follow the formula along any dim, a
 TEST_CASE("softmax of infinities is torch's: NaN without a finite entry, 0 for a causal row without keys", "[rows]") {
   float inf = INFINITY;
   std::vector<float> x{-inf, -inf, -inf, 1, -inf, 1, inf, 0, 0}, y(9);
-  kernels(false).softmax({f32, {3, 3, 1}, false, 0}, y.data(), x.data());
+  kernels(Device::cpu()).softmax({f32, {3, 3, 1}, false, 0}, y.data(), x.data());
   std::vector<float> expected{NAN, NAN, NAN, 0.5f, 0, 0.5f, NAN, 0, 0};
   CHECK(error(std::vector(y.begin(), y.begin() + 7), std::vector(expected.begin(), expected.begin() + 7)) < 1e-6);
-  kernels(false).softmax({f32, {3, 1, 1}, false, 3}, y.data(), x.data() + 3);  // rows 0 and 1 see no key
+  kernels(Device::cpu()).softmax({f32, {3, 1, 1}, false, 3}, y.data(), x.data() + 3);  // rows 0 and 1 see no key
   CHECK(y[0] == 0);
   CHECK(y[1] == 0);
   CHECK(y[2] == 1);
-  kernels(false).softmax({f32, {3, 1, 1}, true, 3}, y.data(), x.data() + 3);
+  kernels(Device::cpu()).softmax({f32, {3, 1, 1}, true, 3}, y.data(), x.data() + 3);
   CHECK(y[0] == -inf);
   CHECK(y[2] == 0);
 }
 
 TEST_CASE("softmax survives arguments that overflow exp", "[rows]") {
   std::vector<float> x{1000, 1001, -1000, 88.8f, 88.8f, 88.8f}, y(6);
-  kernels(false).softmax({f32, {2, 3, 1}, false, 0}, y.data(), x.data());
+  kernels(Device::cpu()).softmax({f32, {2, 3, 1}, false, 0}, y.data(), x.data());
   CHECK(error(y, softmax_reference(widen(x), {2, 3, 1}, false, 0)) < 1e-6);
 }
 
@@ -143,8 +143,8 @@ TEMPLATE_TEST_CASE("layer, RMS and group norm and their gradients follow the for
       if (!(given & 1)) w.assign(affine, T(1));
       if (!(given & 2)) b.assign(affine, T(0));
       const T *wp = given & 1 ? w.data() : nullptr, *bp = given & 2 ? b.data() : nullptr;
-      kernels(false).norm(a, y.data(), mean.data(), rstd.data(), x.data(), wp, bp);
-      kernels(false).norm_backward(a, dx.data(), dw.data(), db.data(), dy.data(), x.data(), mean.data(), rstd.data(),
+      kernels(Device::cpu()).norm(a, y.data(), mean.data(), rstd.data(), x.data(), wp, bp);
+      kernels(Device::cpu()).norm_backward(a, dx.data(), dw.data(), db.data(), dy.data(), x.data(), mean.data(), rstd.data(),
                                    wp);
       NormResult r = norm_reference(a, widen(x), widen(w), widen(b), widen(dy));
       double t = 4 * tolerance<T>;
@@ -157,8 +157,8 @@ TEMPLATE_TEST_CASE("layer, RMS and group norm and their gradients follow the for
       }
       CHECK(error(db, r.db) < 4 * t);
       auto dw2 = dw, dx2 = dx;
-      kernels(false).norm_backward(a, dx2.data(), nullptr, nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
-      kernels(false).norm_backward(a, nullptr, dw2.data(), nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
+      kernels(Device::cpu()).norm_backward(a, dx2.data(), nullptr, nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
+      kernels(Device::cpu()).norm_backward(a, nullptr, dw2.data(), nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
       CHECK(dx2 == dx);
       CHECK(dw2 == dw);
     }
@@ -169,7 +169,7 @@ TEST_CASE("layer norm keeps its digits on a large mean", "[rows]") {
   std::vector<float> x(1000), y(1000);
   for (int i = 0; i < 1000; ++i) x[i] = 10000 + noise[i];
   float mean, rstd;
-  kernels(false).norm({f32, 1, 1000, 1, 1, 1e-5, false}, y.data(), &mean, &rstd, x.data(), nullptr, nullptr);
+  kernels(Device::cpu()).norm({f32, 1, 1000, 1, 1, 1e-5, false}, y.data(), &mean, &rstd, x.data(), nullptr, nullptr);
   Values ones(1000, 1.0), zeros(1000, 0.0);
   NormResult r = norm_reference({f32, 1, 1000, 1, 1, 1e-5, false}, widen(x), ones, zeros, zeros);
   CHECK(error(y, r.y) < 1e-3);  // the mean itself is rounded to 5e-4
@@ -187,8 +187,8 @@ TEMPLATE_TEST_CASE("cross entropy and its gradient follow the formula", "[rows]"
         auto target = whole_values<int64_t>(rows, classes, 10);
         for (int64_t r = 0; r < rows; r += 5) target[r] = -100;
         std::vector<T> loss(rows), lse(rows), dx(rows * classes, T(7));
-        kernels(false).cross_entropy(a, loss.data(), lse.data(), x.data(), target.data());
-        kernels(false).cross_entropy_backward(a, dx.data(), dloss.data(), x.data(), lse.data(), target.data());
+        kernels(Device::cpu()).cross_entropy(a, loss.data(), lse.data(), x.data(), target.data());
+        kernels(Device::cpu()).cross_entropy_backward(a, dx.data(), dloss.data(), x.data(), lse.data(), target.data());
         Values logp = softmax_reference(widen(x), {rows, classes, 1}, true, 0), l(rows), d(rows * classes);
         for (int64_t r = 0; r < rows; ++r) {
           if (target[r] == -100) continue;
@@ -209,10 +209,10 @@ TEST_CASE("the gradient of cross entropy is the same when it is too large for th
   auto x = normal_values<float>(rows * classes, 15), lse = normal_values<float>(rows, 16);
   auto target = whole_values<int64_t>(rows, classes, 17);
   std::vector<float> dloss(rows, 0.5f), all(rows * classes), row(classes);
-  kernels(false).cross_entropy_backward({f32, rows, classes, -1, 0.1}, all.data(), dloss.data(), x.data(), lse.data(),
+  kernels(Device::cpu()).cross_entropy_backward({f32, rows, classes, -1, 0.1}, all.data(), dloss.data(), x.data(), lse.data(),
                                         target.data());
   for (int64_t r : {0, 1, 2, 17, 299}) {
-    kernels(false).cross_entropy_backward({f32, 1, classes, -1, 0.1}, row.data(), &dloss[r], &x[r * classes], &lse[r],
+    kernels(Device::cpu()).cross_entropy_backward({f32, 1, classes, -1, 0.1}, row.data(), &dloss[r], &x[r * classes], &lse[r],
                                           &target[r]);
     CHECK(std::equal(row.begin(), row.end(), all.begin() + r * classes));
   }
@@ -223,12 +223,12 @@ TEST_CASE("cross entropy takes classes masked by -inf and says NaN when all are"
   std::vector<float> x(2 * 3000, -inf);
   x[2999] = 2;  // the first 2999 entries of row 0, more than a block, are masked
   int64_t target[] = {2999, 0};
-  kernels(false).cross_entropy({f32, 2, 3000, -100, 0}, loss, lse, x.data(), target);
+  kernels(Device::cpu()).cross_entropy({f32, 2, 3000, -100, 0}, loss, lse, x.data(), target);
   CHECK(loss[0] == 0);
   CHECK(lse[0] == 2);
   CHECK(std::isnan(loss[1]));
   x[5] = NAN;
-  kernels(false).cross_entropy({f32, 2, 3000, -100, 0}, loss, lse, x.data(), target);
+  kernels(Device::cpu()).cross_entropy({f32, 2, 3000, -100, 0}, loss, lse, x.data(), target);
   CHECK(std::isnan(loss[0]));
 }
 
@@ -239,20 +239,20 @@ TEST_CASE("row kernels give the same bits on one thread and on two", "[rows]") {
   std::vector<int64_t> target = whole_values<int64_t>(rows, cols, 14);
   CHECK(same_on_two_threads([&] {
     std::vector<float> y(x.size());
-    kernels(false).softmax({f32, {rows, cols, 1}, false, 0}, y.data(), x.data());
+    kernels(Device::cpu()).softmax({f32, {rows, cols, 1}, false, 0}, y.data(), x.data());
     return y;
   }));
   CHECK(same_on_two_threads([&] {
     NormArgs a{f32, rows, cols, 1, 1, 1e-5, false};
     std::vector<float> y(x.size()), mean(rows), rstd(rows), all(x.size() + 2 * cols);
-    kernels(false).norm(a, y.data(), mean.data(), rstd.data(), x.data(), w.data(), nullptr);
-    kernels(false).norm_backward(a, all.data(), all.data() + x.size(), all.data() + x.size() + cols, dy.data(),
+    kernels(Device::cpu()).norm(a, y.data(), mean.data(), rstd.data(), x.data(), w.data(), nullptr);
+    kernels(Device::cpu()).norm_backward(a, all.data(), all.data() + x.size(), all.data() + x.size() + cols, dy.data(),
                                  x.data(), mean.data(), rstd.data(), w.data());
     return all;
   }));
   CHECK(same_on_two_threads([&] {
     std::vector<float> loss(2 * rows);
-    kernels(false).cross_entropy({f32, rows, cols, -1, 0.1}, loss.data(), loss.data() + rows, x.data(), target.data());
+    kernels(Device::cpu()).cross_entropy({f32, rows, cols, -1, 0.1}, loss.data(), loss.data() + rows, x.data(), target.data());
     return loss;
   }));
 }

@@ -76,7 +76,7 @@ TEMPLATE_TEST_CASE("sort is stable, NaN above all, along any dim", "[sort]", flo
       Sorted<T> want = reference(x, l, l.n, descending), got = want;
       std::fill(got.values.begin(), got.values.end(), T(1));
       std::fill(got.indices.begin(), got.indices.end(), -1);
-      kernels(false).sort(dtype_of<T>, got.values.data(), got.indices.data(), x.data(), l, descending);
+      kernels(Device::cpu()).sort(dtype_of<T>, got.values.data(), got.indices.data(), x.data(), l, descending);
       CHECK(same_bits(got.values, want.values));
       CHECK(got.indices == want.indices);
     }
@@ -93,7 +93,7 @@ TEMPLATE_TEST_CASE("topk gives the k best in order, ties to the first", "[sort]"
         auto x = mixed_values<T>(l.outer * l.n * l.inner, 4);
         Sorted<T> want = reference(x, l, k, largest), got = want;
         std::fill(got.indices.begin(), got.indices.end(), -1);
-        kernels(false).topk(dtype_of<T>, got.values.data(), got.indices.data(), x.data(), l, k, largest);
+        kernels(Device::cpu()).topk(dtype_of<T>, got.values.data(), got.indices.data(), x.data(), l, k, largest);
         CHECK(same_bits(got.values, want.values));
         CHECK(got.indices == want.indices);
       }
@@ -106,10 +106,10 @@ TEST_CASE("sorting handles input already in order, reversed, and all equal", "[s
     for (const auto& x : {up, down, equal}) {
       Sorted<float> want = reference(x, {1, n, 1}, n, false), got = want;
       std::fill(got.indices.begin(), got.indices.end(), -1);
-      kernels(false).sort(f32, got.values.data(), got.indices.data(), x.data(), {1, n, 1}, false);
+      kernels(Device::cpu()).sort(f32, got.values.data(), got.indices.data(), x.data(), {1, n, 1}, false);
       CHECK(got.indices == want.indices);
       Sorted<float> best = reference(x, {1, n, 1}, 3, true), top = best;
-      kernels(false).topk(f32, top.values.data(), top.indices.data(), x.data(), {1, n, 1}, 3, true);
+      kernels(Device::cpu()).topk(f32, top.values.data(), top.indices.data(), x.data(), {1, n, 1}, 3, true);
       CHECK(top.indices == best.indices);
     }
   }
@@ -118,7 +118,7 @@ TEST_CASE("sorting handles input already in order, reversed, and all equal", "[s
 TEST_CASE("bool sorts as 0 and 1", "[sort]") {
   bool x[] = {true, false, true, false}, y[4];
   int64_t at[4];
-  kernels(false).sort(boolean, y, at, x, {1, 4, 1}, false);
+  kernels(Device::cpu()).sort(boolean, y, at, x, {1, 4, 1}, false);
   CHECK((!y[0] && !y[1] && y[2] && y[3]));
   CHECK(std::vector<int64_t>(at, at + 4) == std::vector<int64_t>{1, 3, 0, 2});
 }
@@ -128,7 +128,7 @@ TEST_CASE("sorted bits do not depend on the number of threads", "[sort]") {
   CHECK(same_on_two_threads([&] {
     std::vector<int64_t> indices(x.size());
     std::vector<float> values(x.size());
-    kernels(false).sort(f32, values.data(), indices.data(), x.data(), {200, 300, 1}, false);
+    kernels(Device::cpu()).sort(f32, values.data(), indices.data(), x.data(), {200, 300, 1}, false);
     return indices;
   }));
 }

@@ -229,7 +229,7 @@ Table Ladder::State::timed() const {
 }
 
 int Ladder::State::finish() {
-  const Table table = simulated ? counted() : timed();
+  const Table times = timed(), table = simulated ? counted() : times;
   fmt::print("{}\n", str(table));
   report.add(Text{str(table), true});
   std::vector<std::string> names;
@@ -265,7 +265,7 @@ int Ladder::State::finish() {
   fmt::print("{} checks held, {} failed\n", report.count(lesson::State::held), report.count(lesson::State::failed));
   const std::string folder = out + "/" + info.name;
   report.write(folder);
-  const LadderRun run{info.name, report.metrics(), table, timed(), folder, simulated};
+  const LadderRun run{info.name, report.metrics(), table, times, folder, simulated};
   if (!fill.empty()) fill_ladder_page(fill, run);
   std::vector<std::string> problems;
   if (!check.empty()) problems = differences_of(check, run);

@@ -22,6 +22,7 @@ void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
 #if INK_CUDA_SIM
   auto body = [kernel, ... all = static_cast<P>(args)] { kernel(all...); };
+  static_assert((std::is_trivially_copyable_v<P> && ...), "arguments are copied as bytes, as by a GPU");
   auto run = [](void* b) { (*static_cast<decltype(body)*>(b))(); };
   check_launch(sim::launch(name, grid, block, shared_bytes, stream(), run, &body, sizeof(body)), name, grid, block, shared_bytes);
 #elif defined(__CUDACC__)

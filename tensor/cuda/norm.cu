@@ -78,9 +78,11 @@ __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
 void norm(const NormArgs& a, void* y, void* mean, void* rstd, const void* x, const void* weight, const void* bias) {
   check_rows(a);
   visit_float(a.dtype, [&]<class T>() {
-    for_rows<T, 1>(a.rows, a.cols, by_vectors<T>(a, y, x, weight, bias), [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
+    const bool vectors = by_vectors<T>(a, y, x, weight, bias);
+    for_rows<T, 1>(a.rows, a.cols, vectors, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
       launch("norm", norm_kernel<T, N, kPer, Team>, grid, block, 0, lines, 1 / double(a.cols), a.eps, a.rms, static_cast<T*>(y),
-             static_cast<T*>(mean), static_cast<T*>(rstd), static_cast<const T*>(x), Parameter<T>(a, weight, T(1)), Parameter<T>(a, bias, T(0)));
+             static_cast<T*>(mean), static_cast<T*>(rstd), static_cast<const T*>(x), Parameter<T>(a, weight, T(1)),
+             Parameter<T>(a, bias, T(0)));
     });
   });
 }

@@ -62,8 +62,9 @@ struct Sums {
 
 // dy and x as [batch, columns]; a block takes blockDim.x vectors of columns and `piece` rows.
 template <class T, int N>
-__global__ void __launch_bounds__(256) norm_column_sums(const int64_t batch, const int64_t columns, const int64_t piece, const int64_t channels,
-                                                        const Sums<T> out, const T* dy, const T* x, const RowStatistics<T> rows) {
+__global__ void __launch_bounds__(256) norm_column_sums(const int64_t batch, const int64_t columns, const int64_t piece,
+                                                        const int64_t channels, const Sums<T> out, const T* dy, const T* x,
+                                                        const RowStatistics<T> rows) {
   INK_SHARED(T[2 * N * 256], all);  // [row of threads][dw or db, lane, column]
   const int width = int(blockDim.x), height = int(blockDim.y);
   const int64_t column = (int64_t(blockIdx.x) * width + threadIdx.x) * N, groups = columns / channels;
@@ -101,7 +102,8 @@ __global__ void __launch_bounds__(256) norm_column_sums(const int64_t batch, con
 // Lines are (row, channel).
 template <class T, int N, int kPer, class Team>
 __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
-    norm_channel_sums(const LineSet lines, const int64_t channels, const Sums<T> out, const T* dy, const T* x, const RowStatistics<T> rows) {
+    norm_channel_sums(const LineSet lines, const int64_t channels, const Sums<T> out, const T* dy, const T* x,
+                      const RowStatistics<T> rows) {
   const Team team(lines);
   const int64_t n = team.present ? lines.n : 0, row = team.present ? team.line / channels : 0;
   const T m = rows.mean_of(row), s = rows.rstd[row];
@@ -119,14 +121,15 @@ __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
 
 // ---- the host's side
 
-// Calls f(pieces, run), where run(sums) fills `pieces` sums of each parameter; these are then added to dweight and dbias.
+// Calls run(sums), which fills [pieces][columns] sums; these are then added to dweight and dbias.
 template <class T, class F>
 void in_pieces(DType dtype, int64_t pieces, int64_t columns, void* dweight, void* dbias, F&& run) {
   if (pieces == 1) return run(Sums<T>{static_cast<T*>(dweight), static_cast<T*>(dbias)});
   Scratch<T> w(dweight ? pieces * columns : 0), b(dbias ? pieces * columns : 0);
   run(Sums<T>{dweight ? w.data() : nullptr, dbias ? b.data() : nullptr});
   const auto add = [&](void* out, T* sums) {
-    if (out) reduce(index_of<fn::Sum, ReduceOps>, Array{out, dtype, {1, columns}, {0, 1}}, Array{sums, dtype, {pieces, columns}, {columns, 1}});
+    if (!out) return;
+    reduce(index_of<fn::Sum, ReduceOps>, Array{out, dtype, {1, columns}, {0, 1}}, Array{sums, dtype, {pieces, columns}, {columns, 1}});
   };
   add(dweight, w.data()), add(dbias, b.data());
 }
@@ -164,10 +167,11 @@ void norm_backward(const NormArgs& a, void* dx, void* dweight, void* dbias, cons
   visit_float(a.dtype, [&]<class T>() {
     const T *g = static_cast<const T*>(dy), *v = static_cast<const T*>(x);
     const RowStatistics<T> rows{a.rms ? nullptr : static_cast<const T*>(mean), static_cast<const T*>(rstd)};
+    const bool vectors = by_vectors<T>(a, dx, dy, x, weight);
     if (dx)
-      for_rows<T, 2>(a.rows, a.cols, by_vectors<T>(a, dx, dy, x, weight), [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
-        launch("norm_backward", norm_input_gradient<T, N, kPer, Team>, grid, block, 0, lines, 1 / double(a.cols), static_cast<T*>(dx), g, v,
-               rows, Parameter<T>(a, weight, T(1)));
+      for_rows<T, 2>(a.rows, a.cols, vectors, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
+        launch("norm_backward", norm_input_gradient<T, N, kPer, Team>, grid, block, 0, lines, 1 / double(a.cols), static_cast<T*>(dx), g,
+               v, rows, Parameter<T>(a, weight, T(1)));
       });
     if (!dweight && !dbias) return;
     if (a.inner > 1) channel_sums<T>(a, dweight, dbias, g, v, rows);

@@ -88,7 +88,8 @@ void for_lines(Lines l, bool aligned, F&& run) {
 void softmax(const SoftmaxArgs& a, void* y, const void* x) {
   if (a.lines.n == 0) return;
   visit_float(a.dtype, [&]<class T>() {
-    for_lines<T, 1>(a.lines, is_aligned(y, 16) && is_aligned(x, 16), [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
+    const bool aligned = is_aligned(y, 16) && is_aligned(x, 16);
+    for_lines<T, 1>(a.lines, aligned, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
       launch("softmax", softmax_kernel<T, N, kPer, Team>, grid, block, 0, lines, Form{a.log, a.causal_rows}, static_cast<T*>(y),
              static_cast<const T*>(x));
     });
@@ -98,11 +99,11 @@ void softmax(const SoftmaxArgs& a, void* y, const void* x) {
 void softmax_backward(const SoftmaxArgs& a, void* dx, const void* dy, const void* y) {
   if (a.lines.n == 0) return;
   visit_float(a.dtype, [&]<class T>() {
-    for_lines<T, 2>(a.lines, is_aligned(dx, 16) && is_aligned(dy, 16) && is_aligned(y, 16),
-                    [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
-                      launch("softmax_backward", softmax_backward_kernel<T, N, kPer, Team>, grid, block, 0, lines,
-                             Form{a.log, a.causal_rows}, static_cast<T*>(dx), static_cast<const T*>(dy), static_cast<const T*>(y));
-                    });
+    const bool aligned = is_aligned(dx, 16) && is_aligned(dy, 16) && is_aligned(y, 16);
+    for_lines<T, 2>(a.lines, aligned, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
+      launch("softmax_backward", softmax_backward_kernel<T, N, kPer, Team>, grid, block, 0, lines, Form{a.log, a.causal_rows},
+             static_cast<T*>(dx), static_cast<const T*>(dy), static_cast<const T*>(y));
+    });
   });
 }
 

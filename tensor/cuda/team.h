@@ -191,7 +191,8 @@ void for_rows(int64_t rows, int64_t n, bool vectors, F&& run) {
     constexpr int kFew = kMostHeld<T> / 4, kPer = kMostHeld<T> / (N > 1 ? kArrays : 2);  // one by one costs more registers
     if (n <= kWarp * kFew) return by_lanes.template operator()<N, kFew>();
     if (n <= kWarp * kPer) return by_lanes.template operator()<N, kPer>();
-    const int threads = threads_for(ceil_div(n, kPer), BlockTeam::kThreads);
+    const int64_t chunks = ceil_div(n, BlockTeam::kThreads * kPer);  // of nearly the same size
+    const int threads = threads_for(ceil_div(n, chunks * kPer), BlockTeam::kThreads);
     const int64_t chunk = int64_t(threads) * kPer;
     run.template operator()<N, kPer, BlockTeam>(LineSet{rows, n, 1, chunk, (n - 1) / chunk * chunk, 0}, dim3(unsigned(rows)),
                                                 dim3(unsigned(threads)));

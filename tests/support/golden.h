@@ -12,7 +12,9 @@ namespace ink::test {
 
 class Golden {
  public:
-  explicit Golden(const std::string& file) : entries_(load_npz(INK_SOURCE_DIR "/tests/golden/" + file)) {}
+  explicit Golden(const std::string& file) : entries_(load_npz(INK_SOURCE_DIR "/tests/golden/" + file)) {
+    for (auto& [name, t] : entries_) t = t.to(default_device());
+  }
   const Tensor& operator()(const std::string& name) const {
     for (const auto& [n, t] : entries_)
       if (n == name) return t;

@@ -131,6 +131,7 @@ struct Kernels {
   void (*cross_entropy_backward)(const CrossEntropyArgs&, void* dlogits, const void* dloss, const void* logits, const void* lse,
                                  const int64_t* target);  // dloss [rows]
   // ---- products and convolutions
+  bool half_products;  // whether gemm takes f16 and bf16 (products in f32 inside, one rounding)
   void (*gemm)(const GemmArgs&);
   void (*conv2d)(const ConvArgs&, void* y, const void* x, const void* weight, const void* bias);  // bias may be null
   void (*conv2d_backward_input)(const ConvArgs&, void* dx, const void* dy, const void* weight);

@@ -89,6 +89,9 @@ void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, doub
   }
 }
 
+// What a product is computed from: f16 and bf16 themselves on a device whose kernels take them, else f32.
+static DType working(DType t, Device device) { return kernels(device).half_products ? t : compute_type(t); }
+
 static DType product_dtype(const char* op, DType t) {
   check_domain(op, t, kNumber);
   return t;
@@ -96,7 +99,7 @@ static DType product_dtype(const char* op, DType t) {
 
 Tensor matmul(const char* op, const Tensor& a, const Tensor& b) {
   Device device = common_device(op, {&a, &b});
-  DType t = product_dtype(op, promote(a.dtype(), b.dtype())), work = compute_type(t);
+  DType t = product_dtype(op, promote(a.dtype(), b.dtype())), work = working(t, device);
   if (a.size(-1) != b.size(-2))
     throw ShapeError(
         fmt::format("{}: inner sizes differ; got {}; expected [..., m, k] and [..., k, n]", op, pair(a, b)));
@@ -115,7 +118,7 @@ Tensor matmul(const char* op, const Tensor& a, const Tensor& b) {
 
 Tensor addmm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double beta, double alpha) {
   Device device = common_device(op, {&c, &a, &b});
-  DType t = product_dtype(op, promote(c.dtype(), promote(a.dtype(), b.dtype()))), work = compute_type(t);
+  DType t = product_dtype(op, promote(c.dtype(), promote(a.dtype(), b.dtype()))), work = working(t, device);
   if (a.dim() != 2 || b.dim() != 2 || a.size(1) != b.size(0))
     throw ShapeError(fmt::format("{}: factors do not fit; got {}; expected [m, k] and [k, n]", op, pair(a, b)));
   if (is_integral(t) && (alpha != double(int64_t(alpha)) || beta != double(int64_t(beta))))
@@ -132,7 +135,7 @@ Tensor linear(const char* op, const Tensor& x, const Tensor& weight, const Tenso
   Device device = common_device(op, {&x, &weight, &bias});
   DType t = promote(x.dtype(), weight.dtype());
   if (bias.defined()) t = promote(t, bias.dtype());
-  DType work = compute_type(product_dtype(op, t));
+  DType work = working(product_dtype(op, t), device);
   if (weight.dim() != 2 || x.dim() < 1 || x.size(-1) != weight.size(1))
     throw ShapeError(
         fmt::format("{}: input and weight do not fit; got {}; expected [..., in] and [out, in]", op, pair(x, weight)));

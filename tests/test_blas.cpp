@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <string>
 #include <thread>
@@ -53,7 +55,9 @@ TEST_CASE("the core type is OpenBLAS' own choice, whatever the environment says"
   std::string chosen = core_with(nullptr, nullptr);
   CHECK_FALSE(chosen.empty());
   CHECK(core_with("Prescott", nullptr) == chosen);
-  CHECK(core_with(nullptr, "NoSuchCore") == chosen);  // and nothing on standard error
+  std::string unknown = core_with(nullptr, "NoSuchCore");  // some core of OpenBLAS' own, and nothing on standard error
+  CHECK_FALSE(unknown.empty());
+  CHECK(std::all_of(unknown.begin(), unknown.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; }));
   std::string asked = core_with("Haswell", "Prescott");
   CHECK((asked == "Prescott" || asked == chosen));  // a build for one core only has no choice
 }

@@ -7,7 +7,7 @@
 #include "autograd/mode.h"
 #include "autograd/ops.h"
 #include "nn/linear.h"
-#include "tensor/blas.h"
+#include "tensor/capture.h"
 #include "tensor/cuda.h"
 #include "tensor/io.h"
 #include "tests/catch.h"
@@ -50,6 +50,14 @@ std::vector<Example> examples() {
   if (cuda_is_simulated()) {
     all.push_back({"DeviceError", message<DeviceError>([&] { a.to(Device::cuda(7)); })});
     all.push_back({"DeviceError", message<DeviceError>([&] { a + a.to(Device::cuda()); })});
+    all.push_back({"CudaError", message<CudaError>([&] { CudaGraph([&] { (void)a.to(Device::cuda()).item(); }); })});
+    all.push_back({"CudaError", message<CudaError>([&] {
+                     Tensor there = a.to(Device::cuda());
+                     CudaGraph([&] { (void)there.sum().item(); });
+                   })});
+    Tensor there = a.to(Device::cuda());
+    index_select(there, 0, tensor({5}, {i64, Device::cuda()}));
+    all.push_back({"IndexError", message<IndexError>([] { cuda_synchronize(); })});
   }
   all.push_back({"IndexError", message<IndexError>([&] { a.sum(2); })});
   all.push_back({"IndexError", message<IndexError>([&] { a.select(0, 7); })});
@@ -73,7 +81,11 @@ std::vector<Example> examples() {
                  })});
   all.push_back({"MemoryError", message<MemoryError>([&] { empty({int64_t(1) << 50}); })});
   all.push_back({"IoError", message<IoError>([&] { load_npy("/no/such/file.npy"); })});
-  all.push_back({"NotSupported", message<NotSupported>([&] { blas::symbol("no_such_function"); })});
+  all.push_back({"NotSupported", message<NotSupported>([&] {
+                   Tensor i = zeros({1}, i64);
+                   std::vector<Index> where(7, Index(i));
+                   index_put(zeros({1, 1, 1, 1, 1, 1, 1}), where, a.sum());
+                 })});
   all.push_back({"LinalgError", message<LinalgError>([&] { inverse(zeros({2, 2})); })});
   return all;
 }

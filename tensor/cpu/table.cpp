@@ -33,6 +33,7 @@ const Kernels table = {
     .cross_entropy_backward = cross_entropy_backward,
 
     // products
+    .half_products = false,
     .gemm = gemm,
     .conv2d = conv2d,
     .conv2d_backward_input = conv2d_backward_input,

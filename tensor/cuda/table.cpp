@@ -31,6 +31,7 @@ static constexpr Kernels table = {
     .norm_backward = norm_backward,
     .cross_entropy = cross_entropy,
     .cross_entropy_backward = cross_entropy_backward,
+    .half_products = true,
     .gemm = gemm,
     .conv2d = conv2d,
     .conv2d_backward_input = conv2d_backward_input,

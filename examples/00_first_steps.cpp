@@ -171,8 +171,8 @@ int main(int argc, char** argv) {
   TensorDataset read = load_idx_images(folder, set);
   Generator generator(0);  // the split stays the same, whatever --seed is
   Tensor order = randperm(read.size(), &generator);
-  TensorDataset all({index_select(read.tensors()[0], 0, order).to(lesson.options()),
-                     index_select(read.tensors()[1], 0, order).to(lesson.device())});
+  TensorDataset all({index_select(read.tensors()[0].to(lesson.options()), 0, order),
+                     index_select(read.tensors()[1].to(lesson.device()), 0, order)});
   TensorDataset test = all.slice(0, all.size() / 5), training = all.slice(all.size() / 5, all.size());
   const int64_t height = all.tensors()[0].size(2), width = all.tensors()[0].size(3);
   softmax_layer(lesson, all.tensors()[0].slice(0, 0, 100), all.tensors()[1].slice(0, 0, 100));

@@ -2,6 +2,13 @@
 file(GLOB INK_CUDA_HOST CONFIGURE_DEPENDS tensor/cuda/*.cpp)
 file(GLOB INK_CUDA_KERNELS CONFIGURE_DEPENDS tensor/cuda/*.cu)
 
+if(NOT INK_CUDA MATCHES "^(OFF|ON|SIM)$")
+  message(FATAL_ERROR "INK_CUDA is ${INK_CUDA}; expected OFF, ON or SIM")
+endif()
+if(INK_CUDA STREQUAL "SIM" AND CMAKE_CXX_COMPILER_ID MATCHES Clang AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 16)
+  message(FATAL_ERROR "the simulator needs std::source_location: GCC 11, Clang 16 or newer; or configure with -DINK_CUDA=OFF")
+endif()
+
 if(INK_CUDA STREQUAL "SIM")
   # The .cu files are C++ to the host compiler, with tensor/cuda/sim/ in the place of the toolkit.
   find_path(BOOST_CONTEXT_INCLUDE boost/context/detail/fcontext.hpp REQUIRED)
@@ -22,11 +29,14 @@ elseif(INK_CUDA)
     set(CMAKE_CUDA_ARCHITECTURES 75 80 86 89 90 100 120)
   endif()
   enable_language(CUDA)
+  if(CCACHE AND PROJECT_IS_TOP_LEVEL)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+  endif()
   find_package(CUDAToolkit 12 REQUIRED)
   add_library(ink_cuda OBJECT ${INK_CUDA_HOST} ${INK_CUDA_KERNELS})
   # As on the CPU, a product and a sum are rounded twice unless the formula says fma: both sides give the same bits.
   target_compile_options(ink_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr --fmad=false
-                         -Xcompiler=-Wall -diag-suppress=20012,20013,20014,20015>)
+                         -Xcompiler=-Wall -diag-suppress=186,20012,20013,20014,20015>)
   target_compile_definitions(ink_cuda PUBLIC INK_CUDA_SIM=0)
   target_include_directories(ink_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   # cuBLAS and cuFFT are opened at first use; libcuda is never linked, so the binary starts without a driver.

@@ -41,7 +41,7 @@ for lesson in examples/[0-9]*.cpp; do
 done
 for kernel in examples/kernels/*.cu; do
   name=$(basename "$kernel" .cu)
-  [ -x "$build/kernel_$name" ] && check "kernel ladder $name" "$build/kernel_$name" --out "$out/kernels"
+  [ -x "$build/kernels_$name" ] && check "kernel ladder $name" "$build/kernels_$name" --out "$out/kernels"
 done
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2>/dev/null | head -1)
 if [ -n "$sanitizer" ]; then

@@ -68,7 +68,9 @@ __global__ void __launch_bounds__(kThreads) adam_elements(const AdamArgs a) {
 
 template <class T>
 void launch_batch(Batch& batch, int64_t largest) {
-  if (batch.count > 0) launch("adam", adam_kernel<T>, dim3(unsigned(batch.first_block[batch.count])), dim3(unsigned(threads_for(ceil_div(largest, 16 / int(sizeof(T)))))), 0, batch);
+  const int threads = threads_for(ceil_div(largest, 16 / int(sizeof(T))));
+  if (batch.count > 0)
+    launch("adam", adam_kernel<T>, dim3(unsigned(batch.first_block[batch.count])), dim3(unsigned(threads)), 0, batch);
   batch.count = 0;
 }
 

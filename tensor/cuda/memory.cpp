@@ -7,6 +7,9 @@
 
 #include <cstring>
 #include <deque>
+#include <mutex>
+#include <unordered_set>
+#include <vector>
 
 #include "tensor/cuda.h"
 #include "tensor/cuda/device.h"
@@ -43,6 +46,7 @@ constexpr SegmentSource device_memory{map_device, unmap_device, no_limit, 512};
 
 struct Pool::Blocks {
   Segments segments{device_memory};
+  std::unordered_set<void*> exact;  // without caching: blocks that are never given back
 };
 
 class DeviceAllocator final : public Allocator {
@@ -59,6 +63,10 @@ class DeviceAllocator final : public Allocator {
       p = segments().allocate(bytes);
     }
     if (!p) fail(bytes);
+    if (!kCaching && target_) {
+      std::lock_guard lock(mutex_);
+      target_->exact.insert(p);
+    }
     usage_.add(bytes);
     return p;
   }
@@ -66,11 +74,11 @@ class DeviceAllocator final : public Allocator {
   void deallocate(void* p, size_t bytes) noexcept override {
     if (!p) return;
     usage_.remove(bytes);
-    if (!kCaching) return unmap_device(static_cast<char*>(p), bytes);
-    if (own_.deallocate(p)) return;
+    if (kCaching && own_.deallocate(p)) return;
     std::lock_guard lock(mutex_);
     for (auto& pool : pools_)
-      if (pool->segments.deallocate(p)) return;
+      if (kCaching ? pool->segments.deallocate(p) : pool->exact.count(p) > 0) return;
+    if (!kCaching) unmap_device(static_cast<char*>(p), bytes);
   }
 
   MemoryStats stats() const override { return usage_.stats(kCaching ? own_.reserved() : usage_.live()); }

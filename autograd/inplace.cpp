@@ -80,7 +80,7 @@ Tensor& Tensor::fill_(const Scalar& value) {
   return *this;
 }
 Tensor& Tensor::copy_(const Tensor& source) {
-  if (records_write("copy_", *this, source)) adopt("copy_", *this, ink::to(ink::expand(source, shape()), dtype()));
+  if (records_write("copy_", *this, source)) adopt("copy_", *this, ink::to(ink::expand(ink::to(source, device()), shape()), dtype()));
   else raw::copy_into(*this, raw::to_device(source, device()));
   return *this;
 }

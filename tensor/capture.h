@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "tensor/function_ref.h"
-#include "tensor/kernels.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
 
@@ -36,6 +35,8 @@ class CudaGraph {
 };
 
 // ---- what ops with changing numbers ask for
+struct RandomKey;  // tensor/kernels.h
+
 namespace capture {
 
 bool active();  // is this thread recording a step?

@@ -17,6 +17,8 @@
 #include "nn/norm.h"
 #include "nn/rnn.h"
 #include "nn/sequential.h"
+#include "tensor/capture.h"
+#include "tensor/cuda.h"
 #include "tensor/io.h"
 #include "optim/adam.h"
 #include "optim/clip.h"

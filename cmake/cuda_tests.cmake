@@ -14,7 +14,7 @@ if(INK_CUDA STREQUAL "SIM" AND NOT INK_SANITIZE)
   # Host code that touches device memory works in the simulator and crashes on a GPU: here it crashes too.
   foreach(name ops_cuda cuda gpt optim resume)
     add_test(NAME test_${name}@guard COMMAND test_${name})
-    set_tests_properties(test_${name}@guard PROPERTIES ENVIRONMENT "INK_DEVICE=cuda;INK_SIM_GUARD=1" LABELS cuda)
+    set_tests_properties(test_${name}@guard PROPERTIES ENVIRONMENT "INK_DEVICE=cuda;INK_CUDA_SYNC=1;INK_SIM_GUARD=1" LABELS cuda)
   endforeach()
 endif()
 if(INK_CUDA STREQUAL "SIM" AND EXISTS ${PROJECT_SOURCE_DIR}/cmake/sim_tests.cmake)

@@ -20,6 +20,7 @@ void for_each_case(const char* what, F check) {
     WARN("no CUDA device: " << cuda_status());
     return;
   }
+  DefaultDevice cpu(Device::cpu());  // where the cases are made
   for (const OpSpec& spec : wanted_specs())
     for (const Case& c : spec.cases()) {
       std::string wrong;

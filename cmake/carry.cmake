@@ -1,5 +1,9 @@
 # Copies OpenBLAS and the libraries it needs, but for the C library's own, into the folder TO.
-find_library(OPENBLAS NAMES libopenblas.so.0 libopenblas.so PATH_SUFFIXES openblas-pthread x86_64-linux-gnu/openblas-pthread REQUIRED)
+file(GLOB found /usr/lib/*/openblas-pthread/libopenblas*.so* /usr/lib/*/libopenblas.so.0 /usr/lib64/libopenblas.so.0)
+if(NOT found)
+  message(FATAL_ERROR "no OpenBLAS found to carry along; install it (apt install libopenblas0-pthread)")
+endif()
+list(GET found 0 OPENBLAS)
 file(REAL_PATH ${OPENBLAS} OPENBLAS)
 file(GET_RUNTIME_DEPENDENCIES LIBRARIES ${OPENBLAS} RESOLVED_DEPENDENCIES_VAR needed UNRESOLVED_DEPENDENCIES_VAR missing
      PRE_EXCLUDE_REGEXES "^ld-linux" "^lib(c|m|dl|rt|pthread)\\.so")

@@ -1,15 +1,15 @@
-# A build that is carried to another machine with a GPU: fmt, zlib and the C++ library are linked in, OpenBLAS and what it
+# A build that is carried to another machine with a GPU: fmt, zlib and the C++ library are compiled or linked in, OpenBLAS and what it
 # needs lie beside the programs, which find them by $ORIGIN. There, only the NVIDIA driver is needed.
 option(INK_PORTABLE "Programs that run on a machine without the packages of this one" OFF)
 if(INK_PORTABLE)
-  find_library(INK_STATIC_FMT libfmt.a REQUIRED)
   find_path(INK_FMT_INCLUDE fmt/format.h REQUIRED)
-  add_library(fmt::fmt STATIC IMPORTED)
-  set_target_properties(fmt::fmt PROPERTIES IMPORTED_LOCATION ${INK_STATIC_FMT} INTERFACE_INCLUDE_DIRECTORIES ${INK_FMT_INCLUDE})
+  add_library(fmt::fmt INTERFACE IMPORTED)  # from its headers alone: distributions do not carry a static one
+  set_target_properties(fmt::fmt PROPERTIES INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY=1 INTERFACE_INCLUDE_DIRECTORIES ${INK_FMT_INCLUDE})
   find_library(INK_STATIC_ZLIB libz.a REQUIRED)
   add_library(ZLIB::ZLIB STATIC IMPORTED)
   set_target_properties(ZLIB::ZLIB PROPERTIES IMPORTED_LOCATION ${INK_STATIC_ZLIB})
-  add_link_options(-static-libstdc++ -static-libgcc)
+  # An RPATH, not a RUNPATH: it also serves what OpenBLAS needs.
+  add_link_options(-static-libstdc++ -static-libgcc -Wl,--disable-new-dtags)
   set(CMAKE_BUILD_RPATH "$ORIGIN")
   set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
   set(INK_INSTALL OFF CACHE BOOL "" FORCE)

@@ -55,18 +55,19 @@ Tensor tri(int64_t rows, int64_t cols, int64_t diagonal) {
   return le(reshape(arange(cols), {1, cols}), reshape(arange(rows), {rows, 1}) + diagonal);
 }
 
-template <class T> static Tensor copied(std::span<const T> data, const Shape& shape) {
+// The numbers as a tensor; options say which.
+template <class T> static Tensor copied(std::span<const T> data, const Shape& shape, const Options& options) {
   Tensor x = raw::empty(shape, {dtype_of<T>, Device::cpu()});
   if (int64_t(data.size()) != x.numel())
     throw ShapeError(fmt::format("from_data: the counts differ; got {} numbers for shape {}", data.size(), shape.str()));
   if (!data.empty()) std::memcpy(x.raw_data(), data.data(), data.size_bytes());
-  return x;
+  return raw::to_device(raw::cast(x, options.dtype), options.device);
 }
-Tensor from_data(std::span<const float> data, const Shape& shape) { return raw::to_device(copied(data, shape), default_device()); }
-Tensor from_data(std::span<const double> data, const Shape& shape) { return raw::to_device(copied(data, shape), default_device()); }
-Tensor from_data(std::span<const int64_t> data, const Shape& shape) { return raw::to_device(copied(data, shape), default_device()); }
+Tensor from_data(std::span<const float> data, const Shape& shape) { return copied(data, shape, f32); }
+Tensor from_data(std::span<const double> data, const Shape& shape) { return copied(data, shape, f64); }
+Tensor from_data(std::span<const int64_t> data, const Shape& shape) { return copied(data, shape, i64); }
 Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options) {
-  return raw::to_device(raw::cast(copied(std::span(data.begin(), data.size()), shape), options.dtype), options.device);
+  return copied(std::span(data.begin(), data.size()), shape, options);
 }
 Tensor tensor(std::initializer_list<double> values, const Options& options) { return from_data(values, {int64_t(values.size())}, options); }
 Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, const Options& options) {
@@ -76,17 +77,11 @@ Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, const O
     if (int64_t(row.size()) != m) throw ShapeError(fmt::format("tensor: rows of different lengths; got {} and {}", m, row.size()));
     flat.insert(flat.end(), row.begin(), row.end());
   }
-  return raw::to_device(raw::cast(copied(std::span<const double>(flat), {n, m}), options.dtype), options.device);
+  return copied(std::span<const double>(flat), {n, m}, options);
 }
 Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
-  Tensor x = raw::empty({0}, options);
   if (!owner) owner = std::shared_ptr<void>(data, [](void*) {});
-  TensorImpl& impl = *x.impl();
-  impl.storage = Ref<Storage>(new Storage(data, shape.numel() * size_of(options.dtype), options.device, std::move(owner)));
-  impl.shape = shape;
-  impl.strides = contiguous_strides(shape);
-  impl.numel = shape.numel();
-  return x;
+  return raw::from_blob(data, shape, options, std::move(owner));
 }
 
 }  // namespace ink

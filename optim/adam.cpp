@@ -65,7 +65,8 @@ void Adam::update(bool decoupled) {
   NoGrad guard;
   refuse_halves();  // again: the model may have been cast since
   std::vector<AdamArgs> args;
-  std::vector<Slots*> slots;                          // of each args
+  const bool captured = capture::active();
+  std::vector<Slots*> slots;                          // of each args, in a captured step
   std::vector<int64_t> groups;
   std::vector<Tensor> gradients;                      // kept until the kernel has run
   std::vector<std::pair<Tensor, Tensor>> rearranged;  // parameters that are not contiguous, and a copy that is
@@ -81,7 +82,7 @@ void Adam::update(bool decoupled) {
       raw::bump_version(s.param, "Adam");
       Tensor dense = raw::contiguous(s.param);
       if (!s.param.is_contiguous()) rearranged.emplace_back(s.param, dense);
-      slots.push_back(&s), groups.push_back(i);
+      if (captured) slots.push_back(&s), groups.push_back(i);
       args.push_back({.dtype = s.param.dtype(),
                       .n = s.param.numel(),
                       .param = dense.raw_data(),
@@ -98,7 +99,7 @@ void Adam::update(bool decoupled) {
                       .grad_scale = 1});
     }
   }
-  if (capture::active() && any) {  // each replay is a step: it counts, and reads the options anew
+  if (captured && any) {  // each replay is a step: it counts, and reads the options anew
     for (Slots* s : slots) --s->steps;
     auto refresh = [this, slots, groups](void* out) {
       for (size_t k = 0; k < slots.size(); ++k) {

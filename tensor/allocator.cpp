@@ -20,12 +20,6 @@
 namespace ink {
 namespace {
 
-#ifdef INK_SANITIZE
-constexpr bool kCaching = false;  // one block of the exact size per tensor, so that every overrun is seen
-#else
-constexpr bool kCaching = true;
-#endif
-
 // ---- size classes: multiples of 64 up to 512, then four per doubling up to 64 KiB
 constexpr size_t kAlign = 64, kSmall = size_t(64) << 10;
 constexpr int kClasses = 36;

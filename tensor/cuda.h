@@ -10,6 +10,8 @@
 namespace ink {
 
 class Allocator;
+class Shape;
+enum class DType : uint8_t;
 struct Kernels;
 
 bool cuda_is_available();   // is there a device this build can use?
@@ -39,6 +41,7 @@ const Kernels& kernels(int device);
 Allocator& allocator(int device);
 // Copies bytes between devices, one of which is a CUDA device; waits unless `async`.
 void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes, bool async);
+Tensor pinned(const Shape& shape, DType dtype);  // in page-locked memory of the CPU; what is in it is anybody's guess
 
 }  // namespace cuda
 }  // namespace ink

@@ -48,4 +48,23 @@ Loop plan_loop(const Array* const* operands, int count, int key) {
   return loop;
 }
 
+SplitLoop split_loop(const Loop& loop, int operands, int k) {
+  SplitLoop s{};
+  for (int d = 0; d < loop.ndim; ++d) {
+    Loop& part = loop.stride[k][d] != 0 && loop.size[d] != 1 ? s.moving : s.still;
+    part.size[part.ndim] = loop.size[d];
+    for (int i = 0; i < operands; ++i) part.stride[i][part.ndim] = loop.stride[i][d];
+    ++part.ndim;
+  }
+  for (Loop* part : {&s.moving, &s.still}) {
+    if (part->ndim == 0) {
+      part->size[part->ndim++] = 1;
+      for (int i = 0; i < operands; ++i) part->stride[i][0] = 1;
+    }
+    part->numel = 1;
+    for (int d = 0; d < part->ndim; ++d) part->numel *= part->size[d];
+  }
+  return s;
+}
+
 }  // namespace ink

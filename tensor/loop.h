@@ -18,6 +18,13 @@ struct Loop {
 // The nest over `count` operands of one shape (operand 0 gives it), in the order of operand `key`'s strides.
 Loop plan_loop(const Array* const* operands, int count, int key = 0);
 
+// The dims of a nest in which operand k moves, and those in which it stands still, as nests of their own: what a reduction
+// keeps and what it reduces. A nest without dims gets one of a single step.
+struct SplitLoop {
+  Loop moving, still;
+};
+SplitLoop split_loop(const Loop& loop, int operands, int k);
+
 // A place in a nest: the index of every dim and the offset of every operand, in elements.
 struct Position {
   int64_t index[kMaxDims];

@@ -37,6 +37,16 @@ Tensor full(const Shape& shape, const Scalar& value, const Options& options) {
 }
 Tensor zeros(const Shape& shape, const Options& options) { return full(shape, 0, options); }
 
+Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
+  Ref<TensorImpl> impl(new TensorImpl);
+  impl->storage = Ref<Storage>(new Storage(data, shape.numel() * size_of(options.dtype), options.device, std::move(owner)));
+  impl->shape = shape;
+  impl->strides = contiguous_strides(shape);
+  impl->numel = shape.numel();
+  impl->dtype = options.dtype;
+  return Tensor(std::move(impl));
+}
+
 static bool strides_contiguous(const Shape& shape, const Shape& strides) {
   int64_t step = 1;
   for (int i = shape.size() - 1; i >= 0; --i) {
@@ -137,8 +147,8 @@ Tensor cast(const Tensor& x, DType dtype) {
 
 Tensor to_device(const Tensor& x, Device device, bool non_blocking) {
   if (x.device() == device) return x;
-  Tensor from = contiguous(x), y = empty(x.shape(), {x.dtype(), device});
-  if (non_blocking && device.is_cpu()) y = pin_memory(y);
+  const bool pinned = non_blocking && device.is_cpu();
+  Tensor from = contiguous(x), y = pinned ? cuda::pinned(x.shape(), x.dtype()) : empty(x.shape(), {x.dtype(), device});
   if (x.numel() > 0) cuda::copy(y.raw_data(), device, from.raw_data(), x.device(), x.nbytes(), non_blocking);
   return y;
 }

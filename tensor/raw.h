@@ -11,6 +11,8 @@ namespace ink::raw {
 Tensor empty(const Shape& shape, const Options& options = {});
 Tensor full(const Shape& shape, const Scalar& value, const Options& options = {});
 Tensor zeros(const Shape& shape, const Options& options = {});
+// A tensor over memory of somebody else, who keeps it while `owner` lives.
+Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner);
 // A view of x's storage; the caller guarantees that every element lies inside it.
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset);
 Tensor expand(const Tensor& x, const Shape& shape);   // a view; ShapeError if x does not broadcast to shape

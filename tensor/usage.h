@@ -1,10 +1,17 @@
-// What an allocator counts: bytes live now, the most that were, and how many blocks were given out.
+// What allocators have in common: whether they keep memory, and what they count: bytes live now, the most that were, and
+// how many blocks were given out.
 #pragma once
 #include <atomic>
 
 #include "tensor/allocator.h"
 
 namespace ink {
+
+#ifdef INK_SANITIZE
+inline constexpr bool kCaching = false;  // one block of the exact size per tensor, so that every overrun is seen
+#else
+inline constexpr bool kCaching = true;
+#endif
 
 class Usage {
  public:

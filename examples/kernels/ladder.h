@@ -49,9 +49,6 @@ class Ladder {
   template <class... P, class... A>
   void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, A&&... args) {
     cuda::launch(name, kernel, grid, block, 0, static_cast<A&&>(args)...);
-#if INK_CUDA_SIM
-    sim::end_launch();
-#endif
   }
   void expect(const char* claim, double value, const Bound& bound);
 

@@ -25,17 +25,8 @@ struct Reduction {
   Reduction(const Array& out, const Array& in, const Reducer& op) : out(out), in(in), op(op) {
     const Array* operands[] = {&in, &out};
     const Loop loop = plan_loop(operands, 2);
-    for (int d = 0; d < loop.ndim; ++d) {
-      Loop& part = loop.stride[1][d] != 0 && loop.size[d] != 1 ? kept : reduced;
-      part.size[part.ndim] = loop.size[d];
-      for (int k = 0; k < 2; ++k) part.stride[k][part.ndim] = loop.stride[k][d];
-      ++part.ndim;
-    }
-    for (Loop* part : {&kept, &reduced}) {
-      if (part->ndim == 0) part->size[part->ndim++] = 1, part->stride[0][0] = part->stride[1][0] = 1;
-      part->numel = 1;
-      for (int d = 0; d < part->ndim; ++d) part->numel *= part->size[d];
-    }
+    const SplitLoop parts = split_loop(loop, 2, 1);
+    kept = parts.moving, reduced = parts.still;
     const bool inner_kept = loop.stride[1][0] != 0;
     by_columns = kept.numel > 1 && (inner_kept || (reduced.size[0] < kShortRow && kept.size[0] >= kShortRow));
   }

@@ -2,7 +2,7 @@
 #pragma once
 #include "tensor/cpu/pack_math.h"
 #include "tensor/cpu/reduce.h"
-#include "tensor/cpu/wide.h"
+#include "tensor/wide.h"
 
 namespace ink::INK_CPU_LEVEL {
 

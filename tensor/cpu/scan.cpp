@@ -1,7 +1,7 @@
 // Running sums, products, maxima and logsumexps along a dim.
 #include "tensor/cpu/pack_math.h"
 #include "tensor/cpu/table.h"
-#include "tensor/cpu/wide.h"
+#include "tensor/wide.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {

@@ -23,7 +23,7 @@ CudaOptions& cuda_options() {
   static CudaOptions options;
   return options;
 }
-Tensor pin_memory(const Tensor&) { throw NotSupported(fmt::format("pin_memory: {}", kWhy)); }
+Tensor pin_memory(const Tensor& x) { return cuda::pinned(x.shape(), x.dtype()); }
 
 struct CudaGraph::State {};
 CudaGraph::CudaGraph(FunctionRef<void()>, Device device) { none(device.index); }
@@ -40,6 +40,7 @@ RandomKey random_key(Generator& g, int64_t n) { return {g.state.seed, g.advance(
 }  // namespace capture
 
 namespace cuda {
+Tensor pinned(const Shape&, DType) { throw NotSupported(fmt::format("pin_memory: {}", kWhy)); }
 const Kernels& kernels(int device) { none(device); }
 Allocator& allocator(int device) { none(device); }
 void copy(void*, Device to, const void*, Device from, int64_t, bool) { none(to.is_cuda() ? to.index : from.index); }

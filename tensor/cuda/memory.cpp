@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <unordered_set>
@@ -21,12 +20,6 @@
 namespace ink {
 namespace cuda {
 namespace {
-
-#ifdef INK_SANITIZE
-constexpr bool kCaching = false;  // one block of the exact size per tensor, so that every overrun is seen
-#else
-constexpr bool kCaching = true;
-#endif
 
 // During capture cudaMalloc is only allowed in the relaxed mode; it is not part of what is captured.
 char* map_device(size_t bytes) {
@@ -185,20 +178,21 @@ PinnedMemory& pinned_memory() {
 }
 
 }  // namespace
+
+Tensor pinned(const Shape& shape, DType dtype) {
+  current();  // DeviceError if there is no device
+  const Options options{dtype, Device::cpu()};
+  const int64_t bytes = shape.numel() * size_of(dtype);
+  if (bytes == 0) return raw::empty(shape, options);
+  const Pinned p = pinned_memory().take(size_t(bytes));
+  return raw::from_blob(p.memory, shape, options, std::shared_ptr<void>(p.memory, [p](void*) { pinned_memory().give_back(p); }));
+}
+
 }  // namespace cuda
 
 Tensor pin_memory(const Tensor& x) {
-  cuda::current();  // DeviceError if there is no device
-  Tensor from = raw::contiguous(raw::to_device(x, Device::cpu()));
-  if (x.numel() == 0) return from;
-  const cuda::Pinned p = cuda::pinned_memory().take(size_t(x.nbytes()));
-  std::memcpy(p.memory, from.raw_data(), size_t(x.nbytes()));
-  auto owner = std::shared_ptr<void>(p.memory, [p](void*) { cuda::pinned_memory().give_back(p); });
-  Tensor y = raw::empty({0}, {x.dtype(), Device::cpu()});
-  y.impl()->storage = Ref<Storage>(new Storage(p.memory, x.nbytes(), Device::cpu(), std::move(owner)));
-  y.impl()->shape = x.shape();
-  y.impl()->strides = contiguous_strides(x.shape());
-  y.impl()->numel = x.numel();
+  Tensor y = cuda::pinned(x.shape(), x.dtype());
+  raw::copy_into(y, raw::to_device(x, Device::cpu()));
   return y;
 }
 

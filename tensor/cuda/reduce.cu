@@ -6,17 +6,10 @@ namespace ink::cuda {
 Reduction::Reduction(const Array& out, const Array& in) : kept{}, reduced{} {
   const Array* operands[] = {&in, &out};
   const Loop loop = plan_loop(operands, 2);
-  for (int d = 0; d < loop.ndim; ++d) {
-    Loop& part = loop.stride[1][d] != 0 && loop.size[d] != 1 ? kept : reduced;
-    part.size[part.ndim] = loop.size[d];
-    for (int k = 0; k < 2; ++k) part.stride[k][part.ndim] = loop.stride[k][d];
-    ++part.ndim;
-  }
-  for (Loop* part : {&kept, &reduced}) {
-    part->numel = 1;
-    for (int d = 0; d < part->ndim; ++d) part->numel *= part->size[d];
-    if (part->ndim == 0 || part->numel == 0) part->ndim = 1, part->size[0] = 1;  // one step, or none; divisors are not 0
-  }
+  const SplitLoop parts = split_loop(loop, 2, 1);
+  kept = parts.moving, reduced = parts.still;
+  for (Loop* part : {&kept, &reduced})
+    if (part->numel == 0) part->ndim = 1, part->size[0] = 1;  // no steps, but divisors are not 0
   by_columns = kept.numel > 1 && loop.stride[1][0] != 0;
 }
 

@@ -388,6 +388,7 @@ const char* run_grid(const char* kernel, Size3 grid, Size3 block, size_t shared_
   } catch (const std::exception& e) {  // no memory for a fiber, or for a shared array
     launch.fail(fmt::format("kernel {}: {}", kernel, e.what()));
   }
+  if (counting()) end_launch();
   if (!launch.failed) return "";
   failure[launch.text.copy(failure, sizeof failure - 1)] = 0;
   return failure;

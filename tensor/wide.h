@@ -1,8 +1,8 @@
 // The type in which a sum or product over T runs.
 #pragma once
-#include "tensor/cpu/table.h"
+#include "tensor/complex.h"
 
-namespace ink::INK_CPU_LEVEL {
+namespace ink {
 
 // Sums and products, running ones too, run in the type twice as wide: the result is exact to a rounding or two however
 // long the row is.
@@ -19,4 +19,4 @@ struct WideOf<complex<float>> {
   using type = complex<double>;
 };
 
-}  // namespace ink::INK_CPU_LEVEL
+}  // namespace ink

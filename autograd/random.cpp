@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "autograd/call.h"
+#include "autograd/dropout.h"
 #include "autograd/inplace.h"
 #include "autograd/ops.h"
 #include "tensor/raw_random.h"
@@ -96,25 +97,26 @@ Tensor multinomial(const Tensor& weights, int64_t count, bool replacement, Gener
 
 // ---- dropout
 
-namespace {
-struct DropoutContext {
-  RandomKey key;
-  double p;
-};
 // Linear in x with a mask that only depends on the key: the gradient is the same dropout of g.
-Tensor masked_by(const Tensor& x, const DropoutContext& c) {
-  static constexpr Op op{"dropout", {{[](B b) { return masked_by(b.grad(), b.context<DropoutContext>()); }}}};
+Tensor dropout_by_key(const Tensor& x, RandomKey key, double p) {
+  struct Context {
+    RandomKey key;
+    double p;
+  };
+  static constexpr Op op{"dropout", {{[](B b) {
+                           const auto& [key, p] = b.context<Context>();
+                           return dropout_by_key(b.grad(), key, p);
+                         }}}};
   return call(
-      op, c, [&](const Tensor& x) { return raw::dropout(x, c.key, c.p); }, x);
+      op, Context{key, p}, [&](const Tensor& x) { return raw::dropout(x, key, p); }, x);
 }
-}  // namespace
 
 Tensor dropout(const Tensor& x, double p, bool training, Generator* generator) {
   if (!(p >= 0 && p <= 1)) throw ValueError(fmt::format("dropout: p must lie in [0, 1]; got {}", p));
   raw::check_domain("dropout", x.dtype(), kFloat);
   if (!training || p == 0) return x;
   if (p == 1) return masked_fill(x, full({}, true, {boolean, x.device()}), 0);
-  return masked_by(x, {raw::next_key(generator, x.numel()), p});
+  return dropout_by_key(x, raw::next_key(generator, x.numel()), p);
 }
 
 }  // namespace ink

@@ -75,6 +75,37 @@ struct GemmArgs {  // c = epilogue(alpha a b + beta c + bias), per batch entry; 
   const void* bias = nullptr;  // n values, added to every row; needs beta = 0
   Epilogue epilogue = Epilogue::none;
 };
+// Attention: o_i = sum_j p_ij v_j, where p_i is the softmax over the keys j that query i sees of the scores
+//   s_ij = cap(scale q_i . k_j) - slope |j - i - diagonal|,   cap(s) = softcap tanh(s / softcap), or s if softcap = 0.
+// Query i sees key j if low <= j - i <= high, and mask and tiles (each may be absent) say so too. A query that sees no key gets
+// o = 0 and lse = -inf. q [batch, heads, nq, d], k and v [batch, kv_heads, nk, d or dv]: strides of batch, head and row, elements of
+// a row lie side by side. Everything else is contiguous. Query head h reads the keys of head h / (heads / kv_heads).
+inline constexpr int64_t kMaskTile = 64;     // rows and columns of a tile of a block mask
+inline constexpr int64_t kNoBound = int64_t(1) << 40;  // of low (negative) and high: all keys
+struct AttentionArgs {
+  DType dtype;  // f32 f64; on a CUDA device also f16 bf16, with f32 inside. lse is f64 for f64, else f32
+  int64_t batch, heads, kv_heads, nq, nk, d, dv;
+  int64_t q_strides[3], k_strides[3], v_strides[3];
+  double scale, softcap;
+  int64_t low, high, diagonal;
+  const void* slopes = nullptr;   // ALiBi: one per head, of lse's dtype
+  const bool* mask = nullptr;     // strides of batch, head, query, key; 0 where broadcast
+  int64_t mask_strides[4] = {};
+  // tiles[batch][head][i / kMaskTile][j / kMaskTile] (the last two contiguous) names the tile of `bits` [.., kMaskTile, kMaskTile] that says
+  // which of its keys are seen. Tile 0 is none, tile 1 is all.
+  const int32_t* tiles = nullptr;
+  int64_t tile_strides[2] = {};
+  const bool* bits = nullptr;
+  double dropout = 0;  // p_ij is kept, and divided by 1 - dropout, if the draw at position ((b heads + h) nq + i) nk + j is >= dropout
+  RandomKey key = {};
+  int64_t block_q = 0, block_k = 0;  // rows and columns of the scores that are computed together; 0: the kernel's own choice
+};
+// o_i = sum over j <= i of e^{decay_i - decay_j} (q_i . k_j) v_j, or over j >= i with `reverse`.
+struct LinearAttentionArgs {  // contiguous: q, k [batch, n, d], v, out [batch, n, dv], decay [batch, n] (null: 0)
+  DType dtype;                // f32, f64
+  int64_t batch, n, d, dv;
+  bool reverse;
+};
 struct AdamArgs {  // one step of Adam(W) over one parameter of n values, all arrays contiguous and of one dtype
   DType dtype;
   int64_t n;
@@ -141,6 +172,11 @@ struct Kernels {
   void (*avg_pool2d_backward)(const PoolArgs&, void* dx, const void* dy);
   void (*window_max)(DType dtype, void* y, int64_t* indices, const void* x, Lines lines, int64_t window);  // van Herk; indices along the dim
   void (*fft)(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale);  // c64, c128; rows contiguous
+  // ---- attention
+  void (*attention)(const AttentionArgs&, void* out, void* lse, const void* q, const void* k, const void* v);  // lse [batch, heads, nq]
+  void (*attention_backward)(const AttentionArgs&, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
+                             const void* k, const void* v, const void* out, const void* lse);  // contiguous; dlse may be null
+  void (*linear_attention)(const LinearAttentionArgs&, void* out, const void* q, const void* k, const void* v, const void* decay);
   // ---- random numbers
   void (*uniform)(const Array& out, RandomKey key, double low, double high);  // contiguous; f32, f64
   void (*normal)(const Array& out, RandomKey key, double mean, double std);

@@ -1,0 +1,18 @@
+#include "nn/attention/core.h"
+
+#include <fmt/format.h>
+
+namespace ink {
+
+int64_t AttentionState::bytes() const {
+  int64_t total = 0;
+  for (const Tensor* t : {&key, &value, &sum, &norm, &extra})
+    if (t->defined()) total += t->numel() * size_of(t->dtype());
+  return total;
+}
+
+Tensor AttentionCore::step(const Tensor&, const Tensor&, const Tensor&, AttentionState&) const {
+  throw NotSupported(fmt::format("{}: no step by step form; expected a kind with a causal form; hint: run the whole sequence", name()));
+}
+
+}  // namespace ink

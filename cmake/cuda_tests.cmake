@@ -1,7 +1,8 @@
 # Tests that run once more with everything on the CUDA device (simulated, or a real one), and the simulator's own.
 target_compile_definitions(test_ops_cuda PRIVATE $<$<STREQUAL:${INK_CUDA},SIM>:INK_CUDA_SIM=1>)
 foreach(name ops ops_grad nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg
-        softmax scan fft join shape_ops)
+        softmax scan fft join shape_ops attention attention_kinds sparse_attention linear_attention performer lsh lowrank reversible gau
+        flash_gau)
   if(NOT TARGET test_${name})
     continue()
   endif()
@@ -10,9 +11,12 @@ foreach(name ops ops_grad nn norm loss rnn gpt optim module resume random_ops in
   set_tests_properties(test_${name}@cuda PROPERTIES ENVIRONMENT "INK_DEVICE=cuda;INK_CUDA_SYNC=1" LABELS cuda)
 endforeach()
 set_tests_properties(test_cuda test_ops_cuda PROPERTIES LABELS cuda)
+if(TARGET test_attention_cuda)
+  set_tests_properties(test_attention_cuda PROPERTIES LABELS cuda)
+endif()
 if(INK_CUDA STREQUAL "SIM" AND NOT INK_SANITIZE)
   # Host code that touches device memory works in the simulator and crashes on a GPU: here it crashes too.
-  foreach(name ops_cuda cuda gpt optim resume)
+  foreach(name ops_cuda cuda gpt optim resume attention)
     add_test(NAME test_${name}@guard COMMAND test_${name})
     set_tests_properties(test_${name}@guard PROPERTIES ENVIRONMENT "INK_DEVICE=cuda;INK_CUDA_SYNC=1;INK_SIM_GUARD=1" LABELS cuda)
   endforeach()

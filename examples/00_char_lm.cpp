@@ -53,15 +53,15 @@ std::string sample(const GPT& model, const CharText& text, const std::string& pr
                    double temperature, Generator& generator) {
   NoGrad guard;
   Tensor ids = text.encode(prompt).unsqueeze(0).to(model.head.weight.device());  // [1, time]
-  std::vector<KeyValueCache> caches;
-  Tensor logits = model.step(ids.slice(1, -model.options.context, ids.size(1)), caches);
+  std::vector<BlockState> states;
+  Tensor logits = model.step(ids.slice(1, -model.options.context, ids.size(1)), states);
   for (int64_t i = 0; i < length; ++i) {
     Tensor p = softmax(select(logits, 1, -1).to(f32) / temperature, -1);  // [1, vocabulary]
     Tensor next = multinomial(p, 1, false, &generator);                   // [1, 1]
     ids = cat({ids, next}, 1);
-    bool full = caches[0].key.size(2) == model.options.context;
-    if (full) caches.clear();
-    logits = model.step(full ? ids.slice(1, -(model.options.context + 1) / 2, ids.size(1)) : next, caches);
+    bool full = states[0].time() == model.options.context;
+    if (full) states.clear();
+    logits = model.step(full ? ids.slice(1, -(model.options.context + 1) / 2, ids.size(1)) : next, states);
   }
   return text.decode(ids[0]);
 }
@@ -72,9 +72,9 @@ void step_equals_forward(Lesson& lesson, const GPT& model, const Tensor& held) {
   NoGrad guard;
   Tensor ids = held.slice(0, 0, model.options.context).unsqueeze(0);
   Tensor whole = model.forward(ids);
-  std::vector<KeyValueCache> caches;
+  std::vector<BlockState> states;
   std::vector<Tensor> single;
-  for (const Tensor& id : ids.split(1, 1)) single.push_back(model.step(id, caches));
+  for (const Tensor& id : ids.split(1, 1)) single.push_back(model.step(id, states));
   double bound = lesson.dtype() == f64 ? 1e-9 : lesson.dtype() == f32 ? 1e-3 : 0.5;
   lesson.expect("step by step equals forward: largest difference of the logits",
                 (cat(single, 1) - whole).abs().max().item(), Below{bound});

@@ -9,20 +9,8 @@
 
 namespace ink {
 
-TransformerBlock::TransformerBlock(const MultiHeadAttentionOptions& o)
-    : norm1(o.dim), norm2(o.dim), attention(o), up(o.dim, 4 * o.dim), down(4 * o.dim, o.dim), drop(o.dropout) {}
-Tensor TransformerBlock::mlp(const Tensor& x) const { return down.forward(gelu(up.forward(x))); }
-Tensor TransformerBlock::forward(const Tensor& x) const {
-  Tensor y = x + drop.forward(attention.forward(norm1.forward(x)));
-  return y + drop.forward(mlp(norm2.forward(y)));
-}
-Tensor TransformerBlock::step(const Tensor& x, KeyValueCache& cache) const {
-  Tensor y = x + attention.step(norm1.forward(x), cache);
-  return y + mlp(norm2.forward(y));
-}
-
 static MultiHeadAttentionOptions attention_options(const GPTOptions& o) {
-  return {.dim = o.dim, .heads = o.heads, .causal = true, .dropout = o.dropout};
+  return {.dim = o.dim, .heads = o.heads, .causal = true, .dropout = o.dropout, .kind = o.kind, .sizes = o.sizes};
 }
 static const GPTOptions& checked(const GPTOptions& o) {
   if (o.vocabulary < 1 || o.context < 1 || o.layers < 1)
@@ -60,14 +48,13 @@ Tensor GPT::forward(const Tensor& ids) const {
   for (const TransformerBlock& b : blocks) x = b.forward(x);
   return head.forward(norm.forward(x));
 }
-Tensor GPT::step(const Tensor& ids, std::vector<KeyValueCache>& caches) const {
-  if (caches.empty()) caches.resize(blocks.size());
-  if (caches.size() != blocks.size())
-    throw ValueError(fmt::format("GPT::step: got {} caches; expected {}, one per layer, or none at the start",
-                                 caches.size(), blocks.size()));
-  int64_t past = caches[0].key.defined() ? caches[0].key.size(2) : 0;
-  Tensor x = embed(ids, past);
-  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].step(x, caches[i]);
+Tensor GPT::step(const Tensor& ids, std::vector<BlockState>& states) const {
+  if (states.empty()) states.resize(blocks.size());
+  if (states.size() != blocks.size())
+    throw ValueError(fmt::format("GPT::step: got {} states; expected {}, one per layer, or none at the start", states.size(),
+                                 blocks.size()));
+  Tensor x = embed(ids, states.empty() ? 0 : states[0].time());
+  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].step(x, states[i]);
   return head.forward(norm.forward(x));
 }
 

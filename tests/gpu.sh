@@ -30,8 +30,10 @@ check() {  # NAME COMMAND...: runs it, keeps its output, notes the verdict
 
 check test_cuda "$build/test_cuda"
 check test_ops_cuda "$build/test_ops_cuda"
+check test_attention_cuda "$build/test_attention_cuda"
 # A case that reads the source tree may not find it where the programs were carried.
-for name in ops ops_grad nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg softmax scan fft join shape_ops; do
+for name in ops ops_grad nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg softmax scan fft join shape_ops \
+  attention attention_kinds sparse_attention linear_attention performer lsh lowrank reversible gau flash_gau; do
   check "test_$name on the device" env INK_DEVICE=cuda INK_CUDA_SYNC=1 "$build/test_$name" '~every declared op has a row, and every row a declared op' \
     '~every row has cases, and a reference or the test that holds it'
 done
@@ -45,7 +47,7 @@ for kernel in examples/kernels/*.cu; do
 done
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2>/dev/null | head -1)
 if [ -n "$sanitizer" ]; then
-  for spec in add softmax sum layer_norm cross_entropy matmul conv2d index_select scatter_add sort cumsum; do
+  for spec in add softmax sum layer_norm cross_entropy matmul conv2d index_select scatter_add sort cumsum scaled_dot_product_attention causal_linear_attention; do
     check "memcheck $spec" env INK_SPEC=$spec "$sanitizer" --tool memcheck --error-exitcode 9 "$build/test_ops_cuda"
   done
   check "racecheck softmax" env INK_SPEC=softmax "$sanitizer" --tool racecheck --error-exitcode 9 "$build/test_ops_cuda"

@@ -1,5 +1,6 @@
 #include "nn/gpt.h"
 
+#include "autograd/attention.h"
 #include "nn/attention/position.h"
 #include "tests/catch.h"
 #include "tests/support/golden.h"
@@ -31,7 +32,7 @@ TEST_CASE("new tokens with a cache give what the whole sequence gives", "[attent
     MultiHeadAttention attention({.dim = 12, .heads = 3, .causal = true, .rotary = rotary});
     Tensor whole = attention.forward(x);
     for (int64_t piece : {1, 3, 7}) {
-      KeyValueCache cache;
+      AttentionState cache;
       std::vector<Tensor> y;
       for (const Tensor& part : x.split(piece, 1)) y.push_back(attention.step(part, cache));
       CHECK(verify::close(cat(y, 1), whole, verify::tolerance(f32, 12)).message == "");
@@ -40,7 +41,7 @@ TEST_CASE("new tokens with a cache give what the whole sequence gives", "[attent
   }
   GPT gpt({.vocabulary = 11, .context = 9, .dim = 12, .heads = 3, .layers = 2});
   Tensor ids = whole({2, 9}, 11, 2), logits = gpt.forward(ids);
-  std::vector<KeyValueCache> caches;
+  std::vector<BlockState> caches;
   std::vector<Tensor> y;
   for (const Tensor& part : ids.split(4, 1)) y.push_back(gpt.step(part, caches));
   CHECK(verify::close(cat(y, 1), logits, verify::tolerance(f32, 48)).message == "");
@@ -78,21 +79,39 @@ TEST_CASE("attention has right derivatives, first and second", "[attention][grad
   CHECK(check_twice([&](const Tensor& x) { return block.forward(x); }, x) == "");
 }
 
-TEST_CASE("a query that may see nothing gives 0, and no NaN in any gradient", "[attention][grad]") {
-  Tensor q = normal({3, 4}, 1), k = normal({3, 4}, 2), v = normal({3, 2}, 3);
-  Tensor mask = mask_of({1, 0, 1, 0, 0, 0, 0, 1, 1}, {3, 3});
-  CHECK(equal(select(attention(q, k, v, false, mask), 0, 1), zeros({2}, f64)));
-  CHECK(equal(attention(q, k, v, false, mask_of({0, 0, 0}, {3})), zeros({3, 2}, f64)));
-  Tensor future = mask_of({0, 0, 1, 1, 0, 1, 0, 1, 1}, {3, 3});  // query 0 may see key 2 alone, which is ahead of it
-  CHECK(equal(select(attention(q, k, v, true, future), 0, 0), zeros({2}, f64)));
-  for (bool causal : {false, true})
-    for (const Tensor& m : {mask, future}) {
-      auto f = [&](const TensorList& in) { return TensorList{attention(in[0], in[1], in[2], causal, m)}; };
-      CHECK(check_twice(f, {q, k, v}) == "");
-    }
-  CHECK(equal(attention(q, k, v, true), attention(q, k, v, false, tri(3, 3))));
-  Tensor two = q.narrow(0, 1, 2);  // fewer queries than keys: they are the last ones
-  CHECK(difference(attention(two, k, v, true), attention(q, k, v, true).narrow(0, 1, 2)) < 1e-14);
+TEST_CASE("a padded token changes no other, and no gradient is NaN", "[attention][grad]") {
+  for (bool causal : {false, true}) {
+    MultiHeadAttention attention({.dim = 8, .heads = 2, .causal = causal});
+    attention.to(f64);
+    Tensor x = normal({2, 5, 8}, 1), other = cat({x.narrow(1, 0, 4), normal({2, 1, 8}, 2)}, 1);
+    Tensor seen = mask_of({1, 1, 1, 1, 0}, {5});
+    auto kept = [&](const Tensor& x) { return attention.forward(x, seen).narrow(1, 0, 4); };
+    CHECK(difference(kept(x), kept(other)) < 1e-15);
+    Tensor none = mask_of({0, 0, 0, 0, 0}, {5});
+    Tensor y = attention.forward(x, none);
+    CHECK(difference(y, expand(attention.out.bias, y.shape())) < 1e-15);
+    for (const Tensor& mask : {seen, none})
+      CHECK(verify::gradients(attention, [&](const Tensor& x) { return attention.forward(x, mask); }, x.narrow(0, 0, 1)).message == "");
+  }
+}
+
+TEST_CASE("grouped heads: keys and values are shared by query heads", "[attention]") {
+  MultiHeadAttention grouped({.dim = 12, .heads = 6, .causal = true, .kv_heads = 2}), full({.dim = 12, .heads = 6, .causal = true});
+  CHECK(grouped.qkv.weight.size(0) == 12 + 2 * 2 * 2);
+  NoGrad guard;
+  auto spread = [](const Tensor& w) {  // the weights of 2 heads of keys as those of 6
+    Shape rest(w.shape().begin() + 1, w.shape().end()), heads{2, 2}, all{12};
+    for (int64_t s : rest) heads.push_back(s), all.push_back(s);
+    return reshape(repeat_interleave(reshape(w, heads), 3, 0), all);
+  };
+  for (auto [to, from] : {std::pair<Param*, Param*>{&full.qkv.weight, &grouped.qkv.weight}, {&full.qkv.bias, &grouped.qkv.bias}})
+    to->copy_(cat({from->narrow(0, 0, 12), spread(from->narrow(0, 12, 4)), spread(from->narrow(0, 16, 4))}, 0));
+  full.out = grouped.out;
+  Tensor x = normal({2, 7, 12}, 1, f32);
+  CHECK(verify::close(grouped.forward(x), full.forward(x), verify::tolerance(f32, 12)).message == "");
+  AttentionState state;
+  grouped.step(x, state);
+  CHECK(state.key.shape() == Shape{2, 2, 7, 2});
 }
 
 TEST_CASE("rotary products depend on the distance of the positions only", "[attention][position]") {
@@ -152,10 +171,11 @@ TEST_CASE("errors of attention and GPT", "[attention][errors]") {
                     contains("MultiHeadAttention: wrong input; got [2, 6]; expected [batch, time, 6]"));
   CHECK_THROWS_AS(rotary(zeros({4})), ShapeError);
   CHECK_THROWS_WITH(sinusoidal_positions(3, 5), contains("sinusoidal_positions: the last dim must be even"));
-  Tensor q = zeros({2, 4});
-  CHECK_THROWS_WITH(attention(q, q, q, false, zeros({2, 2})), contains("attention: the mask must be bool; got f32"));
-  CHECK_THROWS_AS(attention(q, zeros({2, 3}), q), ShapeError);
-  CHECK_THROWS_AS(attention(q, q, q, false, ones({3, 5}, boolean)), ShapeError);
+  CHECK_THROWS_WITH(MultiHeadAttention({.dim = 12, .heads = 6, .kv_heads = 4}),
+                    contains("heads must be a multiple of kv_heads; got heads 6, kv_heads 4"));
+  MultiHeadAttention plain({.dim = 4, .heads = 2});
+  AttentionState state;
+  CHECK_THROWS_WITH(plain.step(zeros({1, 1, 4}), state), contains("only causal attention goes on token by token"));
   GPT gpt({.vocabulary = 5, .context = 4, .dim = 8, .heads = 2, .layers = 1});
   CHECK_THROWS_WITH(
       gpt.forward(zeros({1, 5}, i64)),
@@ -166,6 +186,6 @@ TEST_CASE("errors of attention and GPT", "[attention][errors]") {
   CHECK_THROWS_WITH(GPT({.vocabulary = 5, .context = 4, .layers = 0}),
                     contains("GPT: got vocabulary 5, context 4, layers 0; expected positive sizes"));
   CHECK_THROWS_AS(GPT({.vocabulary = 0, .context = 4}), ValueError);
-  std::vector<KeyValueCache> three(3);
-  CHECK_THROWS_WITH(gpt.step(zeros({1, 1}, i64), three), contains("GPT::step: got 3 caches; expected 1"));
+  std::vector<BlockState> three(3);
+  CHECK_THROWS_WITH(gpt.step(zeros({1, 1}, i64), three), contains("GPT::step: got 3 states; expected 1"));
 }

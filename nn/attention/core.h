@@ -16,6 +16,10 @@ struct AttentionState {
   int64_t bytes() const;       // of all tensors
 };
 
+// Who turns queries and keys by their positions (rotary, nn/attention/position.h): whoever calls, since weights come from q . k; the core
+// itself, after its feature maps; nobody, since it has no such products.
+enum class Rotation { outside, inside, never };
+
 struct AttentionCore : Module {
   // q, k, v [batch, heads, time, width] -> [batch, heads, time, width]. `mask` is a bool tensor that broadcasts to [batch, heads, time,
   // time], true where a key may be seen, or undefined. NotSupported, with the reason, by kinds that cannot use one.
@@ -25,6 +29,25 @@ struct AttentionCore : Module {
   virtual std::unique_ptr<AttentionCore> clone() const = 0;
   virtual const char* name() const = 0;
   virtual bool shares_query_and_key() const { return false; }  // Reformer: k is q, normalised
+  virtual bool takes_grouped_heads() const { return false; }   // k and v may have fewer heads than q
+  virtual Rotation rotation() const { return Rotation::outside; }
+};
+
+// A core with its own copies: what holds one can be copied like any other module.
+class AnyCore {
+ public:
+  AnyCore(std::unique_ptr<AttentionCore> core) : core_(std::move(core)) {}
+  AnyCore(const AnyCore& o) : core_(o.core_->clone()) {}
+  AnyCore(AnyCore&&) = default;
+  AnyCore& operator=(AnyCore o) {
+    core_ = std::move(o.core_);
+    return *this;
+  }
+  AttentionCore& operator*() const { return *core_; }
+  AttentionCore* operator->() const { return core_.get(); }
+
+ private:
+  std::unique_ptr<AttentionCore> core_;
 };
 
 // struct SoftmaxCore : Core<SoftmaxCore> { ... }: clone() by the copy constructor.

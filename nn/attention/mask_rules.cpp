@@ -128,8 +128,9 @@ AttentionMask tree(std::vector<int64_t> parent) {
 
 AttentionMask global(std::vector<int64_t> positions) {
   for (int64_t p : positions) at_least("global", "position", p, 0);
+  std::sort(positions.begin(), positions.end());
   return on_zeros([positions = std::move(positions)](int64_t i, int64_t, int64_t nk, uint8_t* row) {
-    if (std::find(positions.begin(), positions.end(), i) != positions.end()) return ones_at(row, nk, 0, nk);
+    if (std::binary_search(positions.begin(), positions.end(), i)) return ones_at(row, nk, 0, nk);
     for (int64_t p : positions)
       if (p < nk) row[p] = 1;
   });

@@ -2,58 +2,86 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "autograd/ops.h"
 #include "nn/attention/position.h"
 
 namespace ink {
+namespace {
 
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, bool causal, const Tensor& mask, double dropout_p) {
-  if (mask.defined() && mask.dtype() != boolean)
-    throw DTypeError(
-        fmt::format("attention: the mask must be bool; got {}; expected true where a key may be seen; hint: mask == 0 "
-                    "if it is added to scores",
-                    name_of(mask.dtype())));
-  Tensor scores = matmul(q * (1 / std::sqrt(double(q.size(-1)))), transpose(k, -2, -1));  // [..., n, m]
-  if (!mask.defined())
-    return matmul(dropout(causal ? causal_softmax(scores) : softmax(scores, -1), dropout_p, dropout_p > 0), v);
-  // A query that sees no key keeps its scores: a softmax over -inf alone is NaN. Its weights are cleared afterwards.
-  int64_t n = scores.size(-2), m = scores.size(-1);
-  Tensor hidden = logical_not(mask), seen = causal ? mask & tri(n, m, m - n).to(mask.device()) : mask;
-  scores = masked_fill(scores, hidden & any(seen, -1, true), -INFINITY);
-  Tensor weights = masked_fill(causal ? causal_softmax(scores) : softmax(scores, -1), hidden, 0.0);
-  return matmul(dropout(weights, dropout_p, dropout_p > 0), v);
-}
-
-MultiHeadAttention::MultiHeadAttention(const MultiHeadAttentionOptions& o)
-    : options(o), qkv(o.dim, 3 * o.dim, {.bias = o.bias}), out(o.dim, o.dim, {.bias = o.bias}) {
-  if (o.heads < 1 || o.dim % o.heads)
+const MultiHeadAttentionOptions& checked(const MultiHeadAttentionOptions& o) {
+  if (o.dim < 1 || o.heads < 1 || o.dim % o.heads)
     throw ValueError(
         fmt::format("MultiHeadAttention: dim must be a multiple of heads; got dim {}, heads {}", o.dim, o.heads));
+  if (o.kv_heads < 0 || (o.kv_heads > 0 && o.heads % o.kv_heads))
+    throw ValueError(fmt::format("MultiHeadAttention: heads must be a multiple of kv_heads; got heads {}, kv_heads {}", o.heads,
+                                 o.kv_heads));
+  return o;
+}
+AnyCore core_of(const MultiHeadAttentionOptions& o) {
+  AnyCore core = make_attention_core({.kind = o.kind,
+                                      .width = o.dim / o.heads,
+                                      .causal = o.causal,
+                                      .rotary = o.rotary,
+                                      .softcap = o.softcap,
+                                      .alibi = o.alibi,
+                                      .dropout = o.dropout,
+                                      .sizes = o.sizes});
+  if (o.rotary && core->rotation() == Rotation::never)
+    throw ValueError(fmt::format("MultiHeadAttention: {} attention does not weigh by q . k, so rotating both does not tell distances; "
+                                 "hint: rotary = false",
+                                 name_of(o.kind)));
+  return core;
+}
+int64_t key_heads(const MultiHeadAttentionOptions& o) { return o.kv_heads ? o.kv_heads : o.heads; }
+int64_t projected(const MultiHeadAttentionOptions& o, const AnyCore& core) {
+  return o.dim + (core->shares_query_and_key() ? 1 : 2) * key_heads(o) * (o.dim / o.heads);
 }
 
-Tensor MultiHeadAttention::attend(const Tensor& x, const Tensor& mask, KeyValueCache* cache) const {
+}  // namespace
+
+MultiHeadAttention::MultiHeadAttention(const MultiHeadAttentionOptions& o)
+    : options(checked(o)), qkv(o.dim, projected(o, core_of(o)), {.bias = o.bias}), out(o.dim, o.dim, {.bias = o.bias}), core(core_of(o)) {
+  if (core->shares_query_and_key() && key_heads(o) != o.heads)
+    throw ValueError("MultiHeadAttention: lsh attention has one head of keys per head of queries; hint: kv_heads = 0");
+}
+
+MultiHeadAttention::Heads MultiHeadAttention::project(const Tensor& x, int64_t past) const {
   if (x.dim() != 3 || x.size(2) != options.dim)
     throw ShapeError(fmt::format("MultiHeadAttention: wrong input; got {}; expected [batch, time, {}]", x.shape().str(),
                                  options.dim));
-  int64_t batch = x.size(0), time = x.size(1), width = options.dim / options.heads;
-  auto parts = unbind(reshape(qkv.forward(x), {batch, time, 3, options.heads, width}), 2);
-  for (Tensor& part : parts) part = permute(part, {0, 2, 1, 3});  // [batch, heads, time, width]
-  Tensor &q = parts[0], &k = parts[1], &v = parts[2];
-  int64_t past = cache && cache->key.defined() ? cache->key.size(2) : 0;
-  if (options.rotary) {
-    q = rotary(q, past);
-    k = rotary(k, past);
+  const int64_t batch = x.size(0), time = x.size(1), width = options.dim / options.heads, fewer = key_heads(options);
+  Tensor all = reshape(qkv.forward(x), {batch, time, qkv.weight.size(0) / width, width});
+  auto heads = [&](int64_t first, int64_t count) { return permute(narrow(all, 2, first, count), {0, 2, 1, 3}); };
+  Heads h;
+  h.q = heads(0, options.heads);
+  const bool shared = core->shares_query_and_key();
+  h.k = shared ? h.q : heads(options.heads, fewer);
+  h.v = heads(options.heads + (shared ? 0 : fewer), fewer);  // all [batch, heads, time, width]
+  if (options.rotary && core->rotation() == Rotation::outside) {
+    h.q = rotary(h.q, past);
+    h.k = shared ? h.q : rotary(h.k, past);
   }
-  if (cache) {
-    cache->key = k = past ? cat({cache->key, k}, 2) : k;
-    cache->value = v = past ? cat({cache->value, v}, 2) : v;
+  if (fewer != options.heads && !core->takes_grouped_heads()) {
+    h.k = repeat_interleave(h.k, options.heads / fewer, 1);
+    h.v = repeat_interleave(h.v, options.heads / fewer, 1);
   }
-  Tensor y = attention(q, k, v, options.causal, mask, is_training() ? options.dropout : 0);
-  return out.forward(reshape(permute(y, {0, 2, 1, 3}), {batch, time, options.dim}));
+  return h;
 }
-Tensor MultiHeadAttention::forward(const Tensor& x, const Tensor& mask) const { return attend(x, mask, nullptr); }
-Tensor MultiHeadAttention::step(const Tensor& x, KeyValueCache& cache) const { return attend(x, {}, &cache); }
+
+Tensor MultiHeadAttention::join(const Tensor& y) const {
+  return out.forward(reshape(permute(y, {0, 2, 1, 3}), {y.size(0), y.size(2), options.dim}));
+}
+
+Tensor MultiHeadAttention::forward(const Tensor& x, const Tensor& mask) const {
+  Heads h = project(x, 0);
+  return join(core->attend(h.q, h.k, h.v, mask));
+}
+
+Tensor MultiHeadAttention::step(const Tensor& x, AttentionState& state) const {
+  if (!options.causal)
+    throw NotSupported("MultiHeadAttention: only causal attention goes on token by token; hint: .causal = true");
+  Heads h = project(x, state.time);
+  return join(core->step(h.q, h.k, h.v, state));
+}
 
 }  // namespace ink

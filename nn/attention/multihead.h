@@ -1,35 +1,42 @@
-// Multi-head attention with plain softmax; Vaswani et al. 2017, section 3.2.
+// Multi-head attention (Vaswani et al. 2017, section 3.2): projections of the input to heads, any kind of attention between them, and
+// a projection back.
 #pragma once
+#include "nn/attention/kinds.h"
 #include "nn/linear.h"
 
 namespace ink {
 
-// softmax(Q K^T / sqrt(d)) V for q [..., n, d], k [..., m, d], v [..., m, e] -> [..., n, e]. With `causal`, query i sees keys
-// 0 .. i + m - n. `mask` (bool, broadcast to [..., n, m]) keeps the true entries; a row without any gives 0. DTypeError for another mask.
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, bool causal = false, const Tensor& mask = {}, double dropout_p = 0);
-
 struct MultiHeadAttentionOptions {
   int64_t dim, heads;
   bool causal = false, bias = true;
-  bool rotary = false;  // rotate q and k by their positions
-  double dropout = 0;   // on the attention weights, while training
+  bool rotary = false;   // rotate q and k by their positions
+  double dropout = 0;    // on the attention weights, while training
+  int64_t kv_heads = 0;  // fewer heads for keys and values, each serving heads / kv_heads query heads; 0: heads. 1: multi-query
+  AttentionKind kind = AttentionKind::softmax;
+  AttentionSizes sizes = {};
+  double softcap = 0;  // softmax
+  bool alibi = false;  // softmax
 };
 
-// Keys and values of the tokens seen so far, [batch, heads, time, dim / heads]; undefined at the start.
-struct KeyValueCache { Tensor key, value; };
-
+// dim must be a multiple of heads, heads of kv_heads: ValueError.
 struct MultiHeadAttention : Module {
   MultiHeadAttentionOptions options;
-  Linear qkv, out;  // qkv holds the query, key and value projections side by side
+  Linear qkv, out;  // qkv holds the query, key and value projections side by side; with lsh those of queries and values
+  AnyCore core;
   explicit MultiHeadAttention(const MultiHeadAttentionOptions& options);
-  // x [batch, time, dim] -> [batch, time, dim]; mask as in attention().
+  // x [batch, time, dim] -> [batch, time, dim]; mask (bool, broadcast to [batch, heads, time, time]) is true where a key may be seen.
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;
-  // Continues a sequence: x holds the new tokens only, cache those before it and is extended.
-  Tensor step(const Tensor& x, KeyValueCache& cache) const;
-  void fields(Fields& f) override { f("qkv", qkv)("out", out); }
+  // Continues a sequence: x holds the new tokens only, state what is kept of those before. NotSupported unless causal, and by kinds
+  // without a form that goes token by token.
+  Tensor step(const Tensor& x, AttentionState& state) const;
+  void fields(Fields& f) override { f("qkv", qkv)("out", out)("core", *core); }
 
  private:
-  Tensor attend(const Tensor& x, const Tensor& mask, KeyValueCache* cache) const;
+  struct Heads {
+    Tensor q, k, v;
+  };
+  Heads project(const Tensor& x, int64_t past) const;
+  Tensor join(const Tensor& y) const;
 };
 
 }  // namespace ink

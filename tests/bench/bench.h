@@ -13,6 +13,7 @@ struct Case {
   double flop = 0, byte = 0;  // per call; for the rate column
   std::function<Body()> prepare;
   double wanted = 0;          // peer time / our time that is aimed at; 0: no aim
+  std::string against = {};   // a case of ours that takes the peer's place
 };
 struct Timing {
   double best = 0, median = 0;  // seconds; best is the 2nd percentile
@@ -20,6 +21,7 @@ struct Timing {
 };
 
 std::vector<Case> op_cases();
+std::vector<Case> attention_cases();
 std::vector<Case> step_cases();
 std::vector<Case> cuda_cases();  // sizes that fill a GPU; the first is the device copy that others are compared with
 

@@ -64,23 +64,6 @@ Case conv_case(const std::string& name, int64_t n, int64_t in, int64_t size, int
           },
           0.9};
 }
-Case attention_case(int64_t b, int64_t h, int64_t t, int64_t d, bool backward) {
-  double flop = 4. * double(b * h * t * t * d);
-  return {fmt::format("attention by hand {} B{} H{} T{} D{}", backward ? "fwd+bwd" : "fwd", b, h, t, d), backward ? 3 * flop : flop, 0,
-          [=] {
-            Tensor q = leaf({b, h, t, d}), k = leaf({b, h, t, d}), v = leaf({b, h, t, d}), g = randn({b, h, t, d});
-            return Body([=] {
-              GradMode mode(backward);
-              Tensor y = attention(q, k, v, true);
-              if (backward) {
-                TensorList in{q, k, v};
-                grad(std::span(&y, 1), in, std::span(&g, 1));
-              }
-            });
-          },
-          0};
-}
-
 }  // namespace
 
 std::vector<Case> op_cases() {
@@ -157,10 +140,6 @@ std::vector<Case> op_cases() {
                    Tensor x = leaf({2048, v}), t = randint(0, v, {2048});
                    return Body([=] { grad(cross_entropy(x, t), x); });
                  }, 2});
-  for (bool bwd : {false, true}) {
-    c.push_back(attention_case(8, 4, 256, 32, bwd));
-    c.push_back(attention_case(1, 8, 1024, 64, bwd));
-  }
   c.push_back(plain("fft conv 8x64x4096 (rfft 8192)", 0, 8. * 8 * 64 * 4096, 0, [] {
     Tensor u = randn({8, 64, 4096}), k = randn({64, 4096});
     return Body([=] { irfft(rfft(u, 8192) * rfft(k, 8192), 8192).slice(-1, 0, 4096); });

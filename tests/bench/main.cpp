@@ -26,7 +26,7 @@ const char* help =
     "ink_bench [options]\n"
     "  --peer PYTHON     also time PyTorch, run by that interpreter (needs an importable torch)\n"
     "  --filter TEXT     only cases whose name contains TEXT\n"
-    "  --what WHICH      ops, steps, memory or all (default)\n"
+    "  --what WHICH      ops, attention, steps, memory or all (default)\n"
     "  --device DEVICE   cpu (default) or cuda: cases of a size that fills a GPU\n"
     "  --seconds S       time per case and slice (default 0.3)\n"
     "  --slices N        slices per case, ours and the peer's in turn (default 3)\n"
@@ -125,20 +125,25 @@ int main(int argc, char** argv) {
   std::vector<bench::Case> cases;
   if (device.is_cuda()) cases = bench::cuda_cases();
   else if (args.what == "ops" || args.what == "all") cases = bench::op_cases();
+  if (device.is_cpu() && (args.what == "attention" || args.what == "all"))
+    for (auto& c : bench::attention_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
     for (auto& c : bench::step_cases()) cases.push_back(c);
   bool first = true;
   double copy_rate = 0;  // of the device, from the first case
   for (auto& c : cases) {
     if (c.name.find(args.filter) == std::string::npos) continue;
-    bench::Body body = c.prepare();
+    bench::Body body = c.prepare(), other;
+    for (auto& o : cases)
+      if (o.name == c.against) other = o.prepare();
     double seconds = c.name.find("train") == 0 ? 3 * args.seconds : args.seconds;
     std::vector<bench::Timing> ours, theirs, defaults;
     for (int s = 0; s < args.slices; ++s) {
       ours.push_back(bench::measure(body, seconds, wait));
-      if (peers) theirs.push_back(fair->measure(c.name, seconds));
+      if (other) theirs.push_back(bench::measure(other, seconds, wait));
+      else if (peers) theirs.push_back(fair->measure(c.name, seconds));
     }
-    if (peers) defaults.push_back(plain->measure(c.name, seconds / 2));
+    if (peers && !other) defaults.push_back(plain->measure(c.name, seconds / 2));
     bench::Timing a = merge(ours), b = merge(theirs), d = merge(defaults);
     double ratio = b.runs ? b.median / a.median : 0;
     std::string rate = c.flop > 0 ? fmt::format("{:.0f} GFLOP/s", c.flop / a.median / 1e9) : c.byte > 0 ? fmt::format("{:.1f} GB/s", c.byte / a.median / 1e9) : "";
@@ -146,11 +151,12 @@ int main(int argc, char** argv) {
       if (copy_rate == 0) copy_rate = c.byte / a.median;
       rate += fmt::format(", {:.0f} % of copy", 100 * c.byte / a.median / copy_rate);
     }
-    std::string wanted = c.wanted > 0 ? fmt::format("{}", c.wanted) : "";
-    fmt::print("{:<44} {:>12} us  {:>14}  peer {:>12}  ratio {:>6.2f} {}\n", c.name, us(a.median), rate, us(b.median), ratio,
+    std::string wanted = c.wanted > 0 ? fmt::format("{:.3g}", c.wanted) : "";
+    const std::string label = other ? c.name + ", against " + c.against : c.name;
+    fmt::print("{:<44} {:>12} us  {:>14}  peer {:>12}  ratio {:>6.2f} {}\n", label, us(a.median), rate, us(b.median), ratio,
                ratio > 0 && c.wanted > 0 && ratio < c.wanted ? "(wanted " + wanted + ")" : "");
     std::fflush(stdout);
-    md += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", c.name, us(a.median), rate, us(b.median), ratio > 0 ? fmt::format("{:.2f}", ratio) : "-",
+    md += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", label, us(a.median), rate, us(b.median), ratio > 0 ? fmt::format("{:.2f}", ratio) : "-",
                       wanted, us(d.median));
     json += fmt::format("{}\n{{\"name\": \"{}\", \"best\": {:.9g}, \"median\": {:.9g}, \"peer\": {:.9g}, \"peer_default\": {:.9g}}}", first ? "" : ",", c.name,
                         a.best, a.median, b.median, d.median);

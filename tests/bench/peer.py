@@ -114,13 +114,23 @@ for v in (96, 32000):
         return lambda: torch.autograd.grad(F.cross_entropy(x, t), x)
     case(f"cross entropy fwd+bwd 2048x{v}", make, True)
 for b, h, t, d in ((8, 4, 256, 32), (1, 8, 1024, 64)):
-    def make(backward, b=b, h=h, t=t, d=d):
-        q, k, v, g = leaf(b, h, t, d), leaf(b, h, t, d), leaf(b, h, t, d), r(b, h, t, d)
-        m = torch.full((t, t), float("-inf")).triu(1)
-        f = lambda: torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(d) + m, -1) @ v
-        return (lambda: torch.autograd.grad(f(), (q, k, v), g)) if backward else f
-    case(f"attention by hand fwd B{b} H{h} T{t} D{d}", lambda make=make: make(False))
-    case(f"attention by hand fwd+bwd B{b} H{h} T{t} D{d}", lambda make=make: make(True), True)
+    for causal in (True, False):
+        def make(backward, by_hand, b=b, h=h, t=t, d=d, causal=causal):
+            q, k, v, g = leaf(b, h, t, d), leaf(b, h, t, d), leaf(b, h, t, d), r(b, h, t, d)
+            m = torch.full((t, t), float("-inf")).triu(1)
+            scores = lambda: q @ k.transpose(-2, -1) / math.sqrt(d)
+            f = lambda: torch.softmax(scores() + m if causal else scores(), -1) @ v
+            if not by_hand:
+                f = lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+            return (lambda: torch.autograd.grad(f(), (q, k, v), g)) if backward else f
+        tail = f"B{b} H{h} T{t} D{d}"
+        kind = "causal" if causal else "full"
+        for way in ("hand", "one call"):
+            if way == "one call" and not hasattr(F, "scaled_dot_product_attention"):
+                continue
+            hand = way == "hand"
+            case(f"attention by {way}, {kind} fwd {tail}", lambda make=make, hand=hand: make(False, hand))
+            case(f"attention by {way}, {kind} fwd+bwd {tail}", lambda make=make, hand=hand: make(True, hand), True)
 
 
 def make_fft():

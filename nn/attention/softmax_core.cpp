@@ -1,0 +1,42 @@
+#include "nn/attention/softmax_core.h"
+
+#include "autograd/mode.h"
+#include "autograd/ops.h"
+
+namespace ink {
+
+Tensor alibi_slopes(int64_t heads, Device device) {
+  NoGrad guard;
+  return pow(Scalar(2.0), arange(1, heads + 1, 1, {f32, device}) * (-8.0 / double(heads)));
+}
+
+AttentionOptions SoftmaxCore::of(int64_t heads, const Tensor& like) const {
+  AttentionOptions o{.causal = options.causal ? Causal::bottom_right : Causal::no,
+                     .left = options.window,
+                     .right = options.window,
+                     .softcap = options.softcap,
+                     .dropout = is_training() ? options.dropout : 0,
+                     .algorithm = options.algorithm};
+  if (options.alibi) o.slopes = alibi_slopes(heads, like.device());
+  return o;
+}
+
+Tensor SoftmaxCore::attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) const {
+  AttentionOptions o = of(q.size(1), q);
+  o.mask = mask;
+  return scaled_dot_product_attention(q, k, v, o);
+}
+
+Tensor SoftmaxCore::step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const {
+  state.key = state.key.defined() ? cat({state.key, k}, 2) : k;
+  state.value = state.value.defined() ? cat({state.value, v}, 2) : v;
+  state.time += k.size(2);
+  Tensor y = scaled_dot_product_attention(q, state.key, state.value, of(q.size(1), q));
+  // What leaves the window is never seen again.
+  if (options.causal && options.window)
+    for (Tensor* kept : {&state.key, &state.value})
+      if (kept->size(2) > *options.window) *kept = kept->slice(2, kept->size(2) - *options.window, kept->size(2)).clone();
+  return y;
+}
+
+}  // namespace ink

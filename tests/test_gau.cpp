@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/attention.h"
+#include "autograd/autocast.h"
 #include "include/inkstone/testing.h"
 #include "nn/attention/position.h"
 #include "tests/catch.h"
@@ -247,6 +248,22 @@ TEST_CASE("GAU has right derivatives, first and second", "[gau][grad]") {
     gau.to(f64);
     auto run = [&](const Tensor& x) { return gau.forward(x); };
     CHECK(verify::gradients(gau, run, normal({1, 3, 2}, 4)).message == "");
+  }
+}
+
+TEST_CASE("under autocast GAU computes in halves, for every normaliser", "[gau]") {
+  Tensor x = normal({2, 7, 6}, 1, f32);
+  for (N normaliser : kAll) {
+    GatedAttentionUnit gau = small(normaliser, true, true);
+    gau.to(f32);
+    Tensor whole = gau.forward(x), halves;
+    {
+      Autocast half(bf16);
+      halves = gau.forward(x);
+      CHECK(gau.attention_matrix(x).shape() == Shape{2, 7, 7});
+    }
+    CHECK(halves.dtype() == bf16);
+    CHECK(verify::close(halves.to(f32), whole, verify::tolerance(bf16, 8)).message == "");
   }
 }
 

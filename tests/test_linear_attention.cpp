@@ -356,16 +356,20 @@ TEST_CASE("linear and efficient cores: a step equals the last rows of the whole"
                     contains("EfficientCore: a step needs the causal form"));
 }
 
-TEST_CASE("cores say whether rotating q and k tells them distances", "[linear-attention][core]") {
+TEST_CASE("rotated queries and keys tell distances to the linear kinds, not to Efficient Attention",
+          "[linear-attention][core]") {
   Inputs in = inputs(6, 4);
-  // moved on by five positions, the weights stay
-  auto moves = [&](const AttentionCore& core) {
-    Tensor here = core.attend(rotary(in.q), rotary(in.k), in.v, {});
-    return difference(core.attend(rotary(in.q, 5), rotary(in.k, 5), in.v, {}), here) > 1e-9;
-  };
-  for (FeatureMap map : kMaps)
-    CHECK(moves(LinearCore({.feature = map})) == !LinearCore({.feature = map}).takes_rotated());
-  CHECK(moves(EfficientCore()) == !EfficientCore().takes_rotated());
+  // Positions that start at 5 instead of 0: do the outputs stay?
+  auto moves = [&](auto&& attend) { return difference(attend(5), attend(0)) > 1e-9; };
+  for (FeatureMap map : {FeatureMap::elu_plus_one, FeatureMap::taylor, FeatureMap::taylor2})
+    CHECK_FALSE(moves([&](int64_t start) {
+      LinearState state;
+      state.time = start;
+      return linear_attention(in.q, in.k, in.v, {.feature = map, .causal = true, .rotary = true}, &state);
+    }));
+  CHECK(moves([&](int64_t start) { return efficient_attention(rotary(in.q, start), rotary(in.k, start), in.v); }));
+  CHECK(LinearCore().rotation() == Rotation::inside);
+  CHECK(EfficientCore().rotation() == Rotation::never);
 }
 
 TEST_CASE("errors of linear and efficient attention", "[linear-attention][errors]") {

@@ -66,14 +66,14 @@ TEST_CASE("a projection has orthogonal rows, whose lengths are those of Gaussian
 
 TEST_CASE("the mean of the features' products is the softmax kernel, with an error that falls as 1 / sqrt(m)",
           "[performer]") {
-  Tensor q = normal({24, 16}, 1) * 0.5, k = normal({24, 16}, 2) * 0.5;
+  Tensor q = normal({24, 16}, 1) * 0.35, k = normal({24, 16}, 2) * 0.35;  // longer ones have heavier tails
   for (RandomFeatures kind : {RandomFeatures::positive, RandomFeatures::trigonometric}) {
     double few = kernel_error(kind, {.orthogonal = false}, 16, q, k, 24),
            many = kernel_error(kind, {.orthogonal = false}, 1024, q, k, 6);
     INFO("kind " << int(kind) << ": " << few << " at m = 16, " << many << " at m = 1024");
     double slope = std::log(many / few) / std::log(64.);
-    CHECK(slope > -0.58);
-    CHECK(slope < -0.42);
+    CHECK(slope > -0.55);
+    CHECK(slope < -0.45);
   }
   CHECK(kernel_error(RandomFeatures::positive, {.orthogonal = false}, 256, q, k, 12) < 0.35);
   CHECK(kernel_error(RandomFeatures::positive, {}, 64, q, k, 24) <

@@ -81,7 +81,8 @@ GatedUnit::Parts GatedUnit::project(const Tensor& x, int64_t past) const {
   auto uvz = split(silu(this->uvz.forward(x)), {e, e, s}, -1);
   Parts parts{uvz[0], uvz[1], {}};
   for (int64_t pair = 0; pair < gain.size(0); ++pair) {
-    Tensor y = uvz[2] * gain[pair] + offset[pair];  // [batch, time, s]
+    // [batch, time, s]; under autocast Z is a half and the gains are not
+    Tensor y = (uvz[2] * gain[pair] + offset[pair]).to(uvz[2].dtype());
     parts.affine.push_back(rotary_ ? rotary(y, past) : y);
   }
   return parts;
@@ -214,7 +215,7 @@ Tensor GatedAttentionUnit::attention_matrix(const Tensor& x, const Tensor& mask)
   const Reach r = reach(options, n, n, seen, x.device());
   Tensor q = scaled(options, p.affine[0], r), k = p.affine[1];
   if (is_softmax(options)) {  // attention to unit vectors is the matrix itself
-    Tensor unit = eye(n, x.options()).expand({x.size(0), n, n});
+    Tensor unit = eye(n, k.options()).expand({x.size(0), n, n});
     return softmax_attention(options, q, k, unit, seen);
   }
   return finished(options, weights(options, q, k, seen), r);

@@ -111,6 +111,29 @@ std::vector<Case> cuda_cases() {
                      if (backward) grad(std::span(&y, 1), in, std::span(&g, 1));
                    });
                  }, 0});
+  // The sizes of FlashAttention-2's benchmark: 16 Ki tokens in all, width 2048. Its peer is PyTorch's fused kernel.
+  for (DType t : {f16, bf16})
+    for (int64_t d : {64, 128})
+      for (int64_t tokens : {1024, 4096, 16384})
+        for (bool causal : {false, true})
+          for (bool backward : {false, true}) {
+            const Shape shape{16384 / tokens, 2048 / d, tokens, d};
+            const double flop = 4. * 16384 * double(tokens) * 2048 * (causal ? 0.5 : 1) * (backward ? 3.5 : 1);
+            c.push_back({fmt::format("attention {} {} {} T{} D{}", name_of(t), causal ? "causal" : "full", backward ? "fwd+bwd" : "fwd",
+                                     tokens, d),
+                         flop, 0,
+                         [=] {
+                           auto in = [&] { return randn(shape).to(t).requires_grad_(); };
+                           Tensor q = in(), k = in(), v = in(), g = randn(shape).to(t);
+                           return Body([=] {
+                             GradMode mode(backward);
+                             Tensor y = scaled_dot_product_attention(q, k, v, {.causal = causal ? Causal::top_left : Causal::no});
+                             TensorList all{q, k, v};
+                             if (backward) grad(std::span(&y, 1), all, std::span(&g, 1));
+                           });
+                         },
+                         backward ? 0.45 : 0.6});
+          }
   c.push_back(plain("fft 4096x4096", 0, 16. * 4096 * 4096, 0, [] {
     Tensor x = randn({4096, 4096}, c64);
     return Body([=] { fft(x); });

@@ -291,6 +291,19 @@ if on_gpu:
         return (lambda: torch.autograd.grad(f(), (x, w, b), g)) if backward else f
     case("conv2d 3x3 64x64x56x56->64 fwd", lambda: make_conv(False))
     case("conv2d 3x3 64x64x56x56->64 fwd+bwd", lambda: make_conv(True), True)
+    for t, label in ((torch.float16, "f16"), (torch.bfloat16, "bf16")):
+        for d in (64, 128):
+            for tokens in (1024, 4096, 16384):
+                for causal in (False, True):
+                    def make(backward, t=t, d=d, tokens=tokens, causal=causal):
+                        shape = (16384 // tokens, 2048 // d, tokens, d)
+                        q, k, v = (r(*shape).to(t).requires_grad_() for _ in range(3))
+                        g = r(*shape).to(t)
+                        f = lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+                        return (lambda: torch.autograd.grad(f(), (q, k, v), g)) if backward else f
+                    name = f"attention {label} {'causal' if causal else 'full'}"
+                    case(f"{name} fwd T{tokens} D{d}", lambda make=make: make(False))
+                    case(f"{name} fwd+bwd T{tokens} D{d}", lambda make=make: make(True), True)
     case("fft 4096x4096", lambda: (lambda x: (lambda: torch.fft.fft(x)))(r(4096, 4096, dtype=torch.complex64)))
     one("sort 1024x65536", (1024, 65536), lambda x: torch.sort(x, -1))
 

@@ -189,8 +189,10 @@ Result gradients(Module& layer, LayerFn f, const Tensor& x, const GradcheckOptio
   }
   if (x.dtype() != f64 && params.empty())
     throw DTypeError(fmt::format("gradients: x is {}; expected f64", name_of(x.dtype())));
+  // Until the next run: the backward pass reads what rules have saved, which are the parameters' handles.
+  std::vector<std::unique_ptr<Substitute>> shown;
   auto run = [&](const TensorList& in) {
-    std::vector<std::unique_ptr<Substitute>> shown;
+    shown.clear();
     for (size_t i = 0; i < params.size(); ++i)
       shown.push_back(std::make_unique<Substitute>(params[i].second, in[i + 1]));
     return TensorList{f(in[0])};

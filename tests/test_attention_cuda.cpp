@@ -196,9 +196,9 @@ TEST_CASE("hidden keys may hold NaN and infinities, and a query that sees none g
   DefaultDevice cpu(Device::cpu());
   const double inf = std::numeric_limits<double>::infinity();
   for (const DType t : {f32, f64, f16, bf16})
-    for (const int64_t d : {8, 24, 64}) {
+    for (const int64_t d : {8, 48}) {
       INFO(name_of(t) << ", d " << d);
-      const Sizes s{2, 2, 1, 70, 80, d, d};
+      const Sizes s{1, 2, 1, 70, 80, d, d};
       const AttentionOptions o{.causal = Causal::top_left, .left = 40, .mask = arange(0, 80, 1, f64) > 2.5};
       const Operands clean = operands(s, 5).to(t, Device::cuda());
       Operands spoilt = clean;
@@ -218,13 +218,13 @@ TEST_CASE("hidden keys may hold NaN and infinities, and a query that sees none g
         CHECK(difference(rows(got[i], 3, 20), rows(want[i], 3, 20)) <= bound);
         CHECK(difference(rows(got[i], 61, 69), rows(want[i], 61, 69)) <= bound);
       }
-      CHECK(equal(slice(got[3], 2, 1, 2), zeros({2, 1, 1, d})));  // the key that nobody sees
-      CHECK(equal(slice(got[4], 2, 1, 2), zeros({2, 1, 1, d})));
+      CHECK(equal(slice(got[3], 2, 1, 2), zeros({1, 1, 1, d})));  // the key that nobody sees
+      CHECK(equal(slice(got[4], 2, 1, 2), zeros({1, 1, 1, d})));
       CHECK(any(isnan(rows(got[0], 20, 61))).item() != 0);  // who sees a NaN shows it
       for (const TensorList* list : {&want, &got}) {
-        CHECK(equal(rows((*list)[0], 0, 3), zeros({2, 2, 3, d})));
-        CHECK(equal(rows((*list)[1], 0, 3), full({2, 2, 3}, -inf)));
-        CHECK(equal(rows((*list)[2], 0, 3), zeros({2, 2, 3, d})));
+        CHECK(equal(rows((*list)[0], 0, 3), zeros({1, 2, 3, d})));
+        CHECK(equal(rows((*list)[1], 0, 3), full({1, 2, 3}, -inf)));
+        CHECK(equal(rows((*list)[2], 0, 3), zeros({1, 2, 3, d})));
       }
     }
 }
@@ -232,7 +232,7 @@ TEST_CASE("hidden keys may hold NaN and infinities, and a query that sees none g
 TEST_CASE("attention has the same bits every time", "[cuda][attention]") {
   if (absent()) return;
   DefaultDevice cpu(Device::cpu());
-  const Sizes s{1, 4, 2, 70, 67, 40, 40};
+  const Sizes s{1, 2, 1, 67, 66, 24, 40};
   for (const DType t : {f32, f64, f16, bf16})
     for (const size_t setting : {1, 11}) {
       INFO(name_of(t) << ", " << kSettings[setting].name);
@@ -242,7 +242,7 @@ TEST_CASE("attention has the same bits every time", "[cuda][attention]") {
 #if INK_CUDA_SIM
       const sim::Options before = sim::options();
 #endif
-      for (uint64_t seed = 1; seed <= 6; ++seed) {
+      for (uint64_t seed = 1; seed <= 3; ++seed) {
 #if INK_CUDA_SIM
         sim::set_options({.seed = seed, .poison = uint8_t(seed % 2 ? 0x55 : 0xff)});
 #endif
@@ -261,7 +261,7 @@ TEST_CASE("attention has the same bits every time", "[cuda][attention]") {
 TEST_CASE("linear attention on the device is the sum it stands for", "[cuda][attention]") {
   if (absent()) return;
   DefaultDevice cpu(Device::cpu());
-  for (const int64_t n : {1, 2, 31, 32, 33, 97})
+  for (const int64_t n : {1, 2, 31, 33, 97, 300})
     for (const auto& [d, dv] : {std::pair(1, 1), std::pair(8, 40), std::pair(33, 32), std::pair(300, 5)})
       for (const DType t : {f32, f64})
         for (const bool reverse : {false, true}) {

@@ -15,7 +15,7 @@ using K = AttentionKind;
 
 // Small enough that windows, strides, buckets and chunks have borders within a few tokens.
 AttentionSizes small_sizes() {
-  return {.window = 2, .stride = 3, .tail = 1, .global = {0}, .keep = 3, .bucket = 4, .rounds = 2, .length = 16, .rows = 5,
+  return {.window = 2, .stride = 3, .tail = 1, .global = {0}, .keep = 3, .bucket = 4, .rounds = 2, .buckets = 2, .seed = 7, .length = 16, .rows = 5,
           .landmarks = 4, .features = 16, .chunk = 4};
 }
 MultiHeadAttentionOptions options(K kind, bool causal) {
@@ -23,8 +23,6 @@ MultiHeadAttentionOptions options(K kind, bool causal) {
 }
 bool only_causal(K kind) { return kind == K::strided || kind == K::fixed; }
 bool is_gated(K kind) { return kind == K::gau || kind == K::flash; }
-// Hashing picks other pairs when another token changes: what it may not do is tested in test_lsh.cpp.
-bool picks_pairs_by_hash(K kind) { return kind == K::lsh; }
 
 struct Kind {
   K kind;
@@ -60,7 +58,6 @@ TEST_CASE("every kind runs on any length and keeps shape, samples apart, and the
       CHECK(y.shape() == x.shape());
       CHECK(all(isfinite(y)).item<bool>());
     }
-    if (picks_pairs_by_hash(k.kind)) continue;  // its hashes are drawn anew at each call
     Tensor x = normal({3, 9, 8}, 2);
     CHECK(verify::batch(run, x).message == "");
     if (k.causal) CHECK(verify::causality(run, x, 1).message == "");
@@ -69,7 +66,7 @@ TEST_CASE("every kind runs on any length and keeps shape, samples apart, and the
 
 TEST_CASE("token by token equals the whole sequence, for every kind that has a causal form", "[attention]") {
   for (const Kind& k : all_forms()) {
-    if (!k.causal || picks_pairs_by_hash(k.kind)) continue;
+    if (!k.causal) continue;
     INFO(label(k));
     manual_seed(4);
     TransformerBlock block(options(k.kind, true));
@@ -109,7 +106,6 @@ TEST_CASE("the states of linear kinds do not grow, those of softmax kinds do", "
 
 TEST_CASE("gradients of every kind to second order", "[attention][grad]") {
   for (const Kind& k : all_forms()) {
-    if (picks_pairs_by_hash(k.kind)) continue;
     INFO(label(k));
     manual_seed(5);
     MultiHeadAttentionOptions o = options(k.kind, k.causal);
@@ -130,7 +126,7 @@ TEST_CASE("gradients of every kind to second order", "[attention][grad]") {
 TEST_CASE("a model of every causal kind is saved, loaded, copied and continued", "[attention][gpt]") {
   TemporaryFolder folder;
   for (K kind : all_attention_kinds()) {
-    if (!has_causal_form(kind) || picks_pairs_by_hash(kind)) continue;
+    if (!has_causal_form(kind)) continue;
     INFO(name_of(kind));
     GPTOptions o{.vocabulary = 7, .context = 12, .dim = 8, .heads = 2, .layers = 2, .kind = kind, .sizes = small_sizes()};
     GPT gpt(o), other(o), copy = gpt;

@@ -3,6 +3,7 @@
 #include "autograd/ops.h"
 #include "inkstone/testing.h"
 #include "nn/linear.h"
+#include "autograd/mode.h"
 #include "tests/catch.h"
 
 using namespace ink;
@@ -99,6 +100,10 @@ TEST_CASE("gradients checks x and the parameters, and leaves the layer as it was
   Tensor x = randn({2, 3}, f64);
   for (bool right : {true, false}) {
     Scale layer(right);
+    {
+      NoGrad guard;
+      layer.w.fill_(0.7);  // a parameter that was written since it was made
+    }
     auto forward = [&](const Tensor& x) { return layer.forward(x); };
     verify::Result r = verify::gradients(layer, forward, x);
     CHECK(r.ok == right);

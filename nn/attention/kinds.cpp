@@ -73,7 +73,12 @@ std::unique_ptr<AttentionCore> make_attention_core(const CoreOptions& o) {
     case K::topk:
       return std::make_unique<TopKCore>(s.keep, o.causal, o.dropout);
     case K::lsh:
-      return std::make_unique<LshCore>(LshOptions{.bucket_size = s.bucket, .rounds = s.rounds, .causal = o.causal});
+      return std::make_unique<LshCore>(LshOptions{.bucket_size = s.bucket,
+                                                  .rounds = s.rounds,
+                                                  .buckets = s.buckets,
+                                                  .causal = o.causal,
+                                                  .strict = o.causal,  // else later tokens decide which earlier ones are seen
+                                                  .seed = s.seed});
     case K::linformer:
       return std::make_unique<LinformerCore>(LinformerOptions{.length = s.length, .rows = s.rows});
     case K::nystrom:

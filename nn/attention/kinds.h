@@ -1,5 +1,6 @@
 // The kinds of attention by name: one option of MultiHeadAttention and TransformerBlock chooses among them.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +26,9 @@ struct AttentionSizes {
   int64_t tail = 4;                     // fixed: c
   std::vector<int64_t> global = {0};    // longformer: positions that see all and are seen by all
   int64_t keep = 8;                     // topk
-  int64_t bucket = 64, rounds = 4;      // lsh
+  int64_t bucket = 64, rounds = 4;      // lsh; causal: each token sees the last `bucket` ones of its hash
+  int64_t buckets = 0;                  // lsh; 0: as many as the length asks for. With a number and a seed it goes token by token
+  std::optional<uint64_t> seed = {};    // lsh: the same hashes in every call, else drawn anew
   int64_t length = 0, rows = 256;       // linformer: longest sequence (needed), rows of E and F
   int64_t landmarks = 64;               // nystrom
   int64_t features = 0;                 // performer; 0: width ln(width)

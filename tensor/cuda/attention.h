@@ -82,13 +82,12 @@ struct Dropout {
     const PhiloxWords here = philox(seed, position / 4, 0);
     PhiloxWords next = here;
     if (first + N > 4) next = philox(seed, position / 4 + 1, 0);
+    const auto word = [](const PhiloxWords& x, int at) {
+      return at < 2 ? at == 0 ? x.w[0] : x.w[1] : at == 2 ? x.w[2] : x.w[3];
+    };
     INK_UNROLL
-    for (int k = 0; k < N; ++k) {
-      const int at = (first + k) % 4;
-      const PhiloxWords& from = first + k < 4 ? here : next;
-      const uint32_t even = at < 2 ? from.w[0] : from.w[2], odd = at < 2 ? from.w[1] : from.w[3];
-      keep[k] = uniform_from(at % 2 ? odd : even) >= p;
-    }
+    for (int k = 0; k < N; ++k)
+      keep[k] = uniform_from(first + k < 4 ? word(here, first + k) : word(next, first + k - 4)) >= p;
   }
 };
 

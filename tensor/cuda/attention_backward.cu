@@ -20,23 +20,22 @@ struct Operands {
 };
 
 // A warp per row: D of it.
-template <class T, class Sum>
+template <class T>
 __global__ void __launch_bounds__(256)
-    attention_deltas(Sum* deltas, const T* dout, const T* out, const Sum* dlse, const int64_t rows, const int64_t n) {
+    attention_deltas(T* deltas, const T* dout, const T* out, const T* dlse, const int64_t rows, const int64_t n) {
   const int64_t row = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp;
   const int lane = int(threadIdx.x) % kWarp;
-  Sum sum = 0;
-  for (int64_t c = lane; c < n && row < rows; c += kWarp)
-    sum = fn::fma(Sum(dout[row * n + c]), Sum(out[row * n + c]), sum);
+  T sum = 0;
+  for (int64_t c = lane; c < n && row < rows; c += kWarp) sum = fn::fma(dout[row * n + c], out[row * n + c], sum);
   sum = warp_sum(sum);
   if (lane == 0 && row < rows) deltas[row] = dlse ? sum - dlse[row] : sum;
 }
 
-template <class T, class Sum>
-void run_deltas(const AttentionArgs& a, Sum* deltas, const void* dout, const void* out, const void* dlse) {
+template <class T>
+void run_deltas(const AttentionArgs& a, T* deltas, const void* dout, const void* out, const void* dlse) {
   const int64_t rows = a.batch * a.heads * a.nq;
-  launch("attention_backward", attention_deltas<T, Sum>, dim3(unsigned(ceil_div(rows, 256 / kWarp))), dim3(256), 0, deltas,
-         static_cast<const T*>(dout), static_cast<const T*>(out), static_cast<const Sum*>(dlse), rows, a.dv);
+  launch("attention_backward", attention_deltas<T>, dim3(unsigned(ceil_div(rows, 256 / kWarp))), dim3(256), 0, deltas,
+         static_cast<const T*>(dout), static_cast<const T*>(out), static_cast<const T*>(dlse), rows, a.dv);
 }
 
 // sum += the part of a tile: `own` rows of queries (dq) or keys, `other` rows of the others.
@@ -71,56 +70,43 @@ struct Walk {
     if (seen == Seen::none) return;
     const Factor<T> values = rows_from(head.values(a, x.v), a.v_strides[2], j0, a.nk);
     const Factor<T> grads = rows_from(x.dout + head.matrix * a.nq * a.dv, a.dv, i0, a.nq);
-    T weights[kOwn][kOwn];
-    tile_product(weights, memory, by_query ? queries : keys, by_query ? keys : queries, a.d);
-
-    // Of the thread's four queries, which are rows or columns.
-    const int64_t first_query = i0 + (by_query ? own_rows() : own_columns());
-    T lse[kOwn], deltas[kOwn];
-    INK_UNROLL
-    for (int r = 0; r < kOwn; ++r) {
-      const bool there = first_query + r < i0 + queries.count;
-      lse[r] = there ? x.lse[head.matrix * a.nq + first_query + r] : T(0);
-      deltas[r] = there ? x.deltas[head.matrix * a.nq + first_query + r] : T(0);
-    }
-    const unsigned shown = own_bits([&](int r, int c) {
-      const int query = by_query ? r : c, key = by_query ? c : r;
-      return query < queries.count && key < keys.count && (seen == Seen::all || see(i0 + query, j0 + key));
-    });
+    T products[kOwn][kOwn];
+    tile_product(products, memory, by_query ? queries : keys, by_query ? keys : queries, a.d);
+    store_weights(memory, products);
+    // Until the barrier in add_weighted a thread reads and changes only what it has stored itself.
+    const auto own = [&](int r, int c) -> T& { return memory.weights_of(own_columns() + c, int(threadIdx.x) / kSide)[r]; };
+    const auto query = [&](int r, int c) { return by_query ? own_rows() + r : own_columns() + c; };
+    const auto key = [&](int r, int c) { return by_query ? own_columns() + c : own_rows() + r; };
+    const T *lse = x.lse + head.matrix * a.nq + i0, *deltas = x.deltas + head.matrix * a.nq + i0;
     const Score<T> score(a, head.head);
-    const T distance = T(j0 + (by_query ? own_columns() : own_rows()) - first_query - a.diagonal);
-    INK_UNROLL
+    const Dropout dropout(a);
+    const T distance = T(j0 - i0 - a.diagonal), scale = T(dropout.scale);
+    unsigned dropped = 0;
+    if (dropout.on) {
+      const int64_t row0 = head.matrix * a.nq + i0;  // of all queries
+      dropped = dropped_of(dropout, by_query ? row0 : j0, by_query ? j0 : row0, a.nk, by_query);
+    }
+    INK_KEEP_LOOP
     for (int r = 0; r < kOwn; ++r)
       INK_UNROLL
       for (int c = 0; c < kOwn; ++c) {
+        const int i = query(r, c), j = key(r, c);
+        const bool shown = i < queries.count && j < keys.count && (seen == Seen::all || see(i0 + i, j0 + j));
         T rate;
-        const T s = score(weights[r][c], distance + (by_query ? T(c - r) : T(r - c)), rate);
-        weights[r][c] = has_bit(shown, r, c) ? fn::exp(s - (by_query ? lse[r] : lse[c])) : T(0);
-        if (what != Gradient::dv) weights[r][c] *= rate;
+        const T s = score(own(r, c), distance + T(j - i), rate), weight = shown ? fn::exp(s - lse[i]) : T(0);
+        if (what != Gradient::dv) own(r, c) = weight * rate;
+        else own(r, c) = has_bit(dropped, r, c) ? T(0) : weight * scale;
       }
-    const Dropout dropout(a);
-    const int64_t row0 = head.matrix * a.nq + i0;  // of all queries
-    unsigned dropped = 0;
-    if (dropout.on) dropped = dropped_of(dropout, by_query ? row0 : j0, by_query ? j0 : row0, a.nk, by_query);
-    const T scale = T(dropout.scale);
-    if (what == Gradient::dv) {
-      INK_UNROLL
-      for (int r = 0; r < kOwn; ++r)
-        INK_UNROLL
-        for (int c = 0; c < kOwn; ++c) weights[r][c] = has_bit(dropped, r, c) ? T(0) : weights[r][c] * scale;
-    } else {
-      T products[kOwn][kOwn];
+    if (what != Gradient::dv) {
       tile_product(products, memory, by_query ? grads : values, by_query ? values : grads, a.dv);
       INK_UNROLL
       for (int r = 0; r < kOwn; ++r)
         INK_UNROLL
         for (int c = 0; c < kOwn; ++c) {
           const T dp = has_bit(dropped, r, c) ? T(0) : products[r][c] * scale;
-          // What is hidden stays 0, whatever its product is.
-          if (has_bit(shown, r, c)) weights[r][c] *= dp - (by_query ? deltas[r] : deltas[c]);
+          if (own(r, c) != 0) own(r, c) *= dp - deltas[query(r, c)];  // what is hidden stays 0, whatever its product is
         }
     }
-    store_weights(memory, weights);
     add_weighted(sum, memory, by_query ? queries.count : keys.count,
                  by_query ? keys : what == Gradient::dk ? queries : grads, work.first_col,
                  what == Gradient::dv ? a.dv : a.d, seen == Seen::some);
@@ -131,10 +117,9 @@ template <class T, int kCols>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
     attention_backward_kernel(const AttentionArgs a, const Operands<T> x, const Gradient what, T* result) {
   Walk<T, kCols> walk(a, x, what);
-  const int64_t matrix = walk.work.matrix, group = a.heads / a.kv_heads;
-  if (what == Gradient::dq) walk.head(matrix);
-  else
-    for (int64_t h = 0; h < group; ++h) walk.head(matrix * group + h);  // the query heads of a key head, in order
+  const int64_t matrix = walk.work.matrix, group = what == Gradient::dq ? 1 : a.heads / a.kv_heads;
+  INK_KEEP_LOOP
+  for (int64_t h = 0; h < group; ++h) walk.head(matrix * group + h);  // the query heads of a key head, in order
 
   const int64_t first = walk.work.first_row, rows = walk.own_count(), cols = what == Gradient::dv ? a.dv : a.d;
   const T one[kOwn] = {T(1), T(1), T(1), T(1)};
@@ -158,13 +143,8 @@ void run(const AttentionArgs& a, const Operands<T>& x, Gradient what, void* resu
 
 void backward_halves(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
                      const void* k, const void* v, const void* out, const void* lse) {
+  if (attention_mma_backward(a, dq, dk, dv, dout, dlse, q, k, v, out, lse)) return;
   const Shape shape{a.batch, a.heads, a.nq, a.dv}, strides{a.heads * a.nq * a.dv, a.nq * a.dv, a.dv, 1};
-  {
-    const Scratch<float> deltas(a.batch * a.heads * a.nq);
-    if (a.dtype == DType::f16) run_deltas<half>(a, deltas.data(), dout, out, dlse);
-    else run_deltas<bfloat16>(a, deltas.data(), dout, out, dlse);
-    if (attention_mma_backward(a, dq, dk, dv, dout, deltas.data(), q, k, v, lse)) return;
-  }
   const AsFloats f(a, q, k, v);
   const Floats g(dout, a.dtype, shape, strides), o(out, a.dtype, shape, strides);
   const Floats rows(a.batch * a.heads * a.nq * a.d), keys(a.batch * a.kv_heads * a.nk * a.d),

@@ -9,7 +9,7 @@
 namespace ink::cuda {
 namespace {
 
-constexpr int kKeys = 64;
+constexpr int kKeys = 64, kWarps = 4, kMmaThreads = kWarps * kWarp;
 
 template <class T>
 struct Operands {
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kMmaThreads)
       });
     }
     if (!all) {
-      hide_beyond<kBlocks, N>(s, see, i0 + row0, j0, present);
+      hide_beyond(s, i0 + row0 - j0, see.low, see.high, present);
       if (see.mask || see.tiles) {
         const uint64_t shown = own_bits<kBlocks, N>([&](int row, int column) {
           const int64_t i = i0 + row0 + row, j = j0 + column;

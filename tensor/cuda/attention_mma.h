@@ -10,8 +10,6 @@
 
 namespace ink::cuda {
 
-constexpr int kWarps = 4, kMmaThreads = kWarps * kWarp;
-
 // ---- numbers
 #if INK_CUDA_SIM
 inline float fast_exp2(float x) { return ::exp2f(x); }
@@ -58,14 +56,14 @@ struct Exponent {
         plain(s.cap == 0 && s.slope == 0 && s.scale > 0) {
     if (!plain) factor = 1;
   }
-  // `rate` is the derivative of the score by the product.
+  // `rate` is the derivative of the score by the scaled product.
   __device__ __forceinline__ float operator()(float product, float distance, float& rate) const {
     float s = product * scale;
-    rate = scale;
+    rate = 1;
     if (cap > 0) {  // tanh x = 1 - 2 / (e^{2x} + 1)
       const float t = 1 - 2 * fast_inverse(fast_exp2(s * (2 * kLog2e / cap)) + 1);
       s = cap * t;
-      rate *= 1 - t * t;
+      rate = 1 - t * t;
     }
     return fn::fma(-slope, fn::abs(distance), s * kLog2e);
   }
@@ -191,17 +189,18 @@ __device__ __forceinline__ bool has_bit(uint64_t bits, int m, int n, int i) {
   return bits >> ((m * N + n) * 4 + i) & 1;
 }
 
-// Scores outside of the diagonals low and high, or beyond `keys` columns, become -inf.
+// Scores beyond `count` columns become -inf, and those with column - row outside of [low, high], counted with row 0 of the
+// warp and column 0 of the tile `apart` from each other (row - column).
 template <int kBlocks, int N>
-__device__ __forceinline__ void hide_beyond(float (&s)[kBlocks][N][4], const Visible& see, int64_t i0, int64_t j0, int keys) {
+__device__ __forceinline__ void hide_beyond(float (&s)[kBlocks][N][4], int64_t apart, int64_t low, int64_t high, int count) {
   const int lane = int(threadIdx.x) % kWarp;
   INK_UNROLL
   for (int m = 0; m < kBlocks; ++m)
     INK_UNROLL
     for (int r = 0; r < 2; ++r) {
-      const int64_t here = i0 + 16 * m + 8 * r + lane / 4 - j0;  // columns here + low to here + high
-      const int64_t first = here + see.low, last = here + see.high < keys - 1 ? here + see.high : keys - 1;
-      const int from = first < 0 ? 0 : first > 8 * N ? 8 * N : int(first), to = last < 0 ? -1 : int(last);
+      const int64_t here = apart + 16 * m + 8 * r + lane / 4, first = here + low, last = here + high;
+      const int from = first < 0 ? 0 : first > 8 * N ? 8 * N : int(first);
+      const int to = last < 0 ? -1 : last < count - 1 ? int(last) : count - 1;
       INK_UNROLL
       for (int n = 0; n < N; ++n)
         INK_UNROLL

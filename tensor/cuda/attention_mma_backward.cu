@@ -1,4 +1,306 @@
+// The gradient of attention in f16 and bf16 on tensor cores; the formulas stand in attention_backward.cu. As there, a block
+// owns rows of a result, of queries for dQ, of keys for dK and dV, and walks along the others: the rows of a tile are what it
+// owns, the columns the others. So dQ needs three products per tile, dK and dV together four, and there are no atomics. The
+// next tile is on its way while one is computed; weights go from product to product in their registers.
 #include "tensor/cuda/attention_half.h"
+#include "tensor/cuda/attention_mma.h"
+
 namespace ink::cuda {
-bool attention_mma_backward(const AttentionArgs&, void*, void*, void*, const void*, const void*, const void*, const void*, const void*, const void*) { return false; }
+namespace {
+
+enum class Wanted { dq, dk, dv, dk_dv };
+
+template <class T>
+struct Operands {
+  const T *dout, *q, *k, *v;
+  const float *deltas, *exponents;  // [batch, heads, padded]: D, and the log-sum-exp in powers of 2
+  int64_t padded;                   // nq, up to a multiple of kMaskTile
+};
+
+// A warp per row: D, and the log-sum-exp; for a query that sees nothing, or is not there, +inf, which makes every weight 0.
+template <class T>
+__global__ void __launch_bounds__(256) attention_statistics(float* deltas, float* exponents, const T* dout, const T* out,
+                                                            const float* lse, const float* dlse, const int64_t matrices,
+                                                            const int64_t nq, const int64_t padded, const int64_t n) {
+  const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp, i = at % padded, row = at / padded * nq + i;
+  const int lane = int(threadIdx.x) % kWarp;
+  const bool there = at < matrices * padded && i < nq;
+  float sum = 0;
+  for (int64_t c = lane; c < n && there; c += kWarp) sum = fn::fma(float(dout[row * n + c]), float(out[row * n + c]), sum);
+  sum = warp_sum(sum);
+  if (lane != 0 || at >= matrices * padded) return;
+  deltas[at] = !there ? 0.f : dlse ? sum - dlse[row] : sum;
+  exponents[at] = there && lse[row] != fn::lowest<float>() ? lse[row] * kLog2e : fn::highest<float>();
 }
+
+// dQ row by row, in f32, without touching a key that a query does not see (see attention_mma.cu). A warp takes a row.
+template <class T>
+__device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, int64_t i1, T* dq, const Operands<T>& x) {
+  constexpr int kPer = 256 / kWarp;
+  const Visible see(a, head.batch, head.head);
+  const Exponent exponent(Score<float>(a, head.head));
+  const Dropout dropout(a);
+  const int lane = int(threadIdx.x) % kWarp;
+  const T *queries = head.queries(a, x.q), *keys = head.keys(a, x.k), *values = head.values(a, x.v);
+  for (int64_t i = i0 + int(threadIdx.x) / kWarp; i < i1; i += int(blockDim.x) / kWarp) {
+    const int64_t row = head.matrix * a.nq + i, padded = head.matrix * x.padded + i;
+    const Reach seen = reach_of_queries(see, i, i + 1, a.nk, 1);
+    float sum[kPer] = {}, rate = 1;
+    for (int64_t j = seen.begin; j < seen.end; ++j) {
+      if (!see(i, j)) continue;
+      const T *key = keys + j * a.k_strides[2], *value = values + j * a.v_strides[2];
+      float product = 0, dp = 0;
+      for (int c = lane; c < a.d; c += kWarp) product = fn::fma(float(queries[i * a.q_strides[2] + c]), float(key[c]), product);
+      for (int c = lane; c < a.dv; c += kWarp) dp = fn::fma(float(x.dout[row * a.dv + c]), float(value[c]), dp);
+      product = warp_sum(product), dp = warp_sum(dp);
+      if (dropout.on) {
+        bool keep[1];
+        dropout.keeps(keep, uint64_t(row * a.nk + j));
+        dp = keep[0] ? dp * float(dropout.scale) : 0.f;
+      }
+      if (!exponent.plain) product = exponent(product, float(j - i - a.diagonal), rate);
+      const float ds = fast_exp2(fn::fma(product, exponent.factor, -x.exponents[padded])) * (dp - x.deltas[padded]) * rate;
+      INK_UNROLL
+      for (int c = 0; c < kPer; ++c)
+        if (lane + c * kWarp < a.d) sum[c] = fn::fma(ds, float(key[lane + c * kWarp]), sum[c]);
+    }
+    INK_UNROLL
+    for (int c = 0; c < kPer; ++c)
+      if (lane + c * kWarp < a.d) dq[row * a.d + lane + c * kWarp] = T(sum[c] * exponent.scale);
+  }
+}
+
+// The shape of a block's work: `kWarps` warps own 16 rows each and see kOther of the others at a time.
+template <int D>
+struct Sizes {
+  static constexpr int kWarps = D <= 128 ? 8 : 4, kThreads = kWarps * kWarp, kRows = kWarps * 16;
+  static constexpr int kOther = D <= 64 ? 64 : D <= 128 ? 32 : 16;
+  static constexpr int kStage = 2 * kOther * D;  // of two operands
+  template <class T>
+  static constexpr size_t bytes() {
+    return (2 * kRows * D + 2 * kStage) * sizeof(T) + 4 * kOther * sizeof(float);
+  }
+};
+
+template <class T, int D, Wanted kWanted>
+__global__ void __launch_bounds__(Sizes<D>::kThreads)
+    attention_mma_backward_kernel(const AttentionArgs a, const Operands<T> x, T* result, T* result_dv) {
+#if INK_CUDA_SIM || __CUDA_ARCH__ >= 800
+  using S = Sizes<D>;
+  constexpr bool kByQuery = kWanted == Wanted::dq, kScores = kWanted != Wanted::dv;  // kScores: the gradient of scores is needed
+  constexpr bool kValues = kWanted == Wanted::dv || kWanted == Wanted::dk_dv;
+  constexpr int N = S::kOther / 8;
+  T *own_first = dynamic_shared<T>(), *own_second = own_first + S::kRows * D, *others = own_second + S::kRows * D;
+  float* const statistics = reinterpret_cast<float*>(others + 2 * S::kStage);  // by stage: D and exponents of the columns
+
+  const int64_t own_count = kByQuery ? a.nq : a.nk, other_count = kByQuery ? a.nk : a.nq;
+  const int64_t blocks = ceil_div(own_count, S::kRows), matrix = int64_t(blockIdx.x) / blocks, block = int64_t(blockIdx.x) % blocks;
+  // Under a causal mask the last queries and the first keys have the most to do: they come first.
+  const int64_t own0 = (kByQuery ? blocks - 1 - block : block) * S::kRows;
+  const int64_t own1 = own0 + S::kRows < own_count ? own0 + S::kRows : own_count;
+  const int64_t group = kByQuery ? 1 : a.heads / a.kv_heads;
+  const auto head_of = [&](int64_t h) { return Head(a, matrix * group + h); };  // h of the query heads that share a key head
+  const Head first_head = head_of(0);
+  const int row0 = int(threadIdx.x) / kWarp * 16, lane = int(threadIdx.x) % kWarp, d = int(a.d), dv = int(a.dv);
+  const Dropout dropout(a);
+
+  // The steps: tiles of the others within reach, for one head after the other.
+  const Visible any(a, first_head.batch, first_head.head);
+  const Reach reach = kByQuery ? reach_of_queries(any, own0, own1, a.nk, S::kOther) : reach_of_keys(any, own0, own1, a.nq, S::kOther);
+  const int64_t per_head = reach.end > reach.begin ? ceil_div(reach.end - reach.begin, S::kOther) : 0, steps = per_head * group;
+  const auto begin_of = [&](int64_t step) { return reach.begin + step % per_head * S::kOther; };
+  const auto count_at = [&](int64_t at) { return int(other_count - at < S::kOther ? other_count - at : S::kOther); };
+  Seen seen = Seen::none;  // of the step that comes next
+  const auto next_step = [&](int64_t step) {
+    for (; step < steps; ++step) {
+      const Head head = head_of(step / per_head);
+      const Visible see(a, head.batch, head.head);
+      const int64_t at = begin_of(step), end = at + count_at(at);
+      seen = kByQuery ? seen_of(see, own0, own1, at, end) : seen_of(see, at, end, own0, own1);
+      if (seen != Seen::none) break;
+    }
+    return step;
+  };
+  const auto start = [&](int64_t step, int stage) {
+    if (step < steps) {
+      const Head head = head_of(step / per_head);
+      const int64_t at = begin_of(step);
+      T *first = others + stage * S::kStage, *second = first + S::kOther * D;
+      const T* grads = x.dout + head.matrix * a.nq * a.dv;
+      if constexpr (kByQuery) {
+        start_tile<D, S::kOther, S::kThreads>(first, head.keys(a, x.k) + at * a.k_strides[2], a.k_strides[2], count_at(at), d);
+        start_tile<D, S::kOther, S::kThreads>(second, head.values(a, x.v) + at * a.v_strides[2], a.v_strides[2], count_at(at), dv);
+      } else {
+        start_tile<D, S::kOther, S::kThreads>(first, head.queries(a, x.q) + at * a.q_strides[2], a.q_strides[2], count_at(at), d);
+        start_tile<D, S::kOther, S::kThreads>(second, grads + at * a.dv, a.dv, count_at(at), dv);
+        if (int i = int(threadIdx.x) * 4; i < 2 * S::kOther) {
+          const float* from = i < S::kOther ? x.deltas + i : x.exponents + i - S::kOther;
+          cp_async16(statistics + stage * 2 * S::kOther + i, from + head.matrix * x.padded + at);
+        }
+      }
+    }
+    cp_async_commit();
+  };
+
+  if constexpr (kByQuery) {
+    start_tile<D, S::kRows, S::kThreads>(own_first, first_head.queries(a, x.q) + own0 * a.q_strides[2], a.q_strides[2],
+                                         int(own1 - own0), d);
+    start_tile<D, S::kRows, S::kThreads>(own_second, x.dout + (first_head.matrix * a.nq + own0) * a.dv, a.dv, int(own1 - own0), dv);
+  } else {
+    start_tile<D, S::kRows, S::kThreads>(own_first, first_head.keys(a, x.k) + own0 * a.k_strides[2], a.k_strides[2],
+                                         int(own1 - own0), d);
+    if constexpr (kScores)
+      start_tile<D, S::kRows, S::kThreads>(own_second, first_head.values(a, x.v) + own0 * a.v_strides[2], a.v_strides[2],
+                                           int(own1 - own0), dv);
+  }
+  float own_delta[2] = {}, own_exponent[2] = {};
+  if constexpr (kByQuery)
+    for (int r = 0; r < 2; ++r) {
+      const int64_t i = own0 + row0 + 8 * r + lane / 4;
+      own_delta[r] = i < a.nq ? x.deltas[matrix * x.padded + i] : 0.f;
+      own_exponent[r] = i < a.nq ? x.exponents[matrix * x.padded + i] : fn::highest<float>();
+    }
+
+  constexpr int kWidth = kScores && kValues ? D / 8 : 1;
+  float sum[1][D / 8][4] = {}, sum_dv[1][kWidth][4] = {};  // sum_dv: only if both are wanted
+  bool some_hidden = false;
+  int stage = 0;
+  int64_t step = next_step(0);
+  start(step, stage);
+  while (step < steps) {
+    const Seen here = seen;
+    const int64_t at = begin_of(step), next = next_step(step + 1);
+    const Head head = head_of(step / per_head);
+    const bool all = here == Seen::all && count_at(at) == S::kOther;
+    some_hidden = some_hidden || here == Seen::some;
+    cp_async_wait<0>();
+    __syncthreads();  // this step's tiles are here, and the last step's have been read
+    start(next, 1 - stage);
+    const T *first = others + stage * S::kStage, *second = first + S::kOther * D;
+    const float* columns = statistics + stage * 2 * S::kOther + 2 * (lane % 4);
+
+    float w[1][N][4] = {}, g[1][kScores ? N : 1][4] = {};  // scores, then weights; their gradient
+    multiply_rows<D>(w, own_first, unsigned(row0), first);
+    const auto position = [&](int row, int column) {
+      const int64_t own = own0 + row0 + row, other = at + column;
+      return uint64_t((head.matrix * a.nq + (kByQuery ? own : other)) * a.nk + (kByQuery ? other : own));
+    };
+    uint64_t dropped = 0;
+    if (dropout.on)
+      dropped = own_bits<1, N>([&](int row, int column) {
+        bool keep[1];
+        dropout.keeps(keep, position(row, column));
+        return !keep[0];
+      });
+    if constexpr (kScores) {
+      multiply_rows<D>(g, own_second, unsigned(row0), second);
+      if (dropout.on)
+        for_own<1, N>([&](int, int n, int i, int, int) {
+          g[0][n][i] = has_bit<N>(dropped, 0, n, i) ? 0.f : g[0][n][i] * float(dropout.scale);
+        });
+      for_own<1, N>([&](int, int n, int i, int, int) { g[0][n][i] -= kByQuery ? own_delta[i / 2] : columns[8 * n + i % 2]; });
+    }
+    const Score<float> score(a, head.head);
+    const Exponent exponent(score);
+    if (!exponent.plain) {
+      const float distance = float((kByQuery ? at - own0 - row0 : own0 + row0 - at) - a.diagonal);
+      for_own<1, N>([&](int, int n, int i, int row, int column) {
+        float rate;
+        w[0][n][i] = exponent(w[0][n][i], distance + float(kByQuery ? column - row : row - column), rate);
+        if constexpr (kScores) g[0][n][i] *= rate;
+      });
+    }
+    if (!all) {
+      const Visible see(a, head.batch, head.head);
+      hide_beyond(w, own0 + row0 - at, kByQuery ? see.low : -see.high, kByQuery ? see.high : -see.low, count_at(at));
+      if (see.mask || see.tiles) {
+        const uint64_t shown = own_bits<1, N>([&](int row, int column) {
+          const int64_t own = own0 + row0 + row, other = at + column;
+          return own < own_count && other < other_count && (kByQuery ? see(own, other) : see(other, own));
+        });
+        for_own<1, N>([&](int, int n, int i, int, int) {
+          if (!has_bit<N>(shown, 0, n, i)) w[0][n][i] = fn::lowest<float>();
+        });
+      }
+    }
+    const auto weight = [&](int n, int i) {
+      const float shift = kByQuery ? own_exponent[i / 2] : columns[S::kOther + 8 * n + i % 2];
+      return fast_exp2(fn::fma(w[0][n][i], exponent.factor, -shift));
+    };
+    if (all)
+      for_own<1, N>([&](int, int n, int i, int, int) {
+        w[0][n][i] = weight(n, i);
+        if constexpr (kScores) g[0][n][i] *= w[0][n][i];
+      });
+    else  // what is hidden is 0, whatever the log-sum-exp is and the products are
+      for_own<1, N>([&](int, int n, int i, int, int) {
+        w[0][n][i] = w[0][n][i] == fn::lowest<float>() ? 0.f : weight(n, i);
+        if constexpr (kScores) g[0][n][i] = w[0][n][i] == 0 ? 0.f : g[0][n][i] * w[0][n][i];
+      });
+    if constexpr (kScores) add_weighted<D>(sum, g, first);
+    if constexpr (kValues) {
+      if (dropout.on)
+        for_own<1, N>([&](int, int n, int i, int, int) {
+          w[0][n][i] = has_bit<N>(dropped, 0, n, i) ? 0.f : w[0][n][i] * float(dropout.scale);
+        });
+      if constexpr (kScores) add_weighted<D>(sum_dv, w, second);
+      else add_weighted<D>(sum, w, second);
+    }
+    step = next;
+    stage = 1 - stage;
+  }
+
+  cp_async_wait<0>();
+  if constexpr (kByQuery) {
+    float worst = 0;  // NaN if a sum is not finite
+    for_own<1, D / 8>([&](int, int n, int i, int, int) { worst += sum[0][n][i] * 0.f; });
+    if (__syncthreads_or(some_hidden && worst != 0)) return by_rows(a, first_head, own0, own1, result, x);
+  } else {
+    __syncthreads();
+  }
+  if constexpr (kScores) for_own<1, D / 8>([&](int, int n, int i, int, int) { sum[0][n][i] *= float(a.scale); });
+  const int columns = kScores ? d : dv;
+  store_rows<D>(result + (matrix * own_count + own0) * columns, sum, own_first, row0, int(own1 - own0), columns);
+  if constexpr (kScores && kValues)
+    store_rows<D>(result_dv + (matrix * own_count + own0) * dv, sum_dv, own_second, row0, int(own1 - own0), dv);
+#endif
+}
+
+template <class T, int D, Wanted kWanted>
+void run(const AttentionArgs& a, const Operands<T>& x, void* result, void* result_dv = nullptr) {
+  const bool by_query = kWanted == Wanted::dq;
+  const int64_t blocks = ceil_div(by_query ? a.nq : a.nk, Sizes<D>::kRows) * a.batch * (by_query ? a.heads : a.kv_heads);
+  launch("attention_backward", attention_mma_backward_kernel<T, D, kWanted>, dim3(unsigned(blocks)), dim3(Sizes<D>::kThreads),
+         Sizes<D>::template bytes<T>(), a, x, static_cast<T*>(result), static_cast<T*>(result_dv));
+}
+
+}  // namespace
+
+bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
+                            const void* q, const void* k, const void* v, const void* out, const void* lse) {
+  if (!fits_mma(a, {dq, dk, dv, dout, q, k, v, out})) return false;
+  const int64_t padded = ceil_div(a.nq, kMaskTile) * kMaskTile, matrices = a.batch * a.heads;
+  const Scratch<float> deltas(matrices * padded), exponents(matrices * padded);
+  const auto for_dtype = [&]<class T>() {
+    launch("attention_backward", attention_statistics<T>, dim3(unsigned(ceil_div(matrices * padded, 256 / kWarp))), dim3(256), 0,
+           deltas.data(), exponents.data(), static_cast<const T*>(dout), static_cast<const T*>(out), static_cast<const float*>(lse),
+           static_cast<const float*>(dlse), matrices, a.nq, padded, a.dv);
+    const Operands<T> x{static_cast<const T*>(dout), static_cast<const T*>(q), static_cast<const T*>(k),
+                        static_cast<const T*>(v),    deltas.data(),            exponents.data(),
+                        padded};
+    const auto for_width = [&]<int D>() {
+      run<T, D, Wanted::dq>(a, x, dq);
+      if constexpr (D <= 128) run<T, D, Wanted::dk_dv>(a, x, dk, dv);
+      else run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
+    };
+    const int64_t width = a.d > a.dv ? a.d : a.dv;
+    if (width <= 64) for_width.template operator()<64>();
+    else if (width <= 128) for_width.template operator()<128>();
+    else for_width.template operator()<256>();
+  };
+  if (a.dtype == DType::f16) for_dtype.template operator()<half>();
+  else for_dtype.template operator()<bfloat16>();
+  return true;
+}
+
+}  // namespace ink::cuda

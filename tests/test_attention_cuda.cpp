@@ -5,6 +5,7 @@
 
 #include "autograd/attention.h"
 #include "nn/attention/mask.h"
+#include "tensor/capture.h"
 #include "tensor/cuda.h"
 #include "tensor/philox.h"
 #include "tests/catch.h"
@@ -199,7 +200,8 @@ TEST_CASE("hidden keys may hold NaN and infinities, and a query that sees none g
     for (const int64_t d : {8, 48}) {
       INFO(name_of(t) << ", d " << d);
       const Sizes s{1, 2, 1, 70, 80, d, d};
-      const AttentionOptions o{.causal = Causal::top_left, .left = 40, .mask = arange(0, 80, 1, f64) > 2.5};
+      const AttentionOptions o{
+          .causal = Causal::top_left, .left = 40, .softcap = d == 48 ? 5. : 0., .mask = arange(0, 80, 1, f64) > 2.5};
       const Operands clean = operands(s, 5).to(t, Device::cuda());
       Operands spoilt = clean;
       auto spoil = [&](const Tensor& x, int64_t row, double value) {
@@ -256,6 +258,39 @@ TEST_CASE("attention has the same bits every time", "[cuda][attention]") {
       sim::set_options(before);
 #endif
     }
+}
+
+TEST_CASE("replays of captured attention go on in the stream of dropout, and its gradients follow",
+          "[cuda][attention][graph]") {
+  if (absent()) return;
+  const Sizes s{1, 2, 1, 20, 18, 16, 16};
+  for (const DType t : {f32, f16}) {
+    const Operands x = operands(s, 9).to(t, Device::cuda());
+    TensorList in{x.q.detach(), x.k.detach(), x.v.detach()}, got;
+    for (Tensor& y : in) y.requires_grad_();
+    auto step = [&] {
+      Tensor y = scaled_dot_product_attention(in[0], in[1], in[2], {.dropout = 0.4});
+      got = grad(std::span<const Tensor>(&y, 1), in, std::span<const Tensor>(&x.dout, 1));
+      got.push_back(y.detach());
+    };
+    std::vector<TensorList> expected;
+    manual_seed(4);
+    for (int i = 0; i < 3; ++i) {
+      step();
+      expected.push_back(got);
+    }
+    CHECK_FALSE(equal(expected[0][3].to(Device::cpu()), expected[1][3].to(Device::cpu())));
+    manual_seed(4);
+    step();
+    CudaGraph graph(step);
+    for (size_t i = 1; i < 3; ++i) {
+      graph.replay();
+      for (size_t k = 0; k < 4; ++k) {
+        INFO(name_of(t) << ", step " << i << ", result " << k);
+        CHECK(equal(got[k].to(Device::cpu()), expected[i][k].to(Device::cpu())));
+      }
+    }
+  }
 }
 
 TEST_CASE("linear attention on the device is the sum it stands for", "[cuda][attention]") {

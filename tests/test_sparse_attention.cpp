@@ -84,6 +84,21 @@ TEST_CASE("sparse attention is softmax over the pairs of the mask", "[sparse]") 
             .message == "");
 }
 
+TEST_CASE("dropout of sparse attention keeps the mean, draws anew for each part, and repeats with its generator",
+          "[sparse]") {
+  Inputs x = inputs(1, 2, 80, 4);
+  SparsePattern pattern = sparse::local_and_atrous(20, 8).pattern(80);
+  Tensor one = ones({1, 2, 80, 1}, f64);
+  auto run = [&](unsigned seed) {
+    Generator generator(seed);
+    return sparse_attention(x.q * .1, x.k, one, pattern, {.dropout = .3, .generator = &generator});
+  };
+  CHECK(equal(run(1), run(1)));
+  CHECK_FALSE(equal(run(1), run(2)));
+  CHECK(mean(run(1)).item() == Approx(1).margin(.05));
+  CHECK(difference(sparse_attention(x.q, x.k, one, pattern), ones({1, 2, 80, 1}, f64)) < 1e-13);
+}
+
 TEST_CASE("gradients of sparse attention are those of the masked formula, to second order", "[sparse][grad]") {
   for (const SparseRule& rule : {sparse::local_and_atrous(3, 4, true), sparse::longformer(2, {0, 30}),
                                  sparse::fixed(8, 2), sparse::strided(5)}) {

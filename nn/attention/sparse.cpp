@@ -22,30 +22,49 @@ void check_options(const char* who, const AttentionOptions& o) {
                     who));
 }
 
-// Where each of n positions stands in the order; its length if nowhere.
+// Where each of n queries stands in the order, or, if some are not in it, in cat({all n, those of the order}).
 Tensor places(const Tensor& order, int64_t n, const char* name, Device device) {
   if (!order.defined()) return {};
   const std::vector<int64_t> list = order.to_vector<int64_t>();
-  std::vector<int64_t> place(static_cast<size_t>(n), int64_t(list.size()));
+  std::vector<int64_t> place(static_cast<size_t>(n), -1);
   for (size_t r = 0; r < list.size(); ++r) {
     int64_t& p = place[size_t(list[r])];
-    if (p != int64_t(list.size()))
+    if (p != -1)
       throw ValueError(
           fmt::format("sparse_part: {} names position {} twice; expected each at most once", name, list[r]));
     p = int64_t(r);
   }
+  if (int64_t(list.size()) < n)
+    for (int64_t i = 0; i < n; ++i) place[size_t(i)] = place[size_t(i)] == -1 ? i : n + place[size_t(i)];
   return from_data(std::span<const int64_t>(place), {n}).to(device);
 }
 
-Tensor rows_at(const Tensor& x, const Tensor& order) { return order.defined() ? index_select(x, -2, order) : x; }
+Tensor at(const Tensor& x, int64_t dim, const Tensor& order) {
+  return order.defined() ? index_select(x, dim, order) : x;
+}
 
-// The rows of a part back in natural order, `fill` where a query takes no part.
-Tensor rows_back(const Tensor& x, int64_t dim, const SparsePart& part, double fill) {
-  if (!part.order_q.defined()) return x;
-  const bool all = part.order_q.numel() == part.place.numel();
-  Shape row = x.shape();
-  row[int(dim < 0 ? dim + x.dim() : dim)] = 1;
-  return index_select(all ? x : cat({x, full(row, fill, x.options())}, dim), dim, part.place);
+struct Result {
+  Tensor out, lse;  // undefined: no part yet
+};
+Result merged(const Result& a, const Result& b) {
+  if (!a.out.defined()) return b;
+  auto [out, lse] = merge_attention(a.out, a.lse, b.out, b.lse);
+  return {out, lse};
+}
+// The result so far joined by that of a part, whose rows are in the part's order.
+Result joined(const Result& so_far, const SparsePart& part, int64_t nq, const Result& own) {
+  if (!part.order_q.defined()) return merged(so_far, own);
+  if (part.order_q.numel() == nq)
+    return merged(so_far, {index_select(own.out, -2, part.place), index_select(own.lse, -1, part.place)});
+  Result all = so_far;
+  if (!all.out.defined()) {
+    Shape out = own.out.shape(), lse = own.lse.shape();
+    out[out.size() - 2] = lse[lse.size() - 1] = nq;
+    all = {zeros(out, own.out.options()), full(lse, -kInf, own.lse.options())};
+  }
+  Result few = merged({index_select(all.out, -2, part.order_q), index_select(all.lse, -1, part.order_q)}, own);
+  return {index_select(cat({all.out, few.out}, -2), -2, part.place),
+          index_select(cat({all.lse, few.lse}, -1), -1, part.place)};
 }
 
 Tensor mask_at(const Tensor& mask, const SparsePart& part) {
@@ -126,19 +145,15 @@ Tensor sparse_attention(const Tensor& q, const Tensor& k, const Tensor& v, const
         "sparse_attention: the pattern is of another size; got q {}, k {}; expected {} queries and {} keys; "
         "hint: make one for each length",
         q.shape().str(), k.shape().str(), pattern.nq, pattern.nk));
-  Tensor out, lse;
+  Result result;
   for (const SparsePart& part : pattern.parts) {
     AttentionOptions o = options;
     o.blocks = part.blocks;
     o.mask = mask_at(options.mask, part);
-    auto [y, l] = attention_with_lse(rows_at(q, part.order_q), rows_at(k, part.order_k), rows_at(v, part.order_k), o);
-    y = rows_back(y, -2, part, 0), l = rows_back(l, -1, part, -kInf);
-    if (out.defined())
-      std::tie(out, lse) = merge_attention(out, lse, y, l);
-    else
-      out = y, lse = l;
+    auto [out, lse] = attention_with_lse(at(q, -2, part.order_q), at(k, -2, part.order_k), at(v, -2, part.order_k), o);
+    result = joined(result, part, pattern.nq, {out, lse});
   }
-  return out;
+  return result.out;
 }
 
 Tensor topk_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t keep,

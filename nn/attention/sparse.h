@@ -12,11 +12,13 @@
 namespace ink {
 
 // One part of a pattern: the queries order_q[0], order_q[1], ... against the keys order_k[..] (i64; undefined: all, as
-// they are), which see each other by `blocks`.
+// they are), which see each other by `blocks`. A key may stand in order_k twice, if no query sees it twice: in natural
+// order for its neighbours, and in a short list of keys that all see.
 struct SparsePart {
   Tensor order_q, order_k;
-  Tensor
-      place;  // [nq]: the row of a query in order_q, or its length for one that takes no part; undefined with order_q
+  // [nq], undefined with order_q: the row of each query in order_q; if some take no part, the row in the result of the
+  // parts before with this part's rows behind it.
+  Tensor place;
   BlockMask blocks;
 };
 // The part of `mask`, of a whole size of nq x nk, that the orders pick. ValueError for a position named twice.
@@ -54,9 +56,14 @@ struct SparseOrder {
   std::vector<int64_t> positions = {};        // listed: those below n
   Tensor of(int64_t n, Device device) const;  // i64; undefined for natural
 };
+// Queries against lists of keys, which stand side by side in one softmax.
 struct SparsePiece {
-  AttentionMask mask;
-  SparseOrder queries = {}, keys = {};
+  struct Keys {
+    AttentionMask mask;
+    SparseOrder order = {};
+  };
+  std::vector<Keys> keys;
+  SparseOrder queries = {};
 };
 struct SparseRule {
   std::string name;

@@ -1,6 +1,7 @@
-// Attention, forward: a block of 64 queries walks along the keys, 64 at a time, and keeps the running maximum m, the running
-// sum l and the running output o of each query (tensor/online.h; Dao 2023, algorithm 1). Tiles of which no query sees a key
-// are passed over. f32 and f64; f16 and bf16 go to tensor cores, or, where those cannot take them, are converted to f32.
+// Attention, forward: a block of 64 queries walks along the keys, 64 at a time, and keeps the running maximum m, the
+// running sum l and the running output o of each query (tensor/online.h; Dao 2023, algorithm 1). Tiles of which no
+// query sees a key are passed over. f32 and f64; f16 and bf16 go to tensor cores, or, where those cannot take them, are
+// converted to f32.
 #include "tensor/cuda/attention_half.h"
 #include "tensor/cuda/attention_tile.h"
 #include "tensor/online.h"

@@ -1,5 +1,5 @@
-// What the attention kernels share: which scores of a tile count, how a score is made from a product q . k, and the draws of
-// dropout. The ways to compute it: attention.cu and attention_backward.cu for f32 and f64, and by tensor cores
+// What the attention kernels share: which scores of a tile count, how a score is made from a product q . k, and the
+// draws of dropout. The ways to compute it: attention.cu and attention_backward.cu for f32 and f64, and by tensor cores
 // attention_mma.cu and attention_mma_backward.cu for f16 and bf16.
 #pragma once
 #include "tensor/cuda/team.h"
@@ -23,7 +23,8 @@ __device__ __forceinline__ Seen seen_of(const Visible& see, int64_t i0, int64_t 
   return see.mask ? Seen::some : by_diagonals;
 }
 
-// The keys (or queries) that may count for a block of the others: from `begin`, a multiple of the tile's size, to `end`.
+// The keys (or queries) that may count for a block of the others: from `begin`, a multiple of the tile's size, to
+// `end`.
 struct Reach {
   int64_t begin, end;
 };

@@ -1,11 +1,11 @@
-// The gradient of attention. The weights P are computed again tile by tile from the saved log-sum-exps; with the dropout
-// mask Z over 1 - p, and D_i = sum_c dO_ic O_ic - dlse_i (Dao et al. 2022, algorithm 4):
+// The gradient of attention. The weights P are computed again tile by tile from the saved log-sum-exps; with the
+// dropout mask Z over 1 - p, and D_i = sum_c dO_ic O_ic - dlse_i (Dao et al. 2022, algorithm 4):
 //
 //   dV = (P o Z)^T dO,   dS = P o ((dO V^T) o Z - D),   dQ = scale dS K,   dK = scale dS^T Q
 //
-// Each result is one launch of the same kernel: a block owns 64 rows of it, of queries for dQ, of keys for dK and dV, and
-// walks along the others. Nothing is added by atomics, so the bits are the same every time; the price is that scores are
-// computed three times. Here a tile's rows are always what the block owns and its columns the others.
+// Each result is one launch of the same kernel: a block owns 64 rows of it, of queries for dQ, of keys for dK and dV,
+// and walks along the others. Nothing is added by atomics, so the bits are the same every time; the price is that
+// scores are computed three times. Here a tile's rows are always what the block owns and its columns the others.
 #include "tensor/cuda/attention_half.h"
 #include "tensor/cuda/attention_tile.h"
 
@@ -74,7 +74,9 @@ struct Walk {
     tile_product(products, memory, by_query ? queries : keys, by_query ? keys : queries, a.d);
     store_weights(memory, products);
     // Until the barrier in add_weighted a thread reads and changes only what it has stored itself.
-    const auto own = [&](int r, int c) -> T& { return memory.weights_of(own_columns() + c, int(threadIdx.x) / kSide)[r]; };
+    const auto own = [&](int r, int c) -> T& {
+      return memory.weights_of(own_columns() + c, int(threadIdx.x) / kSide)[r];
+    };
     const auto query = [&](int r, int c) { return by_query ? own_rows() + r : own_columns() + c; };
     const auto key = [&](int r, int c) { return by_query ? own_columns() + c : own_rows() + r; };
     const T *lse = x.lse + head.matrix * a.nq + i0, *deltas = x.deltas + head.matrix * a.nq + i0;
@@ -87,16 +89,17 @@ struct Walk {
       dropped = dropped_of(dropout, by_query ? row0 : j0, by_query ? j0 : row0, a.nk, by_query);
     }
     INK_KEEP_LOOP
-    for (int r = 0; r < kOwn; ++r)
+    for (int r = 0; r < kOwn; ++r) {
       INK_UNROLL
       for (int c = 0; c < kOwn; ++c) {
         const int i = query(r, c), j = key(r, c);
         const bool shown = i < queries.count && j < keys.count && (seen == Seen::all || see(i0 + i, j0 + j));
         T rate;
-        const T s = score(own(r, c), distance + T(j - i), rate), weight = shown ? fn::exp(s - lse[i]) : T(0);
-        if (what != Gradient::dv) own(r, c) = weight * rate;
-        else own(r, c) = has_bit(dropped, r, c) ? T(0) : weight * scale;
+        const T s = score(own(r, c), distance + T(j - i), rate);
+        if (what == Gradient::dv) rate = has_bit(dropped, r, c) ? T(0) : scale;
+        own(r, c) = shown ? fn::exp(s - lse[i]) * rate : T(0);
       }
+    }
     if (what != Gradient::dv) {
       tile_product(products, memory, by_query ? grads : values, by_query ? values : grads, a.dv);
       INK_UNROLL
@@ -123,8 +126,8 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
 
   const int64_t first = walk.work.first_row, rows = walk.own_count(), cols = what == Gradient::dv ? a.dv : a.d;
   const T one[kOwn] = {T(1), T(1), T(1), T(1)};
-  store_rows<T, kCols>(result + (matrix * rows + first) * cols, walk.sum, int(rows - first < kTile ? rows - first : kTile),
-                       walk.work.first_col, cols, one);
+  store_rows<T, kCols>(result + (matrix * rows + first) * cols, walk.sum,
+                       int(rows - first < kTile ? rows - first : kTile), walk.work.first_col, cols, one);
 }
 
 template <class T>
@@ -134,23 +137,23 @@ void run(const AttentionArgs& a, const Operands<T>& x, Gradient what, void* resu
   if (cols == 0) return;
   const auto start = [&]<int kCols>() {
     launch("attention_backward", attention_backward_kernel<T, kCols>,
-           dim3(unsigned(TileWork<kCols>::count(rows, cols, matrices))), dim3(kTileThreads), TileMemory<T, kCols>::bytes(), a,
-           x, what, static_cast<T*>(result));
+           dim3(unsigned(TileWork<kCols>::count(rows, cols, matrices))), dim3(kTileThreads),
+           TileMemory<T, kCols>::bytes(), a, x, what, static_cast<T*>(result));
   };
   if (cols <= kTile) start.template operator()<1>();
   else start.template operator()<2>();
 }
 
-void backward_halves(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
-                     const void* k, const void* v, const void* out, const void* lse) {
+void backward_halves(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
+                     const void* q, const void* k, const void* v, const void* out, const void* lse) {
   if (attention_mma_backward(a, dq, dk, dv, dout, dlse, q, k, v, out, lse)) return;
   const Shape shape{a.batch, a.heads, a.nq, a.dv}, strides{a.heads * a.nq * a.dv, a.nq * a.dv, a.dv, 1};
   const AsFloats f(a, q, k, v);
   const Floats g(dout, a.dtype, shape, strides), o(out, a.dtype, shape, strides);
   const Floats rows(a.batch * a.heads * a.nq * a.d), keys(a.batch * a.kv_heads * a.nk * a.d),
       values(a.batch * a.kv_heads * a.nk * a.dv);
-  attention_backward(f.args, rows.data(), keys.data(), values.data(), g.data(), dlse, f.q.data(), f.k.data(), f.v.data(),
-                     o.data(), lse);
+  attention_backward(f.args, rows.data(), keys.data(), values.data(), g.data(), dlse, f.q.data(), f.k.data(),
+                     f.v.data(), o.data(), lse);
   rows.to(dq, a.dtype), keys.to(dk, a.dtype), values.to(dv, a.dtype);
 }
 

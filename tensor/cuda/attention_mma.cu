@@ -1,7 +1,8 @@
-// Attention in f16 and bf16 on tensor cores, forward (Dao 2023, algorithm 1): four warps share a block of queries, whose
-// rows they own, and walk along the keys, 64 at a time. Each tile of values is on its way while the scores of its keys are
-// computed, and the next keys while the weights are formed and multiplied. The weights go from the accumulators of one
-// product to the next without leaving their registers. Exponentials are powers of 2: log2 e is in the scale.
+// Attention in f16 and bf16 on tensor cores, forward (Dao 2023, algorithm 1): four warps share a block of queries,
+// whose rows they own, and walk along the keys, 64 at a time. Each tile of values is on its way while the scores of its
+// keys are computed, and the next keys while the weights are formed and multiplied. The weights go from the
+// accumulators of one product to the next without leaving their registers. Exponentials are powers of 2: log2 e is in
+// the scale.
 #include "tensor/cuda/attention_half.h"
 #include "tensor/cuda/attention_mma.h"
 #include "tensor/online.h"
@@ -16,10 +17,11 @@ struct Operands {
   const T *q, *k, *v;  // of one head
 };
 
-// What the kernel below computes, row by row, in f32, and without ever touching a key that a query does not see: for blocks
-// in which hidden keys hold NaN or infinities, since 0 times those is NaN. A warp takes a row.
+// What the kernel below computes, row by row, in f32, and without ever touching a key that a query does not see: for
+// blocks in which hidden keys hold NaN or infinities, since 0 times those is NaN. A warp takes a row.
 template <class T>
-__device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, int64_t i1, T* out, float* lse, const Operands<T>& x) {
+__device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, int64_t i1, T* out, float* lse,
+                        const Operands<T>& x) {
   constexpr int kPer = 256 / kWarp;
   const Visible see(a, head.batch, head.head);
   const Score<float> score(a, head.head);
@@ -33,7 +35,8 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
     for (int64_t j = keys.begin; j < keys.end; ++j) {
       if (!see(i, j)) continue;
       float product = 0;
-      for (int c = lane; c < a.d; c += kWarp) product = fn::fma(float(query[c]), float(x.k[j * a.k_strides[2] + c]), product);
+      for (int c = lane; c < a.d; c += kWarp)
+        product = fn::fma(float(query[c]), float(x.k[j * a.k_strides[2] + c]), product);
       const fn::Online<float> one{score(warp_sum(product), float(j - i - a.diagonal), rate), 1.f};
       const fn::Online<float> both = fn::online_merge(state, one);
       bool keep[1] = {true};
@@ -67,7 +70,6 @@ __global__ void __launch_bounds__(kMmaThreads)
   const Operands<T> x{head.queries(a, q), head.keys(a, k), head.values(a, v)};
   const Visible see(a, head.batch, head.head);
   const Exponent exponent(Score<float>(a, head.head));
-  const Dropout dropout(a);
   const Reach keys = reach_of_queries(see, i0, i1, a.nk, kKeys);
   const int row0 = int(threadIdx.x) / kWarp * 16 * kBlocks;  // this warp's first
   const int d = int(a.d), dv = int(a.dv);
@@ -150,7 +152,8 @@ __global__ void __launch_bounds__(kMmaThreads)
             total[m][r] += w;
           }
       }
-    if (dropout.on) {
+    if (a.dropout > 0) {
+      const Dropout dropout(a);  // only here: it takes registers
       const uint64_t dropped = own_bits<kBlocks, N>([&](int row, int column) {
         bool keep[1];
         dropout.keeps(keep, uint64_t((head.matrix * a.nq + i0 + row0 + row) * a.nk + j0 + column));
@@ -164,13 +167,14 @@ __global__ void __launch_bounds__(kMmaThreads)
     j0 = next;
   }
 
+  const float kept = float(Dropout(a).scale);
   float worst = 0;  // NaN if a sum is not finite
   INK_UNROLL
   for (int m = 0; m < kBlocks; ++m)
     INK_UNROLL
     for (int r = 0; r < 2; ++r) {
       total[m][r] = warp_sum(total[m][r], 4);
-      const float scale = total[m][r] == 0 ? 0.f : float(dropout.scale) / total[m][r];
+      const float scale = total[m][r] == 0 ? 0.f : kept / total[m][r];
       INK_UNROLL
       for (int n = 0; n < D / 8; ++n)
         INK_UNROLL

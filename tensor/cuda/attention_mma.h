@@ -1,6 +1,7 @@
-// Tiles of attention on tensor cores (mma.h): f16 or bf16 in shared memory, sums in f32 in registers. A warp owns 16 kBlocks
-// rows of a tile of scores. Its accumulators c[block][n][2 r + k] are row 16 block + 8 r + lane / 4 and column
-// 8 n + 2 (lane % 4) + k; so, rounded and put together in pairs, they are the left factor of the next product as they lie.
+// Tiles of attention on tensor cores (mma.h): f16 or bf16 in shared memory, sums in f32 in registers. A warp owns 16
+// kBlocks rows of a tile of scores. Its accumulators c[block][n][2 r + k] are row 16 block + 8 r + lane / 4 and column
+// 8 n + 2 (lane % 4) + k; so, rounded and put together in pairs, they are the left factor of the next product as they
+// lie.
 #pragma once
 #include <initializer_list>
 
@@ -100,7 +101,8 @@ __device__ __forceinline__ void multiply_rows(float (&c)[kBlocks][N][4], const T
   for (unsigned step = 0; step < D / 16; ++step) {
     uint32_t x[kBlocks][4];
     INK_UNROLL
-    for (int m = 0; m < kBlocks; ++m) ldmatrix<4>(x[m], a + place<D>(row0 + 16 * unsigned(m) + lane % 16, 2 * step | lane / 16));
+    for (int m = 0; m < kBlocks; ++m)
+      ldmatrix<4>(x[m], a + place<D>(row0 + 16 * unsigned(m) + lane % 16, 2 * step | lane / 16));
     INK_UNROLL
     for (int n = 0; n < N; n += 2) {
       uint32_t y[4];
@@ -117,7 +119,8 @@ __device__ __forceinline__ void multiply_rows(float (&c)[kBlocks][N][4], const T
 
 // sum[m][n] += weights (accumulators of N x 8 columns, rounded) times the rows of tile x.
 template <int D, class T, int kBlocks, int N>
-__device__ __forceinline__ void add_weighted(float (&sum)[kBlocks][D / 8][4], const float (&weights)[kBlocks][N][4], const T* x) {
+__device__ __forceinline__ void add_weighted(float (&sum)[kBlocks][D / 8][4], const float (&weights)[kBlocks][N][4],
+                                             const T* x) {
   const unsigned lane = threadIdx.x % kWarp;
   INK_UNROLL
   for (int n = 0; n < N; n += 2) {
@@ -125,7 +128,8 @@ __device__ __forceinline__ void add_weighted(float (&sum)[kBlocks][D / 8][4], co
     INK_UNROLL
     for (int m = 0; m < kBlocks; ++m)
       INK_UNROLL
-      for (int i = 0; i < 4; ++i) w[m][i] = pack<T>(weights[m][n + i / 2][i % 2 * 2], weights[m][n + i / 2][i % 2 * 2 + 1]);
+    for (int i = 0; i < 4; ++i)
+      w[m][i] = pack<T>(weights[m][n + i / 2][i % 2 * 2], weights[m][n + i / 2][i % 2 * 2 + 1]);
     INK_UNROLL
     for (int c = 0; c < D / 8; c += 2) {
       uint32_t y[4];
@@ -142,7 +146,8 @@ __device__ __forceinline__ void add_weighted(float (&sum)[kBlocks][D / 8][4], co
 
 // A warp's rows of a result, `count` of them, written to contiguous rows of d columns by way of its rows of a tile.
 template <int D, class T, int kBlocks>
-__device__ __forceinline__ void store_rows(T* to, const float (&sum)[kBlocks][D / 8][4], T* tile, int row0, int count, int d) {
+__device__ __forceinline__ void store_rows(T* to, const float (&sum)[kBlocks][D / 8][4], T* tile, int row0, int count,
+                                           int d) {
   const int lane = int(threadIdx.x) % kWarp;
   INK_UNROLL
   for (int m = 0; m < kBlocks; ++m)
@@ -150,14 +155,15 @@ __device__ __forceinline__ void store_rows(T* to, const float (&sum)[kBlocks][D 
     for (int n = 0; n < D / 8; ++n)
       INK_UNROLL
       for (int r = 0; r < 2; ++r)
-        *reinterpret_cast<uint32_t*>(tile + place<D>(unsigned(row0 + 16 * m + 8 * r + lane / 4), unsigned(n)) + lane % 4 * 2) =
-            pack<T>(sum[m][n][2 * r], sum[m][n][2 * r + 1]);
+        *reinterpret_cast<uint32_t*>(tile + place<D>(unsigned(row0 + 16 * m + 8 * r + lane / 4), unsigned(n)) +
+                                     lane % 4 * 2) = pack<T>(sum[m][n][2 * r], sum[m][n][2 * r + 1]);
   __syncwarp();
   for (int i = lane; i < 16 * kBlocks * (D / 8); i += kWarp) {
     const int row = row0 + i / (D / 8), piece = i % (D / 8);
     if (row < count && piece * 8 < d)
-      store_vector<4>(reinterpret_cast<uint32_t*>(to + int64_t(row) * d + piece * 8),
-                      load_vector<4>(reinterpret_cast<const uint32_t*>(tile + place<D>(unsigned(row), unsigned(piece)))));
+      store_vector<4>(
+          reinterpret_cast<uint32_t*>(to + int64_t(row) * d + piece * 8),
+          load_vector<4>(reinterpret_cast<const uint32_t*>(tile + place<D>(unsigned(row), unsigned(piece)))));
   }
 }
 
@@ -181,7 +187,8 @@ __device__ __forceinline__ uint64_t own_bits(F f) {
   uint64_t bits = 0;
   INK_KEEP_LOOP
   for (int at = 0; at < kBlocks * N * 4; ++at)
-    if (f(at / (4 * N) * 16 + at % 4 / 2 * 8 + lane / 4, at / 4 % N * 8 + 2 * (lane % 4) + at % 2)) bits |= uint64_t(1) << at;
+    if (f(at / (4 * N) * 16 + at % 4 / 2 * 8 + lane / 4, at / 4 % N * 8 + 2 * (lane % 4) + at % 2))
+      bits |= uint64_t(1) << at;
   return bits;
 }
 template <int N>
@@ -189,10 +196,11 @@ __device__ __forceinline__ bool has_bit(uint64_t bits, int m, int n, int i) {
   return bits >> ((m * N + n) * 4 + i) & 1;
 }
 
-// Scores beyond `count` columns become -inf, and those with column - row outside of [low, high], counted with row 0 of the
-// warp and column 0 of the tile `apart` from each other (row - column).
+// Scores beyond `count` columns become -inf, and those with column - row outside of [low, high], counted with row 0 of
+// the warp and column 0 of the tile `apart` from each other (row - column).
 template <int kBlocks, int N>
-__device__ __forceinline__ void hide_beyond(float (&s)[kBlocks][N][4], int64_t apart, int64_t low, int64_t high, int count) {
+__device__ __forceinline__ void hide_beyond(float (&s)[kBlocks][N][4], int64_t apart, int64_t low, int64_t high,
+                                            int count) {
   const int lane = int(threadIdx.x) % kWarp;
   INK_UNROLL
   for (int m = 0; m < kBlocks; ++m)
@@ -213,7 +221,8 @@ __device__ __forceinline__ void hide_beyond(float (&s)[kBlocks][N][4], int64_t a
 
 // Whether these kernels are for the operands: 16-byte pieces everywhere, and rows that fit.
 inline bool fits_mma(const AttentionArgs& a, std::initializer_list<const void*> pointers) {
-  bool fits = current().properties.major >= 8 && a.d % 8 == 0 && a.dv % 8 == 0 && a.d > 0 && a.dv > 0 && a.d <= 256 && a.dv <= 256;
+  bool fits = current().properties.major >= 8 && a.d % 8 == 0 && a.dv % 8 == 0 && a.d > 0 && a.dv > 0 && a.d <= 256 &&
+              a.dv <= 256;
   for (const void* p : pointers) fits = fits && is_aligned(p, 16);
   for (const auto* strides : {a.q_strides, a.k_strides, a.v_strides})
     for (int i = 0; i < 3; ++i) fits = fits && strides[i] % 8 == 0;

@@ -1,7 +1,7 @@
-// The gradient of attention in f16 and bf16 on tensor cores; the formulas stand in attention_backward.cu. As there, a block
-// owns rows of a result, of queries for dQ, of keys for dK and dV, and walks along the others: the rows of a tile are what it
-// owns, the columns the others. So dQ needs three products per tile, dK and dV together four, and there are no atomics. The
-// next tile is on its way while one is computed; weights go from product to product in their registers.
+// The gradient of attention in f16 and bf16 on tensor cores; the formulas stand in attention_backward.cu. As there, a
+// block owns rows of a result, of queries for dQ, of keys for dK and dV, and walks along the others: the rows of a tile
+// are what it owns, the columns the others. So dQ needs three products per tile, dK and dV together four, and there are
+// no atomics. The next tile is on its way while one is computed; weights go from product to product in their registers.
 #include "tensor/cuda/attention_half.h"
 #include "tensor/cuda/attention_mma.h"
 
@@ -17,16 +17,20 @@ struct Operands {
   int64_t padded;                   // nq, up to a multiple of kMaskTile
 };
 
-// A warp per row: D, and the log-sum-exp; for a query that sees nothing, or is not there, +inf, which makes every weight 0.
+// A warp per row: D, and the log-sum-exp; for a query that sees nothing, or is not there, +inf, which makes every
+// weight 0.
 template <class T>
-__global__ void __launch_bounds__(256) attention_statistics(float* deltas, float* exponents, const T* dout, const T* out,
-                                                            const float* lse, const float* dlse, const int64_t matrices,
-                                                            const int64_t nq, const int64_t padded, const int64_t n) {
-  const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp, i = at % padded, row = at / padded * nq + i;
+__global__ void __launch_bounds__(256)
+    attention_statistics(float* deltas, float* exponents, const T* dout, const T* out, const float* lse,
+                         const float* dlse, const int64_t matrices, const int64_t nq, const int64_t padded,
+                         const int64_t n) {
+  const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp, i = at % padded,
+                row = at / padded * nq + i;
   const int lane = int(threadIdx.x) % kWarp;
   const bool there = at < matrices * padded && i < nq;
   float sum = 0;
-  for (int64_t c = lane; c < n && there; c += kWarp) sum = fn::fma(float(dout[row * n + c]), float(out[row * n + c]), sum);
+  for (int64_t c = lane; c < n && there; c += kWarp)
+    sum = fn::fma(float(dout[row * n + c]), float(out[row * n + c]), sum);
   sum = warp_sum(sum);
   if (lane != 0 || at >= matrices * padded) return;
   deltas[at] = !there ? 0.f : dlse ? sum - dlse[row] : sum;
@@ -50,7 +54,8 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
       if (!see(i, j)) continue;
       const T *key = keys + j * a.k_strides[2], *value = values + j * a.v_strides[2];
       float product = 0, dp = 0;
-      for (int c = lane; c < a.d; c += kWarp) product = fn::fma(float(queries[i * a.q_strides[2] + c]), float(key[c]), product);
+      for (int c = lane; c < a.d; c += kWarp)
+        product = fn::fma(float(queries[i * a.q_strides[2] + c]), float(key[c]), product);
       for (int c = lane; c < a.dv; c += kWarp) dp = fn::fma(float(x.dout[row * a.dv + c]), float(value[c]), dp);
       product = warp_sum(product), dp = warp_sum(dp);
       if (dropout.on) {
@@ -59,7 +64,8 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
         dp = keep[0] ? dp * float(dropout.scale) : 0.f;
       }
       if (!exponent.plain) product = exponent(product, float(j - i - a.diagonal), rate);
-      const float ds = fast_exp2(fn::fma(product, exponent.factor, -x.exponents[padded])) * (dp - x.deltas[padded]) * rate;
+      const float ds =
+          fast_exp2(fn::fma(product, exponent.factor, -x.exponents[padded])) * (dp - x.deltas[padded]) * rate;
       INK_UNROLL
       for (int c = 0; c < kPer; ++c)
         if (lane + c * kWarp < a.d) sum[c] = fn::fma(ds, float(key[lane + c * kWarp]), sum[c]);
@@ -69,6 +75,22 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
       if (lane + c * kWarp < a.d) dq[row * a.d + lane + c * kWarp] = T(sum[c] * exponent.scale);
   }
 }
+
+template <class T>
+struct Rows {  // of a matrix in device memory
+  const T* matrix;
+  int64_t row;
+  int width;
+};
+template <int D, int kRows, int kThreads, class T>
+__device__ __forceinline__ void start_rows(T* tile, const Rows<T>& x, int64_t first, int count) {
+  start_tile<D, kRows, kThreads>(tile, x.matrix + first * x.row, x.row, count, x.width);
+}
+
+struct Step {  // of a block's walk: head h of a group, and the tile of the others at `at`
+  int64_t h, at;
+  Seen seen;
+};
 
 // The shape of a block's work: `kWarps` warps own 16 rows each and see kOther of the others at a time.
 template <int D>
@@ -87,72 +109,72 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
     attention_mma_backward_kernel(const AttentionArgs a, const Operands<T> x, T* result, T* result_dv) {
 #if INK_CUDA_SIM || __CUDA_ARCH__ >= 800
   using S = Sizes<D>;
-  constexpr bool kByQuery = kWanted == Wanted::dq, kScores = kWanted != Wanted::dv;  // kScores: the gradient of scores is needed
+  constexpr bool kByQuery = kWanted == Wanted::dq;
+  constexpr bool kScores = kWanted != Wanted::dv;  // the gradient of the scores is needed
   constexpr bool kValues = kWanted == Wanted::dv || kWanted == Wanted::dk_dv;
   constexpr int N = S::kOther / 8;
   T *own_first = dynamic_shared<T>(), *own_second = own_first + S::kRows * D, *others = own_second + S::kRows * D;
-  float* const statistics = reinterpret_cast<float*>(others + 2 * S::kStage);  // by stage: D and exponents of the columns
+  // By stage: D and exponents of the columns.
+  float* const statistics = reinterpret_cast<float*>(others + 2 * S::kStage);
 
   const int64_t own_count = kByQuery ? a.nq : a.nk, other_count = kByQuery ? a.nk : a.nq;
-  const int64_t blocks = ceil_div(own_count, S::kRows), matrix = int64_t(blockIdx.x) / blocks, block = int64_t(blockIdx.x) % blocks;
+  const int64_t blocks = ceil_div(own_count, S::kRows), matrix = int64_t(blockIdx.x) / blocks,
+                block = int64_t(blockIdx.x) % blocks;
   // Under a causal mask the last queries and the first keys have the most to do: they come first.
   const int64_t own0 = (kByQuery ? blocks - 1 - block : block) * S::kRows;
   const int64_t own1 = own0 + S::kRows < own_count ? own0 + S::kRows : own_count;
   const int64_t group = kByQuery ? 1 : a.heads / a.kv_heads;
-  const auto head_of = [&](int64_t h) { return Head(a, matrix * group + h); };  // h of the query heads that share a key head
-  const Head first_head = head_of(0);
-  const int row0 = int(threadIdx.x) / kWarp * 16, lane = int(threadIdx.x) % kWarp, d = int(a.d), dv = int(a.dv);
+  const int row0 = int(threadIdx.x) / kWarp * 16, lane = int(threadIdx.x) % kWarp;
   const Dropout dropout(a);
 
-  // The steps: tiles of the others within reach, for one head after the other.
+  // Head h of those whose queries read the block's keys; there are no divisions in it.
+  const Head first_head(a, matrix * group);
+  const auto head_of = [&](int64_t h) {
+    Head head = first_head;
+    head.head += h, head.matrix += h;
+    return head;
+  };
+  // The operands of a head: what stands in the rows, and what in the columns of a tile.
+  const auto queries = [&](const Head& head) { return Rows<T>{head.queries(a, x.q), a.q_strides[2], int(a.d)}; };
+  const auto keys = [&](const Head& head) { return Rows<T>{head.keys(a, x.k), a.k_strides[2], int(a.d)}; };
+  const auto values = [&](const Head& head) { return Rows<T>{head.values(a, x.v), a.v_strides[2], int(a.dv)}; };
+  const auto grads = [&](const Head& head) { return Rows<T>{x.dout + head.matrix * a.nq * a.dv, a.dv, int(a.dv)}; };
+
+  // The steps: tiles of the others of which something is seen, for one head after the other.
   const Visible any(a, first_head.batch, first_head.head);
-  const Reach reach = kByQuery ? reach_of_queries(any, own0, own1, a.nk, S::kOther) : reach_of_keys(any, own0, own1, a.nq, S::kOther);
-  const int64_t per_head = reach.end > reach.begin ? ceil_div(reach.end - reach.begin, S::kOther) : 0, steps = per_head * group;
-  const auto begin_of = [&](int64_t step) { return reach.begin + step % per_head * S::kOther; };
+  const Reach reach =
+      kByQuery ? reach_of_queries(any, own0, own1, a.nk, S::kOther) : reach_of_keys(any, own0, own1, a.nq, S::kOther);
   const auto count_at = [&](int64_t at) { return int(other_count - at < S::kOther ? other_count - at : S::kOther); };
-  Seen seen = Seen::none;  // of the step that comes next
-  const auto next_step = [&](int64_t step) {
-    for (; step < steps; ++step) {
-      const Head head = head_of(step / per_head);
+  const auto seek = [&](Step step) {  // from `step` on
+    for (; step.h < group; ++step.h, step.at = reach.begin) {
+      const Head head = head_of(step.h);
       const Visible see(a, head.batch, head.head);
-      const int64_t at = begin_of(step), end = at + count_at(at);
-      seen = kByQuery ? seen_of(see, own0, own1, at, end) : seen_of(see, at, end, own0, own1);
-      if (seen != Seen::none) break;
+      for (; step.at < reach.end; step.at += S::kOther) {
+        const int64_t end = step.at + count_at(step.at);
+        step.seen = kByQuery ? seen_of(see, own0, own1, step.at, end) : seen_of(see, step.at, end, own0, own1);
+        if (step.seen != Seen::none) return step;
+      }
     }
     return step;
   };
-  const auto start = [&](int64_t step, int stage) {
-    if (step < steps) {
-      const Head head = head_of(step / per_head);
-      const int64_t at = begin_of(step);
+  const auto start = [&](const Step& step, int stage) {
+    if (step.h < group) {
+      const Head head = head_of(step.h);
       T *first = others + stage * S::kStage, *second = first + S::kOther * D;
-      const T* grads = x.dout + head.matrix * a.nq * a.dv;
-      if constexpr (kByQuery) {
-        start_tile<D, S::kOther, S::kThreads>(first, head.keys(a, x.k) + at * a.k_strides[2], a.k_strides[2], count_at(at), d);
-        start_tile<D, S::kOther, S::kThreads>(second, head.values(a, x.v) + at * a.v_strides[2], a.v_strides[2], count_at(at), dv);
-      } else {
-        start_tile<D, S::kOther, S::kThreads>(first, head.queries(a, x.q) + at * a.q_strides[2], a.q_strides[2], count_at(at), d);
-        start_tile<D, S::kOther, S::kThreads>(second, grads + at * a.dv, a.dv, count_at(at), dv);
-        if (int i = int(threadIdx.x) * 4; i < 2 * S::kOther) {
-          const float* from = i < S::kOther ? x.deltas + i : x.exponents + i - S::kOther;
-          cp_async16(statistics + stage * 2 * S::kOther + i, from + head.matrix * x.padded + at);
-        }
+      start_rows<D, S::kOther, S::kThreads>(first, kByQuery ? keys(head) : queries(head), step.at, count_at(step.at));
+      start_rows<D, S::kOther, S::kThreads>(second, kByQuery ? values(head) : grads(head), step.at, count_at(step.at));
+      if (int i = int(threadIdx.x) * 4; !kByQuery && i < 2 * S::kOther) {
+        const float* from = i < S::kOther ? x.deltas + i : x.exponents + i - S::kOther;
+        cp_async16(statistics + stage * 2 * S::kOther + i, from + head.matrix * x.padded + step.at);
       }
     }
     cp_async_commit();
   };
 
-  if constexpr (kByQuery) {
-    start_tile<D, S::kRows, S::kThreads>(own_first, first_head.queries(a, x.q) + own0 * a.q_strides[2], a.q_strides[2],
-                                         int(own1 - own0), d);
-    start_tile<D, S::kRows, S::kThreads>(own_second, x.dout + (first_head.matrix * a.nq + own0) * a.dv, a.dv, int(own1 - own0), dv);
-  } else {
-    start_tile<D, S::kRows, S::kThreads>(own_first, first_head.keys(a, x.k) + own0 * a.k_strides[2], a.k_strides[2],
-                                         int(own1 - own0), d);
-    if constexpr (kScores)
-      start_tile<D, S::kRows, S::kThreads>(own_second, first_head.values(a, x.v) + own0 * a.v_strides[2], a.v_strides[2],
-                                           int(own1 - own0), dv);
-  }
+  const int present = int(own1 - own0);
+  start_rows<D, S::kRows, S::kThreads>(own_first, kByQuery ? queries(first_head) : keys(first_head), own0, present);
+  if constexpr (kScores)
+    start_rows<D, S::kRows, S::kThreads>(own_second, kByQuery ? grads(first_head) : values(first_head), own0, present);
   float own_delta[2] = {}, own_exponent[2] = {};
   if constexpr (kByQuery)
     for (int r = 0; r < 2; ++r) {
@@ -165,14 +187,14 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
   float sum[1][D / 8][4] = {}, sum_dv[1][kWidth][4] = {};  // sum_dv: only if both are wanted
   bool some_hidden = false;
   int stage = 0;
-  int64_t step = next_step(0);
+  Step step = seek({0, reach.begin, Seen::none});
   start(step, stage);
-  while (step < steps) {
-    const Seen here = seen;
-    const int64_t at = begin_of(step), next = next_step(step + 1);
-    const Head head = head_of(step / per_head);
-    const bool all = here == Seen::all && count_at(at) == S::kOther;
-    some_hidden = some_hidden || here == Seen::some;
+  while (step.h < group) {
+    const int64_t at = step.at;
+    const Step next = seek({step.h, at + S::kOther, Seen::none});
+    const Head head = head_of(step.h);
+    const bool all = step.seen == Seen::all && count_at(at) == S::kOther;
+    some_hidden = some_hidden || step.seen == Seen::some;
     cp_async_wait<0>();
     __syncthreads();  // this step's tiles are here, and the last step's have been read
     start(next, 1 - stage);
@@ -198,7 +220,8 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
         for_own<1, N>([&](int, int n, int i, int, int) {
           g[0][n][i] = has_bit<N>(dropped, 0, n, i) ? 0.f : g[0][n][i] * float(dropout.scale);
         });
-      for_own<1, N>([&](int, int n, int i, int, int) { g[0][n][i] -= kByQuery ? own_delta[i / 2] : columns[8 * n + i % 2]; });
+      for_own<1, N>(
+          [&](int, int n, int i, int, int) { g[0][n][i] -= kByQuery ? own_delta[i / 2] : columns[8 * n + i % 2]; });
     }
     const Score<float> score(a, head.head);
     const Exponent exponent(score);
@@ -259,19 +282,21 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
     __syncthreads();
   }
   if constexpr (kScores) for_own<1, D / 8>([&](int, int n, int i, int, int) { sum[0][n][i] *= float(a.scale); });
-  const int columns = kScores ? d : dv;
-  store_rows<D>(result + (matrix * own_count + own0) * columns, sum, own_first, row0, int(own1 - own0), columns);
+  const int width = int(kScores ? a.d : a.dv);
+  store_rows<D>(result + (matrix * own_count + own0) * width, sum, own_first, row0, present, width);
   if constexpr (kScores && kValues)
-    store_rows<D>(result_dv + (matrix * own_count + own0) * dv, sum_dv, own_second, row0, int(own1 - own0), dv);
+    store_rows<D>(result_dv + (matrix * own_count + own0) * a.dv, sum_dv, own_second, row0, present, int(a.dv));
 #endif
 }
 
 template <class T, int D, Wanted kWanted>
 void run(const AttentionArgs& a, const Operands<T>& x, void* result, void* result_dv = nullptr) {
   const bool by_query = kWanted == Wanted::dq;
-  const int64_t blocks = ceil_div(by_query ? a.nq : a.nk, Sizes<D>::kRows) * a.batch * (by_query ? a.heads : a.kv_heads);
-  launch("attention_backward", attention_mma_backward_kernel<T, D, kWanted>, dim3(unsigned(blocks)), dim3(Sizes<D>::kThreads),
-         Sizes<D>::template bytes<T>(), a, x, static_cast<T*>(result), static_cast<T*>(result_dv));
+  const int64_t blocks =
+      ceil_div(by_query ? a.nq : a.nk, Sizes<D>::kRows) * a.batch * (by_query ? a.heads : a.kv_heads);
+  launch("attention_backward", attention_mma_backward_kernel<T, D, kWanted>, dim3(unsigned(blocks)),
+         dim3(Sizes<D>::kThreads), Sizes<D>::template bytes<T>(), a, x, static_cast<T*>(result),
+         static_cast<T*>(result_dv));
 }
 
 }  // namespace
@@ -282,9 +307,9 @@ bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv
   const int64_t padded = ceil_div(a.nq, kMaskTile) * kMaskTile, matrices = a.batch * a.heads;
   const Scratch<float> deltas(matrices * padded), exponents(matrices * padded);
   const auto for_dtype = [&]<class T>() {
-    launch("attention_backward", attention_statistics<T>, dim3(unsigned(ceil_div(matrices * padded, 256 / kWarp))), dim3(256), 0,
-           deltas.data(), exponents.data(), static_cast<const T*>(dout), static_cast<const T*>(out), static_cast<const float*>(lse),
-           static_cast<const float*>(dlse), matrices, a.nq, padded, a.dv);
+    launch("attention_backward", attention_statistics<T>, dim3(unsigned(ceil_div(matrices * padded, 256 / kWarp))),
+           dim3(256), 0, deltas.data(), exponents.data(), static_cast<const T*>(dout), static_cast<const T*>(out),
+           static_cast<const float*>(lse), static_cast<const float*>(dlse), matrices, a.nq, padded, a.dv);
     const Operands<T> x{static_cast<const T*>(dout), static_cast<const T*>(q), static_cast<const T*>(k),
                         static_cast<const T*>(v),    deltas.data(),            exponents.data(),
                         padded};
@@ -294,9 +319,12 @@ bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv
       else run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
     };
     const int64_t width = a.d > a.dv ? a.d : a.dv;
-    if (width <= 64) for_width.template operator()<64>();
-    else if (width <= 128) for_width.template operator()<128>();
-    else for_width.template operator()<256>();
+    if (width <= 64)
+      for_width.template operator()<64>();
+    else if (width <= 128)
+      for_width.template operator()<128>();
+    else
+      for_width.template operator()<256>();
   };
   if (a.dtype == DType::f16) for_dtype.template operator()<half>();
   else for_dtype.template operator()<bfloat16>();

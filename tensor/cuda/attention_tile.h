@@ -1,17 +1,17 @@
-// Products of tiles of 64 x 64 for attention in f32 and f64: a block of 16 x 16 threads, each of which owns 4 neighbouring
-// rows (threadIdx.x / 16) and 4 neighbouring columns (threadIdx.x % 16) of a tile of scores, and the same rows of what the
-// scores weigh. Factors pass through shared memory by pieces of 128 bytes per row; both lie there so that what a thread
-// needs of one step comes by loads of 16 bytes.
+// Products of tiles of 64 x 64 for attention in f32 and f64: a block of 16 x 16 threads, each of which owns 4
+// neighbouring rows (threadIdx.x / 16) and 4 neighbouring columns (threadIdx.x % 16) of a tile of scores, and the same
+// rows of what the scores weigh. Factors pass through shared memory by pieces of 128 bytes per row; both lie there so
+// that what a thread needs of one step comes by loads of 16 bytes.
 #pragma once
 #include "tensor/cuda/attention.h"
 
 namespace ink::cuda {
 
 constexpr int kTile = 64, kSide = 16, kOwn = 4, kTileThreads = kSide * kSide;
-template <class T>
-inline constexpr int kTileBlocks = sizeof(T) == 4 ? 2 : 1;  // at least on a multiprocessor: f32 may take 128 registers a thread
-template <class T>
-inline constexpr int kDepth = 128 / int(sizeof(T));  // columns of a product's factors, or rows of what is weighted, at once
+template <class T>  // at least on a multiprocessor: f32 may take 128 registers a thread
+inline constexpr int kTileBlocks = sizeof(T) == 4 ? 2 : 1;
+template <class T>  // columns of a product's factors, or rows of what is weighted, at once
+inline constexpr int kDepth = 128 / int(sizeof(T));
 template <class T>
 inline constexpr int kPitch = kTile + 16 / int(sizeof(T));  // of a turned piece: lanes that store it meet no bank twice
 
@@ -71,8 +71,8 @@ __device__ __forceinline__ void load_turned(T* piece, const Factor<T>& x, int64_
 
 // sum[r][c] = row r of a times row c of b, over d columns.
 template <class T, int kCols>
-__device__ __forceinline__ void tile_product(T (&sum)[kOwn][kOwn], const TileMemory<T, kCols>& memory, const Factor<T>& a,
-                                             const Factor<T>& b, int64_t d) {
+__device__ __forceinline__ void tile_product(T (&sum)[kOwn][kOwn], const TileMemory<T, kCols>& memory,
+                                             const Factor<T>& a, const Factor<T>& b, int64_t d) {
   INK_UNROLL
   for (int r = 0; r < kOwn; ++r)
     INK_UNROLL
@@ -96,8 +96,8 @@ __device__ __forceinline__ void tile_product(T (&sum)[kOwn][kOwn], const TileMem
   }
 }
 
-// A bit for each of a thread's 4 x 4 elements, row by row: what f(row, column) says of it. A loop, so that f stands in the
-// code once.
+// A bit for each of a thread's 4 x 4 elements, row by row: what f(row, column) says of it. A loop, so that f stands in
+// the code once.
 template <class F>
 __device__ __forceinline__ unsigned own_bits(F f) {
   unsigned bits = 0;
@@ -108,8 +108,10 @@ __device__ __forceinline__ unsigned own_bits(F f) {
 }
 __device__ __forceinline__ bool has_bit(unsigned bits, int r, int c) { return bits >> (r * kOwn + c) & 1; }
 
-// A bit for each that dropout takes. Rows count from row0, columns from column0; the rows are queries, or the columns are.
-__device__ __forceinline__ unsigned dropped_of(const Dropout& dropout, int64_t row0, int64_t column0, int64_t nk, bool by_query) {
+// A bit for each that dropout takes. Rows count from row0, columns from column0; the rows are queries, or the columns
+// are.
+__device__ __forceinline__ unsigned dropped_of(const Dropout& dropout, int64_t row0, int64_t column0, int64_t nk,
+                                               bool by_query) {
   const int64_t rows = row0 + own_rows(), columns = column0 + own_columns();
   unsigned dropped = 0;
   INK_KEEP_LOOP
@@ -140,8 +142,8 @@ __device__ __forceinline__ void store_weights(const TileMemory<T, kCols>& memory
   }
 }
 
-// sum[r][..] += the weights of row r times the rows of x, in columns first_col + 64 c + own_columns() .. of n. Where keys may
-// be hidden, rows with weight 0 do not count, whatever they hold.
+// sum[r][..] += the weights of row r times the rows of x, in columns first_col + 64 c + own_columns() .. of n. Where
+// keys may be hidden, rows with weight 0 do not count, whatever they hold.
 template <class T, int kCols>
 __device__ __forceinline__ void add_weighted(T (&sum)[kOwn][kOwn * kCols], const TileMemory<T, kCols>& memory, int rows,
                                              const Factor<T>& x, int64_t first_col, int64_t n, bool hidden) {
@@ -179,8 +181,8 @@ __device__ __forceinline__ void add_weighted(T (&sum)[kOwn][kOwn * kCols], const
 
 // Rows times `scale`, written to contiguous rows of n columns, `count` of them.
 template <class T, int kCols>
-__device__ __forceinline__ void store_rows(T* to, const T (&sum)[kOwn][kOwn * kCols], int count, int64_t first_col, int64_t n,
-                                           const T (&scale)[kOwn]) {
+__device__ __forceinline__ void store_rows(T* to, const T (&sum)[kOwn][kOwn * kCols], int count, int64_t first_col,
+                                           int64_t n, const T (&scale)[kOwn]) {
   INK_UNROLL
   for (int r = 0; r < kOwn; ++r)
     INK_UNROLL
@@ -192,14 +194,15 @@ __device__ __forceinline__ void store_rows(T* to, const T (&sum)[kOwn][kOwn * kC
       }
 }
 
-// The work of a grid: blocks of rows, times slices of 64 kCols columns of the result, times matrices. The last rows come
-// first: under a causal mask they have the most to do.
+// The work of a grid: blocks of rows, times slices of 64 kCols columns of the result, times matrices. The last rows
+// come first: under a causal mask they have the most to do.
 template <int kCols>
 struct TileWork {
   int64_t first_row, first_col, matrix;
 
   __device__ __forceinline__ TileWork(int64_t rows, int64_t cols) {
-    const int64_t blocks = ceil_div(rows, kTile), slices = cols > 0 ? ceil_div(cols, kTile * kCols) : 1, at = blockIdx.x;
+    const int64_t blocks = ceil_div(rows, kTile), slices = cols > 0 ? ceil_div(cols, kTile * kCols) : 1,
+                  at = blockIdx.x;
     first_row = (blocks - 1 - at % blocks) * kTile;
     first_col = at / blocks % slices * (kTile * kCols);
     matrix = at / blocks / slices;

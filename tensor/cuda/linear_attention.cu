@@ -1,14 +1,14 @@
-// Causal linear attention, o_i = sum over j <= i of e^{decay_i - decay_j} (q_i . k_j) v_j, by chunks of kChunk rows (Hua et
-// al. 2022, section 3.3). What the chunks before have left is the state, with r the decay of their last row:
+// Causal linear attention, o_i = sum over j <= i of e^{decay_i - decay_j} (q_i . k_j) v_j, by chunks of kChunk rows
+// (Hua et al. 2022, section 3.3). What the chunks before have left is the state, with r the decay of their last row:
 //
 //   S = sum_j e^{r - decay_j} k_j v_j^T,   o_i = e^{decay_i - r} q_i S + sum over j <= i within the chunk.
 //
 // Every exponent is a difference of two decays, later minus earlier: e^{-decay_j} alone would overflow.
 //
-// A block walks along n for one batch entry and kSlice columns of v, whose part of S [d, kSlice] it keeps in shared memory, or
-// in device memory where d is too long for that. Where that makes too few blocks, n is cut into parts: the first pass finds the
-// state that each part leaves, the second joins those, the third walks all parts, each from where the one before it ends.
-// `reverse` walks from the other end: "before" is the order of the walk.
+// A block walks along n for one batch entry and kSlice columns of v, whose part of S [d, kSlice] it keeps in shared
+// memory, or in device memory where d is too long for that. Where that makes too few blocks, n is cut into parts: the
+// first pass finds the state that each part leaves, the second joins those, the third walks all parts, each from where
+// the one before it ends. `reverse` walks from the other end: "before" is the order of the walk.
 #include "tensor/cuda/scratch.h"
 #include "tensor/cuda/team.h"
 
@@ -59,7 +59,8 @@ __global__ void __launch_bounds__(kAcross* kDown)
   const int64_t slices = ceil_div(a.dv, kSlice), part = int64_t(blockIdx.x) % parts.count;
   const int64_t entry = int64_t(blockIdx.x) / parts.count / slices;
   const int64_t first_col = int64_t(blockIdx.x) / parts.count % slices * kSlice;
-  const int64_t begin = part * parts.size, end = begin + parts.size < a.n ? begin + parts.size : a.n;  // in the order of the walk
+  const int64_t begin = part * parts.size,
+                end = begin + parts.size < a.n ? begin + parts.size : a.n;  // in the order of the walk
   T* const own_state = parts.states ? parts.states + int64_t(blockIdx.x) * a.d * kSlice : nullptr;
   T* const state = parts.shared ? dynamic_shared<T>() : own_state;
   q += entry * a.n * a.d, k += entry * a.n * a.d, v += entry * a.n * a.dv, out += entry * a.n * a.dv;
@@ -75,7 +76,9 @@ __global__ void __launch_bounds__(kAcross* kDown)
     const int count = int(end - t0 < kChunk ? end - t0 : kChunk);
     const auto place = [&](int t) { return a.reverse ? a.n - 1 - t0 - t : t0 + t; };
     if (int t = int(threadIdx.x); t < kChunk) decays[t] = decay && t < count ? decay[place(t)] : T(0);
-    fill<T>(vs, [&](int t, int c) { return t < count && first_col + c < a.dv ? v[place(t) * a.dv + first_col + c] : T(0); });
+    fill<T>(vs, [&](int t, int c) {
+      return t < count && first_col + c < a.dv ? v[place(t) * a.dv + first_col + c] : T(0);
+    });
     __syncthreads();
     const T end_decay = decays[count - 1], start_decay = begun ? last_decay : decays[0];
     const T keep = fn::exp(end_decay - start_decay);
@@ -85,7 +88,8 @@ __global__ void __launch_bounds__(kAcross* kDown)
     for (int64_t p0 = 0; p0 < a.d; p0 += kDepth) {
       const int depth = int(a.d - p0 < kDepth ? a.d - p0 : kDepth);
       fill<T>(ks, [&](int t, int p) { return t < count && p < depth ? k[place(t) * a.d + p0 + p] : T(0); });
-      if (!measure) fill<T>(qs, [&](int t, int p) { return t < count && p < depth ? q[place(t) * a.d + p0 + p] : T(0); });
+      if (!measure)
+        fill<T>(qs, [&](int t, int p) { return t < count && p < depth ? q[place(t) * a.d + p0 + p] : T(0); });
       __syncthreads();
       for (int p = 0; p < depth && !measure; ++p) {
         T x[kRows], y[kCols];
@@ -139,7 +143,8 @@ __global__ void __launch_bounds__(kAcross* kDown)
     begun = true;
     __syncthreads();
   }
-  for (int64_t i = threadIdx.x; measure && parts.shared && i < a.d * kSlice; i += kAcross * kDown) own_state[i] = state[i];
+  for (int64_t i = threadIdx.x; measure && parts.shared && i < a.d * kSlice; i += kAcross * kDown)
+    own_state[i] = state[i];
 }
 
 // The second pass, a thread per element of a walk's state: what each part leaves becomes what it starts from.
@@ -162,7 +167,8 @@ __global__ void join_states(const LinearAttentionArgs a, const T* decay, const P
 
 // So many parts that all multiprocessors are busy, of 128 rows at least.
 int64_t parts_of(int64_t n, int64_t walks) {
-  const int64_t most = ceil_div(n, 4 * kChunk), wanted = ceil_div(4 * int64_t(current().properties.multiProcessorCount), walks);
+  const int64_t most = ceil_div(n, 4 * kChunk),
+                wanted = ceil_div(4 * int64_t(current().properties.multiProcessorCount), walks);
   return wanted < most ? wanted : most;
 }
 

@@ -4,7 +4,6 @@
 
 #include "tensor/cpu/table.h"
 #include "tensor/cpu/transpose.h"
-#include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
@@ -35,6 +34,7 @@ void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
 template <class T>
 struct Forward {
   const AttentionArgs& a;
+  const TurnedTiles& turned;
   T *out, *lse;
   const void *q, *k, *v;
 
@@ -47,7 +47,7 @@ struct Forward {
     t.width = whole_packs<T>(t.queries);
     const int64_t wide = whole_packs<T>(a.dv), most = t.width * step;
     Scratch<T> query(a.d * t.width), score(most), factor(a.dropout > 0 ? most : 0), o(t.queries * wide), states(3 * t.width);
-    Scratch<bool> seen(most);
+    Scratch<uint8_t> seen(most);
     T *m = states.data(), *l = m + t.width, *scale = l + t.width, *s = score.data();
     transpose(query.data(), t.width, queries, a.q_strides[2], t.queries, a.d, true);
     row_map(
@@ -63,7 +63,7 @@ struct Forward {
       if (a.softcap > 0) cap_scores<T>(s, nullptr, t, a.softcap);
       if (a.slopes) add_alibi(s, t, slope_of<T>(a, head), a.diagonal);
       if (some == Seen::some) {
-        fill_seen(seen.data(), see, t);
+        fill_seen(seen.data(), see, turned, t);
         hide(s, seen.data(), t, lowest<T>());
       }
       absorb(s, m, l, scale, t);
@@ -94,7 +94,8 @@ struct Forward {
 void attention(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v) {
   const int64_t size = query_block(a), blocks = blocks_of(a.nq, size);
   visit_float(a.dtype, [&]<class T>() {
-    const Forward<T> forward{a, static_cast<T*>(out), static_cast<T*>(lse), q, k, v};
+    const TurnedTiles turned(a);
+    const Forward<T> forward{a, turned, static_cast<T*>(out), static_cast<T*>(lse), q, k, v};
     parallel_for(a.batch * a.heads * blocks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p)  // the longest rows of a causal mask first
         forward.block(p / blocks / a.heads, p / blocks % a.heads, (blocks - 1 - p % blocks) * size);

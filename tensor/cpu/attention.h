@@ -4,6 +4,7 @@
 #include "tensor/cpu/philox_pack.h"
 #include "tensor/cpu/tile_product.h"
 #include "tensor/online.h"
+#include "tensor/parallel.h"
 #include "tensor/visible.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -40,24 +41,61 @@ INK_INLINE Seen seen_of(const Visible& see, const Tile& t) {
     else if (other == Seen::some) s = other;
   return s;
 }
+// The tiles of a block mask turned: [tile][key][query], as scores lie. There are few distinct ones, and all heads share them.
+class TurnedTiles {
+ public:
+  explicit TurnedTiles(const AttentionArgs& a) : count_(a.tiles ? count(a) : 0), bits_(count_ * kSize) {
+    parallel_for(count_, 8, [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; ++tile)
+        for (int64_t i = 0; i < kMaskTile; ++i)
+          for (int64_t j = 0; j < kMaskTile; ++j)
+            bits_[tile * kSize + j * kMaskTile + i] = a.bits[tile * kSize + i * kMaskTile + j];
+    });
+  }
+  INK_INLINE const uint8_t* at(int64_t tile, int64_t key, int64_t query) const {
+    return bits_.data() + tile * kSize + key % kMaskTile * kMaskTile + query % kMaskTile;
+  }
+
+ private:
+  static constexpr int64_t kSize = kMaskTile * kMaskTile;
+  static int64_t count(const AttentionArgs& a) {
+    const int64_t one = blocks_of(a.nq, kMaskTile) * blocks_of(a.nk, kMaskTile);
+    int32_t most = 0;
+    for (int64_t b = 0; b < (a.tile_strides[0] ? a.batch : 1); ++b)
+      for (int64_t h = 0; h < (a.tile_strides[1] ? a.heads : 1); ++h)
+        for (int64_t t = 0; t < one; ++t) {
+          const int32_t tile = a.tiles[b * a.tile_strides[0] + h * a.tile_strides[1] + t];
+          most = tile > most ? tile : most;
+        }
+    return most + 1;
+  }
+  int64_t count_;
+  Scratch<uint8_t> bits_;
+};
+
 // seen[j][i] for every lane of the tile, as bytes.
-INK_INLINE void fill_seen(bool* seen, const Visible& see, const Tile& t) {
+INK_INLINE void fill_seen(uint8_t* seen, const Visible& see, const TurnedTiles& turned, const Tile& t) {
+  const bool inside = see.by_diagonals(t.i0, t.i0 + t.queries, t.j0, t.j0 + t.keys) == Seen::all;
   for (int64_t j = 0; j < t.keys; ++j) {  // i from j - high to j - low
-    const int64_t first = within(t.j0 + j - see.high - t.i0, 0, t.queries), end = within(t.j0 + j - see.low + 1 - t.i0, first, t.queries);
-    for (int64_t i = 0; i < t.width; ++i) seen[j * t.width + i] = i >= first && i < end;
+    const int64_t first = inside ? 0 : within(t.j0 + j - see.high - t.i0, 0, t.queries),
+                  end = inside ? t.queries : within(t.j0 + j - see.low + 1 - t.i0, first, t.queries);
+    __builtin_memset(seen + j * t.width, 0, size_t(t.width));
+    __builtin_memset(seen + j * t.width + first, 1, size_t(end - first));
   }
   if (see.mask)
     for (int64_t i = 0; i < t.queries; ++i)
       for (int64_t j = 0; j < t.keys; ++j)
-        seen[j * t.width + i] &= see.mask[(t.i0 + i) * see.mask_row + (t.j0 + j) * see.mask_col];
+        seen[j * t.width + i] &= uint8_t(see.mask[(t.i0 + i) * see.mask_row + (t.j0 + j) * see.mask_col]);
   if (see.tiles)
-    for (int64_t i = 0; i < t.queries; ++i)
-      for (int64_t j = 0; j < t.keys;) {  // one row of one tile of bits at a time
-        const int64_t key = t.j0 + j, row = (t.i0 + i) % kMaskTile;
-        const bool* bits = see.bits + (see.tile_of(t.i0 + i, key) * kMaskTile + row) * kMaskTile - key / kMaskTile * kMaskTile;
-        for (const int64_t end = least(t.keys, (key / kMaskTile + 1) * kMaskTile - t.j0); j < end; ++j)
-          seen[j * t.width + i] &= bits[t.j0 + j];
+    for (int64_t i = 0; i < t.queries;) {  // as far as one tile reaches
+      const int64_t rows = least(t.queries - i, kMaskTile - (t.i0 + i) % kMaskTile);
+      for (int64_t j = 0; j < t.keys; ++j) {
+        const uint8_t* bits = turned.at(see.tile_of(t.i0 + i, t.j0 + j), t.j0 + j, t.i0 + i);
+        uint8_t* to = seen + j * t.width + i;
+        for (int64_t e = 0; e < rows; ++e) to[e] &= bits[e];
       }
+      i += rows;
+    }
 }
 
 // Calls f(place, load width) for each pack of the tile's n rows.
@@ -66,9 +104,9 @@ INK_INLINE void for_tile(const Tile& t, F f) {
   for (int64_t at = 0; at < t.keys * t.width; at += kLanes<T>) f(at);
 }
 template <class T>
-INK_INLINE void hide(T* s, const bool* seen, const Tile& t, T value) {
+INK_INLINE void hide(T* s, const uint8_t* seen, const Tile& t, T value) {
   for_tile<T>(t, [&](int64_t at) {
-    select(Mask<T, kLanes<T>>::load(seen + at), Lanes<T>::load(s + at), Lanes<T>(value)).store(s + at);
+    select(Mask<T, kLanes<T>>::load(reinterpret_cast<const bool*>(seen) + at), Lanes<T>::load(s + at), Lanes<T>(value)).store(s + at);
   });
 }
 
@@ -110,10 +148,10 @@ void dropout_factors(T* z, const AttentionArgs& a, const Tile& t, int64_t matrix
 
 template <class T>
 bool all_finite(const T* x, int64_t row, int64_t rows, int64_t cols) {
-  T bad = 0;  // x * 0 is NaN for NaN and infinities
+  Lanes<T> bad(T(0));  // x * 0 is NaN for NaN and infinities; lanes beyond the end are loaded as 0
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < cols; ++c) bad += x[r * row + c] * T(0);
-  return bad == T(0);
+    for_packs<T>(cols, [&](int64_t c, auto k) { bad += load(x + r * row + c, k) * Lanes<T>(T(0)); });
+  return sum(bad) == T(0);
 }
 // c += a b for a tile of weights a; `some` of which are 0 because their keys are hidden: those must not bring in NaN.
 template <class T>

@@ -8,7 +8,6 @@
 #include "tensor/cpu/attention.h"
 #include "tensor/cpu/table.h"
 #include "tensor/cpu/transpose.h"
-#include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
@@ -16,6 +15,7 @@ namespace {
 template <class T>
 struct Backward {
   const AttentionArgs& a;
+  const TurnedTiles& turned;
   T* dq;
   const T *dout, *dlse;
   const void *q, *k, *v;
@@ -37,7 +37,7 @@ struct Backward {
     const int64_t most = t.width * step, wide = key_width();
     Scratch<T> query(a.d * t.width), gradient(a.dv * t.width), rows(2 * t.width), dquery(t.queries * wide);
     Scratch<T> score(most), dscore(most), slope(a.softcap > 0 ? most : 0), factor(a.dropout > 0 ? most : 0);
-    Scratch<bool> seen(most);
+    Scratch<uint8_t> seen(most);
     const WholeRows<T> query_rows(queries, a.q_strides[2], t.queries, a.d), gradient_rows(g, a.dv, t.queries, a.dv);
     T *shift = rows.data(), *inner = shift + t.width, *p = score.data(), *ds = dscore.data();
 
@@ -63,7 +63,7 @@ struct Backward {
       if (a.softcap > 0) cap_scores(p, slope.data(), t, a.softcap);
       if (a.slopes) add_alibi(p, t, slope_of<T>(a, head), a.diagonal);
       if (some == Seen::some) {
-        fill_seen(seen.data(), see, t);
+        fill_seen(seen.data(), see, turned, t);
         hide(p, seen.data(), t, lowest<T>());
       }
       if (a.dropout > 0) dropout_factors(factor.data(), a, t, matrix);
@@ -99,7 +99,7 @@ struct Backward {
     }
   }
   // Hidden pairs have weight 0 whatever was computed for them (e^{-inf + inf} in a row that sees nothing, NaN in a hidden key).
-  static void hide_gradients(T* p, T* ds, const bool* seen, const Tile& t) {
+  static void hide_gradients(T* p, T* ds, const uint8_t* seen, const Tile& t) {
     hide(p, seen, t, T(0));
     hide(ds, seen, t, T(0));
   }
@@ -116,12 +116,11 @@ INK_INLINE int64_t parts_of(const AttentionArgs& a, int64_t blocks) {
 void attention_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
                         const void* k, const void* v, const void* out, const void* lse) {
   visit_float(a.dtype, [&]<class T>() {
-    const Backward<T> backward{a, static_cast<T*>(dq), static_cast<const T*>(dout), static_cast<const T*>(dlse), q,
-                               k, v,                   static_cast<const T*>(out),  static_cast<const T*>(lse)};
+    const TurnedTiles turned(a);
+    const Backward<T> backward{a, turned, static_cast<T*>(dq), static_cast<const T*>(dout), static_cast<const T*>(dlse),
+                               q, k,      v,                   static_cast<const T*>(out),  static_cast<const T*>(lse)};
     const int64_t size = query_block(a), blocks = blocks_of(a.nq, size), parts = parts_of(a, blocks), group = a.heads / a.kv_heads;
     const int64_t key_sums = a.nk * backward.key_width(), value_sums = a.nk * backward.value_width(), sums = key_sums + value_sums;
-    // Sums of the parts of a head; the heads of one part only, in turn, where the results have whole packs themselves, would save
-    // nothing: they are written once more either way.
     Scratch<T> all(a.batch * a.kv_heads * parts * sums);
     parallel_for(a.batch * a.kv_heads * parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t piece = begin; piece < end; ++piece) {

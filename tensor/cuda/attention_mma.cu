@@ -146,8 +146,8 @@ __global__ void __launch_bounds__(kMmaThreads)
         INK_UNROLL
         for (int n = 0; n < N; ++n)
           INK_UNROLL
-          for (int k = 0; k < 2; ++k) {
-            float& w = s[m][n][2 * r + k];
+          for (int e = 0; e < 2; ++e) {
+            float& w = s[m][n][2 * r + e];
             w = fast_exp2(fn::fma(w, exponent.factor, -shift));
             total[m][r] += w;
           }
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(kMmaThreads)
       INK_UNROLL
       for (int n = 0; n < D / 8; ++n)
         INK_UNROLL
-        for (int k = 0; k < 2; ++k) worst += sum[m][n][2 * r + k] * 0.f, sum[m][n][2 * r + k] *= scale;
+        for (int e = 0; e < 2; ++e) worst += sum[m][n][2 * r + e] * 0.f, sum[m][n][2 * r + e] *= scale;
       const int row = row0 + 16 * m + 8 * r + int(threadIdx.x) % kWarp / 4;
       if (i0 + row < i1 && threadIdx.x % 4 == 0)
         lse[head.matrix * a.nq + i0 + row] = top[m][r] * exponent.factor * kLn2 + fn::log(total[m][r]);

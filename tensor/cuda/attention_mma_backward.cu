@@ -319,7 +319,9 @@ bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv
       else run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
     };
     const int64_t width = a.d > a.dv ? a.d : a.dv;
-    if (width <= 64)
+    if (width <= 32)
+      for_width.template operator()<32>();
+    else if (width <= 64)
       for_width.template operator()<64>();
     else if (width <= 128)
       for_width.template operator()<128>();

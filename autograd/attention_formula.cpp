@@ -59,7 +59,9 @@ Weights weights(const AttentionArgs& a, const Tensor& q, const Tensor& k, const 
   return w;
 }
 
-Tensor dropped(const AttentionArgs& a, const Tensor& x) { return a.dropout > 0 ? dropout_by_key(x, a.key, a.dropout) : x; }
+Tensor dropped(const AttentionArgs& a, const Tensor& x) {
+  return a.dropout > 0 ? dropout_by_key(x, a.key, a.dropout) : x;
+}
 Tensor raised(const Tensor& x) { return is_half(x.dtype()) ? to(x, f32) : x; }
 
 }  // namespace
@@ -72,8 +74,9 @@ std::array<Tensor, 2> attention_formula(const AttentionArgs& a, const Tensor& q,
   return {to(matmul(dropped(a, w.p), values), q.dtype()), w.lse};
 }
 
-std::array<Tensor, 3> attention_formula_backward(const AttentionArgs& a, const Tensor& dout, const Tensor& dlse, const Tensor& q,
-                                                 const Tensor& k, const Tensor& v, const AttentionMasks& masks) {
+std::array<Tensor, 3> attention_formula_backward(const AttentionArgs& a, const Tensor& dout, const Tensor& dlse,
+                                                 const Tensor& q, const Tensor& k, const Tensor& v,
+                                                 const AttentionMasks& masks) {
   Tensor seen = seen_by(a, masks, q.size(-2), k.size(-2), q.device());
   Tensor queries = raised(q), g = raised(dout);
   Tensor keys = cleared(for_heads(raised(k), a), seen), values = cleared(for_heads(raised(v), a), seen);

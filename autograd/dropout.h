@@ -1,4 +1,5 @@
-// Dropout by a known place in the stream of random numbers: ops that draw their mask again in the backward pass share it.
+// Dropout by a known place in the stream of random numbers: ops that draw their mask again in the backward pass share
+// it.
 #pragma once
 #include "tensor/kernels.h"
 #include "tensor/tensor.h"

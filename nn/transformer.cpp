@@ -7,7 +7,8 @@ namespace {
 
 bool is_gated(AttentionKind kind) { return kind == AttentionKind::gau || kind == AttentionKind::flash; }
 bool has_weights(AttentionKind kind) {
-  return kind == AttentionKind::softmax || kind == AttentionKind::topk || (kind >= AttentionKind::local && kind <= AttentionKind::longformer);
+  return kind == AttentionKind::softmax || kind == AttentionKind::topk ||
+         (kind >= AttentionKind::local && kind <= AttentionKind::longformer);
 }
 
 MultiHeadAttentionOptions without_dropout(MultiHeadAttentionOptions o) {
@@ -46,7 +47,8 @@ Tensor TransformerBlock::residual(const Tensor& x, First first, Second second) c
 Tensor TransformerBlock::forward(const Tensor& x, const Tensor& mask) const {
   auto units = [&](const auto& list) {
     return residual(
-        x, [&](const Tensor& h) { return list[0].forward(h, mask); }, [&](const Tensor& h) { return list[1].forward(h, mask); });
+        x, [&](const Tensor& h) { return list[0].forward(h, mask); },
+        [&](const Tensor& h) { return list[1].forward(h, mask); });
   };
   if (!gau.empty()) return units(gau);
   if (!flash.empty()) return units(flash);
@@ -67,7 +69,8 @@ Tensor TransformerBlock::step(const Tensor& x, BlockState& state) const {
 }
 
 void TransformerBlock::fields(Fields& f) {
-  f("norm1", norm1)("attention", attention)("norm2", norm2)("up", up)("down", down)("gau", gau)("flash", flash)("drop", drop);
+  f("norm1", norm1)("attention", attention)("norm2", norm2)("up", up)("down", down)("gau", gau)("flash", flash)("drop",
+                                                                                                                drop);
 }
 
 }  // namespace ink

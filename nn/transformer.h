@@ -16,8 +16,9 @@ struct BlockState {
   int64_t bytes() const { return first.bytes() + second.bytes(); }
 };
 
-// x + Attention(LayerNorm(x)), then x + MLP(LayerNorm(x)) with a hidden layer of 4 dim; with kind gau or flash two gated attention units in
-// the place of these two, which weigh about as much. dropout: on what is added to x, and on the attention weights of kinds that have some.
+// x + Attention(LayerNorm(x)), then x + MLP(LayerNorm(x)) with a hidden layer of 4 dim; with kind gau or flash two
+// gated attention units in the place of these two, which weigh about as much. dropout: on what is added to x, and on
+// the attention weights of kinds that have some.
 struct TransformerBlock : Module {
   LayerNorm norm1, norm2;
   std::optional<MultiHeadAttention> attention;

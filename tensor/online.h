@@ -2,9 +2,9 @@
 //
 //   m = max x_t,   l = sum e^{x_t - m},   o = sum e^{x_t - m} v_t,
 //
-// and the states of two parts merge into that of both. The merge is associative and (-inf, 0, 0) is neutral: so a row may be taken
-// number by number, tile by tile, by several threads, or in windows, and the answer is o / l. Milakov & Gimelshein 2018, section 3;
-// Dao et al. 2022, section 3.1. T is a number or a pack of them.
+// and the states of two parts merge into that of both. The merge is associative and (-inf, 0, 0) is neutral: so a row
+// may be taken number by number, tile by tile, by several threads, or in windows, and the answer is o / l. Milakov &
+// Gimelshein 2018, section 3; Dao et al. 2022, section 3.1. T is a number or a pack of them.
 #pragma once
 #include "tensor/math.h"
 
@@ -15,8 +15,8 @@ struct Online {
   T m = T(lowest<scalar_t<T>>()), l = T(scalar_t<T>(0));
 };
 
-// What the sums of a state with maximum `m` are multiplied by when the maximum becomes `top`: e^{m - top}, and 0 for a state
-// that has seen nothing (also beside another such: -inf - -inf would be NaN).
+// What the sums of a state with maximum `m` are multiplied by when the maximum becomes `top`: e^{m - top}, and 0 for a
+// state that has seen nothing (also beside another such: -inf - -inf would be NaN).
 template <class T>
 INK_HD INK_INLINE T online_scale(T m, T top) {
   using S = scalar_t<T>;

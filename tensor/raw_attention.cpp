@@ -21,7 +21,8 @@ void strides_of(const Tensor& x, int64_t (&out)[3]) {
 void* data(const Tensor& x) { return x.defined() ? x.raw_data() : nullptr; }
 
 // Fills in what the tensors say. `slopes` keeps the cast ones alive.
-void describe(AttentionArgs& a, Tensor& slopes, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionMasks& m) {
+void describe(AttentionArgs& a, Tensor& slopes, const Tensor& q, const Tensor& k, const Tensor& v,
+              const AttentionMasks& m) {
   a.dtype = q.dtype();
   a.batch = q.size(0), a.heads = q.size(1), a.kv_heads = k.size(1);
   a.nq = q.size(2), a.nk = k.size(2), a.d = q.size(3), a.dv = v.size(3);
@@ -56,34 +57,40 @@ std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor
   return {cast(out, q.dtype()), lse};
 }
 
-std::array<Tensor, 3> attention_backward(const char* op, AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
-                                         const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
-                                         const AttentionMasks& masks) {
+std::array<Tensor, 3> attention_backward(const char* op, AttentionArgs args, const Tensor& dout, const Tensor& dlse,
+                                         const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
+                                         const Tensor& lse, const AttentionMasks& masks) {
   (void)op;
   const DType t = working(q);
   Tensor qi = rows_in(q, t), ki = rows_in(k, t), vi = rows_in(v, t), slopes;
-  Tensor g = contiguous(cast(dout, t)), o = contiguous(cast(out, t)), gl = dlse.defined() ? contiguous(cast(dlse, lse.dtype())) : dlse;
-  std::array<Tensor, 3> d{empty(q.shape(), qi.options()), empty(k.shape(), qi.options()), empty(v.shape(), qi.options())};
+  Tensor g = contiguous(cast(dout, t)), o = contiguous(cast(out, t)),
+         gl = dlse.defined() ? contiguous(cast(dlse, lse.dtype())) : dlse;
+  std::array<Tensor, 3> d{empty(q.shape(), qi.options()), empty(k.shape(), qi.options()),
+                          empty(v.shape(), qi.options())};
   if (lse.numel() == 0 || k.size(2) == 0) {
     for (const Tensor& x : d) fill(x, 0);
   } else {
     describe(args, slopes, qi, ki, vi, masks);
-    kernels_of(q).attention_backward(args, d[0].raw_data(), d[1].raw_data(), d[2].raw_data(), g.raw_data(), data(gl), qi.raw_data(),
-                                     ki.raw_data(), vi.raw_data(), o.raw_data(), contiguous(lse).raw_data());
+    kernels_of(q).attention_backward(args, d[0].raw_data(), d[1].raw_data(), d[2].raw_data(), g.raw_data(), data(gl),
+                                     qi.raw_data(), ki.raw_data(), vi.raw_data(), o.raw_data(),
+                                     contiguous(lse).raw_data());
   }
   for (Tensor& x : d) x = cast(x, q.dtype());
   return d;
 }
 
-Tensor linear_attention(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay, bool reverse) {
+Tensor linear_attention(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay,
+                        bool reverse) {
   Device device = common_device(op, {&q, &k, &v, &decay});
   const DType t = compute_type(q.dtype());
   auto in = [t](const Tensor& x) { return x.defined() ? contiguous(cast(x, t)) : x; };
-  Tensor qi = in(q), ki = in(k), vi = in(v), gi = in(decay), out = empty({q.size(0), q.size(1), v.size(2)}, {t, device});
-  if (q.size(2) == 0) fill(out, 0);
+  Tensor qi = in(q), ki = in(k), vi = in(v), gi = in(decay),
+         out = empty({q.size(0), q.size(1), v.size(2)}, {t, device});
+  if (q.size(2) == 0)
+    fill(out, 0);
   else if (out.numel() > 0)
-    kernels_of(out).linear_attention({t, q.size(0), q.size(1), q.size(2), v.size(2), reverse}, out.raw_data(), qi.raw_data(),
-                                     ki.raw_data(), vi.raw_data(), data(gi));
+    kernels_of(out).linear_attention({t, q.size(0), q.size(1), q.size(2), v.size(2), reverse}, out.raw_data(),
+                                     qi.raw_data(), ki.raw_data(), vi.raw_data(), data(gi));
   return cast(out, q.dtype());
 }
 

@@ -1,5 +1,5 @@
-// Which keys a query sees: the rule of AttentionArgs (tensor/kernels.h), element by element and for rectangles of the scores.
-// Host and device.
+// Which keys a query sees: the rule of AttentionArgs (tensor/kernels.h), element by element and for rectangles of the
+// scores. Host and device.
 #pragma once
 #include "tensor/hd.h"
 #include "tensor/kernels.h"

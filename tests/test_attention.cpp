@@ -27,7 +27,8 @@ AttentionOptions naive(AttentionOptions o) {
   return o;
 }
 TensorList gradients(const Tensor& y, const TensorList& inputs) { return grad(std::span(&y, 1), inputs); }
-// The largest difference of out, lse, dq, dk, dv between flash and the formula. The gradients are those of sum(w out) + sum(u lse).
+// The largest difference of out, lse, dq, dk, dv between flash and the formula. The gradients are those of sum(w out) +
+// sum(u lse).
 double off(const Problem& p, AttentionOptions o, uint64_t seed = 7) {
   auto results = [&](const AttentionOptions& o) {
     Generator g(seed);
@@ -78,7 +79,8 @@ TEST_CASE("every option alone and with the others", "[attention]") {
   Tensor slopes = tensor({0.5, 0.25, 0.125, 0.0625}, f64);
   for (auto [nq, nk] : {std::pair<int64_t, int64_t>{97, 97}, {33, 90}, {90, 33}}) {
     Problem p = problem({2, 4, 2, nq, nk, 12, 12});
-    Tensor seen = normal({2, 1, nq, nk}, 9) > -0.5, keys = normal({2, 1, 1, nk}, 10) > 0, head = normal({4, nq, 1}, 11) > -1;
+    Tensor seen = normal({2, 1, nq, nk}, 9) > -0.5, keys = normal({2, 1, 1, nk}, 10) > 0,
+           head = normal({4, nq, 1}, 11) > -1;
     INFO(nq << " queries, " << nk << " keys");
     for (Causal causal : {Causal::no, Causal::top_left, Causal::bottom_right}) {
       CHECK(off(p, {.causal = causal}) < 1e-12);
@@ -86,7 +88,14 @@ TEST_CASE("every option alone and with the others", "[attention]") {
       CHECK(off(p, {.causal = causal, .softcap = 2, .slopes = slopes}) < 1e-12);
       CHECK(off(p, {.causal = causal, .mask = seen}) < 1e-12);
       CHECK(off(p, {.causal = causal, .mask = keys, .dropout = 0.3}) < 1e-12);
-      CHECK(off(p, {.causal = causal, .left = 40, .right = 3, .scale = 0.7, .softcap = 4, .slopes = slopes, .mask = head, .dropout = 0.2}) < 1e-12);
+      CHECK(off(p, {.causal = causal,
+                    .left = 40,
+                    .right = 3,
+                    .scale = 0.7,
+                    .softcap = 4,
+                    .slopes = slopes,
+                    .mask = head,
+                    .dropout = 0.2}) < 1e-12);
     }
   }
   CHECK(off(problem({1, 6, 1, 50, 50, 8, 8}), {.causal = Causal::top_left}) < 1e-12);  // all heads read one
@@ -115,7 +124,8 @@ TEST_CASE("the formula itself is softmax(q k^T / sqrt d) v", "[attention]") {
   Tensor plain = matmul(softmax(scores, -1), p.v), causal = matmul(causal_softmax(scores), p.v);
   for (AttentionAlgorithm a : {AttentionAlgorithm::flash, AttentionAlgorithm::naive}) {
     CHECK(difference(scaled_dot_product_attention(p.q, p.k, p.v, {.algorithm = a}), plain) < 1e-14);
-    CHECK(difference(scaled_dot_product_attention(p.q, p.k, p.v, {.causal = Causal::top_left, .algorithm = a}), causal) < 1e-14);
+    CHECK(difference(scaled_dot_product_attention(p.q, p.k, p.v, {.causal = Causal::top_left, .algorithm = a}),
+                     causal) < 1e-14);
     auto [out, lse] = attention_with_lse(p.q, p.k, p.v, {.algorithm = a});
     CHECK(difference(lse, logsumexp(scores, -1)) < 1e-14);
   }
@@ -140,7 +150,8 @@ TEST_CASE("views and strides: heads side by side in memory", "[attention]") {
 TEST_CASE("block masks: none, all, some", "[attention]") {
   const int64_t n = 150;
   Tensor tiles = tensor({{2, 0, 1}, {1, 3, 0}, {0, 1, 2}}, i32);
-  Tensor bits = stack({zeros({64, 64}, {boolean}), ones({64, 64}, {boolean}), normal({64, 64}, 1) > 0, normal({64, 64}, 2) > 1});
+  Tensor bits =
+      stack({zeros({64, 64}, {boolean}), ones({64, 64}, {boolean}), normal({64, 64}, 1) > 0, normal({64, 64}, 2) > 1});
   BlockMask blocks{n, n, tiles, bits};
   Tensor dense = blocks.dense();
   CHECK(dense.shape() == Shape{n, n});
@@ -187,12 +198,14 @@ TEST_CASE("a query that sees no key gives 0 and takes no gradient; hidden keys m
       TensorList in{p.q.clone(), p.k.clone(), p.v.clone()};
       for (double poison : {double(NAN), double(INFINITY)}) {
         in[1].select(2, 7).fill_(poison), in[2].select(2, 7).fill_(poison), in[2].select(2, 69).fill_(-poison);
-        TensorList leaves{in[0].clone().requires_grad_(), in[1].clone().requires_grad_(), in[2].clone().requires_grad_()};
+        TensorList leaves{in[0].clone().requires_grad_(), in[1].clone().requires_grad_(),
+                          in[2].clone().requires_grad_()};
         auto [out, lse] = attention_with_lse(leaves[0], leaves[1], leaves[2], {.mask = mask, .algorithm = a});
         CHECK(all(isfinite(out)).item<bool>());
         CHECK(equal(out.select(2, 3), zeros_like(out.select(2, 3))));
         CHECK(lse.select(2, 79).to_vector<double>() == std::vector<double>{-INFINITY, -INFINITY});
-        for (const Tensor& g : gradients(sum(out * normal(out.shape(), 5, t)), leaves)) CHECK(all(isfinite(g)).item<bool>());
+        for (const Tensor& g : gradients(sum(out * normal(out.shape(), 5, t)), leaves))
+          CHECK(all(isfinite(g)).item<bool>());
       }
       Tensor q = p.q.detach().requires_grad_();
       Tensor g = grad(sum(square(scaled_dot_product_attention(q, p.k, p.v, {.mask = mask, .algorithm = a}))), q);
@@ -205,11 +218,13 @@ TEST_CASE("lengths 0 and 1", "[attention]") {
     Problem p = problem({2, 2, 2, 4, 4, 8, 8});
     auto cut = [](const Tensor& x, int64_t n) { return x.slice(2, 0, n); };
     CHECK(scaled_dot_product_attention(cut(p.q, 0), p.k, p.v, {.algorithm = a}).shape() == Shape{2, 2, 0, 8});
-    TensorList in{p.q.detach().requires_grad_(), cut(p.k, 0).detach().requires_grad_(), cut(p.v, 0).detach().requires_grad_()};
+    TensorList in{p.q.detach().requires_grad_(), cut(p.k, 0).detach().requires_grad_(),
+                  cut(p.v, 0).detach().requires_grad_()};
     Tensor y = scaled_dot_product_attention(in[0], in[1], in[2], {.algorithm = a});
     CHECK(equal(y, zeros({2, 2, 4, 8}, f64)));
     for (const Tensor& g : gradients(sum(y), in)) CHECK(count_nonzero(g).item<int64_t>() == 0);
-    CHECK(difference(scaled_dot_product_attention(cut(p.q, 1), cut(p.k, 1), cut(p.v, 1), {.algorithm = a}), cut(p.v, 1)) < 1e-15);
+    CHECK(difference(scaled_dot_product_attention(cut(p.q, 1), cut(p.k, 1), cut(p.v, 1), {.algorithm = a}),
+                     cut(p.v, 1)) < 1e-15);
   }
 }
 
@@ -251,11 +266,13 @@ TEST_CASE("the backward pass gives the same bits every time and on any number of
   for (size_t i = 0; i < first.size(); ++i) CHECK(equal(first[i], again[i]));
 }
 
-TEST_CASE("dropout: the same mask for every block size, the wanted rate, drawn again in the backward pass", "[attention]") {
+TEST_CASE("dropout: the same mask for every block size, the wanted rate, drawn again in the backward pass",
+          "[attention]") {
   Problem p = problem({2, 2, 2, 100, 90, 8, 8});
   auto run = [&](int64_t block) {
     Generator g(11);
-    return scaled_dot_product_attention(p.q, p.k, p.v, {.dropout = 0.25, .generator = &g, .block_q = block, .block_k = block});
+    return scaled_dot_product_attention(p.q, p.k, p.v,
+                                        {.dropout = 0.25, .generator = &g, .block_q = block, .block_k = block});
   };
   for (int64_t block : {1, 16, 64, 128}) CHECK(difference(run(block), run(0)) < 1e-13);
   // equal scores, values 1: out is the share that was kept over 1 - p
@@ -331,18 +348,25 @@ TEST_CASE("memory beside inputs and outputs grows with n, not with n^2", "[atten
 TEST_CASE("wrong input is refused by name", "[attention][errors]") {
   Problem p = problem({1, 4, 2, 6, 6, 8, 8});
   auto run = [&](const AttentionOptions& o) { return scaled_dot_product_attention(p.q, p.k, p.v, o); };
-  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q, repeat(p.k.slice(1, 0, 1), {1, 3, 1, 1}), repeat(p.v.slice(1, 0, 1), {1, 3, 1, 1})),
+  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q, repeat(p.k.slice(1, 0, 1), {1, 3, 1, 1}),
+                                                 repeat(p.v.slice(1, 0, 1), {1, 3, 1, 1})),
                     contains("the query heads cannot be shared out among the key heads; got 4 and 3"));
-  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q.slice(3, 0, 4), p.k, p.v), contains("queries and keys differ in width"));
-  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q, p.k, p.v.slice(2, 0, 3)), contains("keys and values do not belong together"));
-  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q.to(f32), p.k, p.v), contains("one floating point dtype; got f32, f64 and f64"));
+  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q.slice(3, 0, 4), p.k, p.v),
+                    contains("queries and keys differ in width"));
+  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q, p.k, p.v.slice(2, 0, 3)),
+                    contains("keys and values do not belong together"));
+  CHECK_THROWS_WITH(scaled_dot_product_attention(p.q.to(f32), p.k, p.v),
+                    contains("one floating point dtype; got f32, f64 and f64"));
   CHECK_THROWS_WITH(run({.left = -1}), contains("a window cannot be negative; got left -1, right 0"));
   CHECK_THROWS_WITH(run({.softcap = -2}), contains("softcap must not be negative; got -2"));
-  CHECK_THROWS_WITH(run({.mask = ones({5, 6}, {boolean})}), contains("the mask does not broadcast to [batch, heads, queries, keys]"));
+  CHECK_THROWS_WITH(run({.mask = ones({5, 6}, {boolean})}),
+                    contains("the mask does not broadcast to [batch, heads, queries, keys]"));
   CHECK_THROWS_WITH(run({.mask = zeros({6, 6}, f64)}), contains("the mask must be bool; got f64"));
-  CHECK_THROWS_WITH(run({.slopes = ones({3}, f64)}), contains("slopes must be one number per head; got f64 [3]; expected [4]"));
+  CHECK_THROWS_WITH(run({.slopes = ones({3}, f64)}),
+                    contains("slopes must be one number per head; got f64 [3]; expected [4]"));
   CHECK_THROWS_WITH(run({.dropout = 1.5}), contains("dropout must lie in [0, 1]"));
   CHECK_THROWS_WITH(run({.blocks = {5, 6, zeros({1, 1}, {i32}), zeros({1, 64, 64}, {boolean})}}),
                     contains("the block mask is of another size; got [5, 6]; expected [6, 6]"));
-  CHECK_THROWS_WITH(scaled_dot_product_attention(zeros({3}), zeros({3}), zeros({3})), contains("wrong number of dims; got [3]"));
+  CHECK_THROWS_WITH(scaled_dot_product_attention(zeros({3}), zeros({3}), zeros({3})),
+                    contains("wrong number of dims; got [3]"));
 }

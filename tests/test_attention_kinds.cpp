@@ -15,8 +15,20 @@ using K = AttentionKind;
 
 // Small enough that windows, strides, buckets and chunks have borders within a few tokens.
 AttentionSizes small_sizes() {
-  return {.window = 2, .stride = 3, .tail = 1, .global = {0}, .keep = 3, .bucket = 4, .rounds = 2, .buckets = 2, .seed = 7, .length = 16, .rows = 5,
-          .landmarks = 4, .features = 16, .chunk = 4};
+  return {.window = 2,
+          .stride = 3,
+          .tail = 1,
+          .global = {0},
+          .keep = 3,
+          .bucket = 4,
+          .rounds = 2,
+          .buckets = 2,
+          .seed = 7,
+          .length = 16,
+          .rows = 5,
+          .landmarks = 4,
+          .features = 16,
+          .chunk = 4};
 }
 MultiHeadAttentionOptions options(K kind, bool causal) {
   return {.dim = 8, .heads = 2, .causal = causal, .kind = kind, .sizes = small_sizes()};
@@ -94,8 +106,10 @@ TEST_CASE("the states of linear kinds do not grow, those of softmax kinds do", "
     layer.step(normal({1, 3, 8}, 1, f32), state);
     int64_t before = state.bytes();
     layer.step(normal({1, 40, 8}, 2, f32), state);
-    if (kind == K::softmax) CHECK(state.bytes() > 10 * before);
-    else CHECK(state.bytes() == before);
+    if (kind == K::softmax)
+      CHECK(state.bytes() > 10 * before);
+    else
+      CHECK(state.bytes() == before);
   }
   // a window keeps its keys only
   MultiHeadAttention local(options(K::softmax, true));
@@ -128,7 +142,8 @@ TEST_CASE("a model of every causal kind is saved, loaded, copied and continued",
   for (K kind : all_attention_kinds()) {
     if (!has_causal_form(kind)) continue;
     INFO(name_of(kind));
-    GPTOptions o{.vocabulary = 7, .context = 12, .dim = 8, .heads = 2, .layers = 2, .kind = kind, .sizes = small_sizes()};
+    GPTOptions o{
+        .vocabulary = 7, .context = 12, .dim = 8, .heads = 2, .layers = 2, .kind = kind, .sizes = small_sizes()};
     GPT gpt(o), other(o), copy = gpt;
     Tensor ids = whole({2, 10}, 7, 1), logits = gpt.forward(ids);
     gpt.save(folder / "model.safetensors");

@@ -12,7 +12,8 @@ int64_t AttentionState::bytes() const {
 }
 
 Tensor AttentionCore::step(const Tensor&, const Tensor&, const Tensor&, AttentionState&) const {
-  throw NotSupported(fmt::format("{}: no step by step form; expected a kind with a causal form; hint: run the whole sequence", name()));
+  throw NotSupported(fmt::format(
+      "{}: no step by step form; expected a kind with a causal form; hint: run the whole sequence", name()));
 }
 
 }  // namespace ink

@@ -16,11 +16,24 @@ namespace {
 using K = AttentionKind;
 
 constexpr std::pair<K, const char*> kNames[] = {
-    {K::softmax, "softmax"},     {K::local, "local"},         {K::atrous, "atrous"},       {K::local_atrous, "local_atrous"},
-    {K::strided, "strided"},     {K::fixed, "fixed"},         {K::longformer, "longformer"}, {K::topk, "topk"},
-    {K::lsh, "lsh"},             {K::linformer, "linformer"}, {K::nystrom, "nystrom"},     {K::linear, "linear"},
-    {K::taylor, "taylor"},       {K::taylor2, "taylor2"},     {K::efficient, "efficient"}, {K::performer, "performer"},
-    {K::gau, "gau"},             {K::flash, "flash"},
+    {K::softmax, "softmax"},
+    {K::local, "local"},
+    {K::atrous, "atrous"},
+    {K::local_atrous, "local_atrous"},
+    {K::strided, "strided"},
+    {K::fixed, "fixed"},
+    {K::longformer, "longformer"},
+    {K::topk, "topk"},
+    {K::lsh, "lsh"},
+    {K::linformer, "linformer"},
+    {K::nystrom, "nystrom"},
+    {K::linear, "linear"},
+    {K::taylor, "taylor"},
+    {K::taylor2, "taylor2"},
+    {K::efficient, "efficient"},
+    {K::performer, "performer"},
+    {K::gau, "gau"},
+    {K::flash, "flash"},
 };
 
 SparseRule sparse_rule(K kind, const AttentionSizes& s, bool causal) {
@@ -51,10 +64,12 @@ FeatureMap feature_map(K kind) {
 void check(const CoreOptions& o) {
   const bool pairs = o.kind == K::softmax || o.kind == K::topk || (o.kind >= K::local && o.kind <= K::longformer);
   if (o.dropout > 0 && !pairs)
-    throw ValueError(fmt::format("make_attention_core: {} attention has no weights to drop; got dropout {}; hint: drop its output",
-                                 name_of(o.kind), o.dropout));
+    throw ValueError(
+        fmt::format("make_attention_core: {} attention has no weights to drop; got dropout {}; hint: drop its output",
+                    name_of(o.kind), o.dropout));
   if ((o.softcap != 0 || o.alibi) && o.kind != K::softmax)
-    throw ValueError(fmt::format("make_attention_core: softcap and alibi belong to softmax attention; got kind {}", name_of(o.kind)));
+    throw ValueError(fmt::format("make_attention_core: softcap and alibi belong to softmax attention; got kind {}",
+                                 name_of(o.kind)));
   if (o.causal && !has_causal_form(o.kind))
     refuse(o.kind, "every row of the projected keys holds all tokens, so nothing can be hidden from an earlier one");
   if (!o.causal && (o.kind == K::strided || o.kind == K::fixed))
@@ -73,12 +88,13 @@ std::unique_ptr<AttentionCore> make_attention_core(const CoreOptions& o) {
     case K::topk:
       return std::make_unique<TopKCore>(s.keep, o.causal, o.dropout);
     case K::lsh:
-      return std::make_unique<LshCore>(LshOptions{.bucket_size = s.bucket,
-                                                  .rounds = s.rounds,
-                                                  .buckets = s.buckets,
-                                                  .causal = o.causal,
-                                                  .strict = o.causal,  // else later tokens decide which earlier ones are seen
-                                                  .seed = s.seed});
+      return std::make_unique<LshCore>(
+          LshOptions{.bucket_size = s.bucket,
+                     .rounds = s.rounds,
+                     .buckets = s.buckets,
+                     .causal = o.causal,
+                     .strict = o.causal,  // else later tokens decide which earlier ones are seen
+                     .seed = s.seed});
     case K::linformer:
       return std::make_unique<LinformerCore>(LinformerOptions{.length = s.length, .rows = s.rows});
     case K::nystrom:
@@ -86,8 +102,8 @@ std::unique_ptr<AttentionCore> make_attention_core(const CoreOptions& o) {
     case K::linear:
     case K::taylor:
     case K::taylor2:
-      return std::make_unique<LinearCore>(
-          LinearAttentionOptions{.feature = feature_map(o.kind), .causal = o.causal, .chunk = s.chunk, .rotary = o.rotary});
+      return std::make_unique<LinearCore>(LinearAttentionOptions{
+          .feature = feature_map(o.kind), .causal = o.causal, .chunk = s.chunk, .rotary = o.rotary});
     case K::efficient:
       return std::make_unique<EfficientCore>(EfficientAttentionOptions{.causal = o.causal});
     case K::performer:
@@ -95,7 +111,8 @@ std::unique_ptr<AttentionCore> make_attention_core(const CoreOptions& o) {
           PerformerOptions{.width = o.width, .features = s.features, .attention = {.causal = o.causal}});
     case K::gau:
     case K::flash:
-      refuse(o.kind, "it is attention and feed-forward layer in one; hint: TransformerBlock, GatedAttentionUnit or FlashGau");
+      refuse(o.kind,
+             "it is attention and feed-forward layer in one; hint: TransformerBlock, GatedAttentionUnit or FlashGau");
     default:
       return std::make_unique<SparseCore>(sparse_rule(o.kind, s, o.causal), o.dropout);
   }
@@ -112,7 +129,8 @@ AttentionKind attention_kind(const std::string& name) {
     if (name == n) return k;
     names.push_back(n);
   }
-  throw ValueError(fmt::format("attention_kind: unknown kind; got {}; expected one of {}", name, fmt::join(names, ", ")));
+  throw ValueError(
+      fmt::format("attention_kind: unknown kind; got {}; expected one of {}", name, fmt::join(names, ", ")));
 }
 std::vector<AttentionKind> all_attention_kinds() {
   std::vector<AttentionKind> all;

@@ -13,8 +13,8 @@ const MultiHeadAttentionOptions& checked(const MultiHeadAttentionOptions& o) {
     throw ValueError(
         fmt::format("MultiHeadAttention: dim must be a multiple of heads; got dim {}, heads {}", o.dim, o.heads));
   if (o.kv_heads < 0 || (o.kv_heads > 0 && o.heads % o.kv_heads))
-    throw ValueError(fmt::format("MultiHeadAttention: heads must be a multiple of kv_heads; got heads {}, kv_heads {}", o.heads,
-                                 o.kv_heads));
+    throw ValueError(fmt::format("MultiHeadAttention: heads must be a multiple of kv_heads; got heads {}, kv_heads {}",
+                                 o.heads, o.kv_heads));
   return o;
 }
 AnyCore core_of(const MultiHeadAttentionOptions& o) {
@@ -27,9 +27,10 @@ AnyCore core_of(const MultiHeadAttentionOptions& o) {
                                       .dropout = o.dropout,
                                       .sizes = o.sizes});
   if (o.rotary && core->rotation() == Rotation::never)
-    throw ValueError(fmt::format("MultiHeadAttention: {} attention does not weigh by q . k, so rotating both does not tell distances; "
-                                 "hint: rotary = false",
-                                 name_of(o.kind)));
+    throw ValueError(fmt::format(
+        "MultiHeadAttention: {} attention does not weigh by q . k, so rotating both does not tell distances; "
+        "hint: rotary = false",
+        name_of(o.kind)));
   return core;
 }
 int64_t key_heads(const MultiHeadAttentionOptions& o) { return o.kv_heads ? o.kv_heads : o.heads; }
@@ -40,7 +41,10 @@ int64_t projected(const MultiHeadAttentionOptions& o, const AnyCore& core) {
 }  // namespace
 
 MultiHeadAttention::MultiHeadAttention(const MultiHeadAttentionOptions& o)
-    : options(checked(o)), qkv(o.dim, projected(o, core_of(o)), {.bias = o.bias}), out(o.dim, o.dim, {.bias = o.bias}), core(core_of(o)) {
+    : options(checked(o)),
+      qkv(o.dim, projected(o, core_of(o)), {.bias = o.bias}),
+      out(o.dim, o.dim, {.bias = o.bias}),
+      core(core_of(o)) {
   if (core->shares_query_and_key() && key_heads(o) != o.heads)
     throw ValueError("MultiHeadAttention: lsh attention has one head of keys per head of queries; hint: kv_heads = 0");
 }

@@ -1,5 +1,5 @@
-// Multi-head attention (Vaswani et al. 2017, section 3.2): projections of the input to heads, any kind of attention between them, and
-// a projection back.
+// Multi-head attention (Vaswani et al. 2017, section 3.2): projections of the input to heads, any kind of attention
+// between them, and a projection back.
 #pragma once
 #include "nn/attention/kinds.h"
 #include "nn/linear.h"
@@ -9,9 +9,10 @@ namespace ink {
 struct MultiHeadAttentionOptions {
   int64_t dim, heads;
   bool causal = false, bias = true;
-  bool rotary = false;   // rotate q and k by their positions
-  double dropout = 0;    // on the attention weights, while training
-  int64_t kv_heads = 0;  // fewer heads for keys and values, each serving heads / kv_heads query heads; 0: heads. 1: multi-query
+  bool rotary = false;  // rotate q and k by their positions
+  double dropout = 0;   // on the attention weights, while training
+  // Fewer heads for keys and values, each serving heads / kv_heads query heads; 0: heads. 1: multi-query.
+  int64_t kv_heads = 0;
   AttentionKind kind = AttentionKind::softmax;
   AttentionSizes sizes = {};
   double softcap = 0;  // softmax
@@ -24,10 +25,11 @@ struct MultiHeadAttention : Module {
   Linear qkv, out;  // qkv holds the query, key and value projections side by side; with lsh those of queries and values
   AnyCore core;
   explicit MultiHeadAttention(const MultiHeadAttentionOptions& options);
-  // x [batch, time, dim] -> [batch, time, dim]; mask (bool, broadcast to [batch, heads, time, time]) is true where a key may be seen.
+  // x [batch, time, dim] -> [batch, time, dim]; mask (bool, broadcast to [batch, heads, time, time]) is true where a
+  // key may be seen.
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;
-  // Continues a sequence: x holds the new tokens only, state what is kept of those before. NotSupported unless causal, and by kinds
-  // without a form that goes token by token.
+  // Continues a sequence: x holds the new tokens only, state what is kept of those before. NotSupported unless causal,
+  // and by kinds without a form that goes token by token.
   Tensor step(const Tensor& x, AttentionState& state) const;
   void fields(Fields& f) override { f("qkv", qkv)("out", out)("core", *core); }
 

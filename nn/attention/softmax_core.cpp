@@ -35,7 +35,8 @@ Tensor SoftmaxCore::step(const Tensor& q, const Tensor& k, const Tensor& v, Atte
   // What leaves the window is never seen again.
   if (options.causal && options.window)
     for (Tensor* kept : {&state.key, &state.value})
-      if (kept->size(2) > *options.window) *kept = kept->slice(2, kept->size(2) - *options.window, kept->size(2)).clone();
+      if (kept->size(2) > *options.window)
+        *kept = kept->slice(2, kept->size(2) - *options.window, kept->size(2)).clone();
   return y;
 }
 

@@ -11,8 +11,8 @@ struct SoftmaxCoreOptions {
   bool causal = false;
   std::optional<int64_t> window = {};  // keys to each side (causal: to the left)
   double softcap = 0;
-  bool alibi = false;   // penalties by distance; Press et al. 2022
-  double dropout = 0;   // on the weights, while training
+  bool alibi = false;  // penalties by distance; Press et al. 2022
+  double dropout = 0;  // on the weights, while training
   AttentionAlgorithm algorithm = AttentionAlgorithm::flash;
 };
 

@@ -1,5 +1,6 @@
-// FlashAttention, forward: a block of queries walks along the keys and keeps only the running maximum m, the running sum l and the
-// running output o of each query (tensor/online.h). Dao 2023, algorithm 1; blocks of queries are independent pieces of work.
+// FlashAttention, forward: a block of queries walks along the keys and keeps only the running maximum m, the running
+// sum l and the running output o of each query (tensor/online.h). Dao 2023, algorithm 1; blocks of queries are
+// independent pieces of work.
 #include "tensor/cpu/attention.h"
 
 #include "tensor/cpu/table.h"
@@ -8,7 +9,8 @@
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
-// Takes a tile of scores into the states m, l of its queries: scores become e^{s - m}; scale[i] is what o must be multiplied by.
+// Takes a tile of scores into the states m, l of its queries: scores become e^{s - m}; scale[i] is what o must be
+// multiplied by.
 template <class T>
 void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
   using P = Lanes<T>;
@@ -40,13 +42,14 @@ struct Forward {
 
   void block(int64_t batch, int64_t head, int64_t i0) const {
     const int64_t kv = head / (a.heads / a.kv_heads), matrix = batch * a.heads + head, step = key_block(a);
-    const T *queries = part_of<T>(q, a.q_strides, batch, head) + i0 * a.q_strides[2], *keys = part_of<T>(k, a.k_strides, batch, kv),
-            *values = part_of<T>(v, a.v_strides, batch, kv);
+    const T *queries = part_of<T>(q, a.q_strides, batch, head) + i0 * a.q_strides[2],
+            *keys = part_of<T>(k, a.k_strides, batch, kv), *values = part_of<T>(v, a.v_strides, batch, kv);
     const Visible see(a, batch, head);
     Tile t{i0, least(query_block(a), a.nq - i0), 0, 0, 0};
     t.width = whole_packs<T>(t.queries);
     const int64_t wide = whole_packs<T>(a.dv), most = t.width * step;
-    Scratch<T> query(a.d * t.width), score(most), factor(a.dropout > 0 ? most : 0), o(t.queries * wide), states(3 * t.width);
+    Scratch<T> query(a.d * t.width), score(most), factor(a.dropout > 0 ? most : 0), o(t.queries * wide),
+        states(3 * t.width);
     Scratch<uint8_t> seen(most);
     T *m = states.data(), *l = m + t.width, *scale = l + t.width, *s = score.data();
     transpose(query.data(), t.width, queries, a.q_strides[2], t.queries, a.d, true);
@@ -59,7 +62,8 @@ struct Forward {
       t.keys = least(step, a.nk - t.j0);
       const Seen some = seen_of(see, t);
       if (some == Seen::none) continue;
-      tile_product<T, false>(t.keys, t.width, a.d, {keys + t.j0 * a.k_strides[2], a.k_strides[2], 1}, query.data(), t.width, s, t.width);
+      tile_product<T, false>(t.keys, t.width, a.d, {keys + t.j0 * a.k_strides[2], a.k_strides[2], 1}, query.data(),
+                             t.width, s, t.width);
       if (a.softcap > 0) cap_scores<T>(s, nullptr, t, a.softcap);
       if (a.slopes) add_alibi(s, t, slope_of<T>(a, head), a.diagonal);
       if (some == Seen::some) {

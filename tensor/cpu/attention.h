@@ -1,5 +1,6 @@
-// One tile of attention scores, shared by the forward and the backward pass. A tile lies transposed: its rows are keys, its lanes are
-// queries. So maxima and sums over keys run down the rows, whole packs at a time, and no pack is ever summed across its lanes.
+// One tile of attention scores, shared by the forward and the backward pass. A tile lies transposed: its rows are keys,
+// its lanes are queries. So maxima and sums over keys run down the rows, whole packs at a time, and no pack is ever
+// summed across its lanes.
 #pragma once
 #include "tensor/cpu/philox_pack.h"
 #include "tensor/cpu/tile_product.h"
@@ -37,11 +38,14 @@ INK_INLINE Seen seen_of(const Visible& see, const Tile& t) {
   Seen s = see.by_diagonals(t.i0, i1, t.j0, j1);
   if (s == Seen::none) return s;
   for (Seen other : {see.by_tiles(t.i0, i1, t.j0, j1), by_mask(see, t)})
-    if (other == Seen::none) return other;
-    else if (other == Seen::some) s = other;
+    if (other == Seen::none)
+      return other;
+    else if (other == Seen::some)
+      s = other;
   return s;
 }
-// The tiles of a block mask turned: [tile][key][query], as scores lie. There are few distinct ones, and all heads share them.
+// The tiles of a block mask turned: [tile][key][query], as scores lie. There are few distinct ones, and all heads share
+// them.
 class TurnedTiles {
  public:
   explicit TurnedTiles(const AttentionArgs& a) : count_(a.tiles ? count(a) : 0), bits_(count_ * kSize) {
@@ -106,7 +110,8 @@ INK_INLINE void for_tile(const Tile& t, F f) {
 template <class T>
 INK_INLINE void hide(T* s, const uint8_t* seen, const Tile& t, T value) {
   for_tile<T>(t, [&](int64_t at) {
-    select(Mask<T, kLanes<T>>::load(reinterpret_cast<const bool*>(seen) + at), Lanes<T>::load(s + at), Lanes<T>(value)).store(s + at);
+    select(Mask<T, kLanes<T>>::load(reinterpret_cast<const bool*>(seen) + at), Lanes<T>::load(s + at), Lanes<T>(value))
+        .store(s + at);
   });
 }
 
@@ -142,7 +147,8 @@ void dropout_factors(T* z, const AttentionArgs& a, const Tile& t, int64_t matrix
   for (int64_t i = 0; i < t.width; ++i) {
     const uint64_t first = a.key.offset + uint64_t((matrix * a.nq + least(t.i0 + i, a.nq - 1)) * a.nk + t.j0);
     philox_words(draws.data(), a.key.seed, first / 4, 0, int(blocks_of(t.keys + 3, kGroup) * kGroup / 4));
-    for (int64_t j = 0; j < t.keys; ++j) z[j * t.width + i] = ink::uniform_from(draws[int64_t(first % 4) + j]) >= p ? kept : T(0);
+    for (int64_t j = 0; j < t.keys; ++j)
+      z[j * t.width + i] = ink::uniform_from(draws[int64_t(first % 4) + j]) >= p ? kept : T(0);
   }
 }
 

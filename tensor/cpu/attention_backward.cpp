@@ -1,10 +1,10 @@
-// FlashAttention, backward: the weights are computed again tile by tile from the saved log-sum-exps. Dao et al. 2022, algorithm 4;
-// with P and Z as in autograd/attention.cpp and D_i = sum_c g_ic out_ic - h_i:
+// FlashAttention, backward: the weights are computed again tile by tile from the saved log-sum-exps. Dao et al. 2022,
+// algorithm 4; with P and Z as in autograd/attention.cpp and D_i = sum_c g_ic out_ic - h_i:
 //
 //   dV += (P o Z)^T g,   dS = P o ((g V^T) o Z - D) scale,   dQ += dS K,   dK += dS^T Q
 //
-// A piece of work is one key head of one batch entry, or some of its query blocks with sums of their own, which are then added in a
-// fixed order: no two threads write to one place, and the result has the same bits every time.
+// A piece of work is one key head of one batch entry, or some of its query blocks with sums of their own, which are
+// then added in a fixed order: no two threads write to one place, and the result has the same bits every time.
 #include "tensor/cpu/attention.h"
 #include "tensor/cpu/table.h"
 #include "tensor/cpu/transpose.h"
@@ -28,8 +28,8 @@ struct Backward {
   // One block of queries against all keys; adds to dk [nk, key_width] and dv [nk, value_width].
   void block(int64_t batch, int64_t head, int64_t i0, T* dk, T* dv) const {
     const int64_t kv = head / (a.heads / a.kv_heads), matrix = batch * a.heads + head, step = key_block(a);
-    const T *queries = part_of<T>(q, a.q_strides, batch, head) + i0 * a.q_strides[2], *keys = part_of<T>(k, a.k_strides, batch, kv),
-            *values = part_of<T>(v, a.v_strides, batch, kv);
+    const T *queries = part_of<T>(q, a.q_strides, batch, head) + i0 * a.q_strides[2],
+            *keys = part_of<T>(k, a.k_strides, batch, kv), *values = part_of<T>(v, a.v_strides, batch, kv);
     const T *g = dout + (matrix * a.nq + i0) * a.dv, *o = out + (matrix * a.nq + i0) * a.dv;
     const Visible see(a, batch, head);
     Tile t{i0, least(query_block(a), a.nq - i0), 0, 0, 0};
@@ -49,7 +49,9 @@ struct Backward {
     for (int64_t i = 0; i < t.queries; ++i) {
       const int64_t row = matrix * a.nq + i0 + i;
       shift[i] = lse[row];
-      inner[i] = T(row_sum(a.dv, [](Lanes<T> x, Lanes<T> y) { return x * y; }, g + i * a.dv, o + i * a.dv)) - (dlse ? dlse[row] : T(0));
+      inner[i] = T(row_sum(
+                     a.dv, [](Lanes<T> x, Lanes<T> y) { return x * y; }, g + i * a.dv, o + i * a.dv)) -
+                 (dlse ? dlse[row] : T(0));
     }
     for (int64_t i = 0; i < t.queries * wide; ++i) dquery[i] = 0;
 
@@ -72,7 +74,8 @@ struct Backward {
 
       add_product(Seen::all, t.keys, t.queries, {p, t.width, 1}, gradient_rows, dv + t.j0 * value_width());
       add_product(Seen::all, t.keys, t.queries, {ds, t.width, 1}, query_rows, dk + t.j0 * wide);
-      add_product(some, t.queries, t.keys, {ds, 1, t.width}, WholeRows<T>(key, a.k_strides[2], t.keys, a.d), dquery.data());
+      add_product(some, t.queries, t.keys, {ds, 1, t.width}, WholeRows<T>(key, a.k_strides[2], t.keys, a.d),
+                  dquery.data());
     }
     for (int64_t i = 0; i < t.queries; ++i)
       row_map(
@@ -80,7 +83,8 @@ struct Backward {
   }
 
   // p: scores become P o Z; ds: g V^T becomes dS.
-  void weights_and_gradients(T* p, T* ds, const T* slope, const T* factor, const T* shift, const T* inner, const Tile& t) const {
+  void weights_and_gradients(T* p, T* ds, const T* slope, const T* factor, const T* shift, const T* inner,
+                             const Tile& t) const {
     using P = Lanes<T>;
     const P scale(T(a.scale));
     for (int64_t i = 0; i < t.width; i += kLanes<T>) {
@@ -98,7 +102,8 @@ struct Backward {
       }
     }
   }
-  // Hidden pairs have weight 0 whatever was computed for them (e^{-inf + inf} in a row that sees nothing, NaN in a hidden key).
+  // Hidden pairs have weight 0 whatever was computed for them (e^{-inf + inf} in a row that sees nothing, NaN in a
+  // hidden key).
   static void hide_gradients(T* p, T* ds, const uint8_t* seen, const Tile& t) {
     hide(p, seen, t, T(0));
     hide(ds, seen, t, T(0));
@@ -113,14 +118,17 @@ INK_INLINE int64_t parts_of(const AttentionArgs& a, int64_t blocks) {
 
 }  // namespace
 
-void attention_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
-                        const void* k, const void* v, const void* out, const void* lse) {
+void attention_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
+                        const void* q, const void* k, const void* v, const void* out, const void* lse) {
   visit_float(a.dtype, [&]<class T>() {
     const TurnedTiles turned(a);
-    const Backward<T> backward{a, turned, static_cast<T*>(dq), static_cast<const T*>(dout), static_cast<const T*>(dlse),
-                               q, k,      v,                   static_cast<const T*>(out),  static_cast<const T*>(lse)};
-    const int64_t size = query_block(a), blocks = blocks_of(a.nq, size), parts = parts_of(a, blocks), group = a.heads / a.kv_heads;
-    const int64_t key_sums = a.nk * backward.key_width(), value_sums = a.nk * backward.value_width(), sums = key_sums + value_sums;
+    const Backward<T> backward{
+        a, turned, static_cast<T*>(dq),        static_cast<const T*>(dout), static_cast<const T*>(dlse), q,
+        k, v,      static_cast<const T*>(out), static_cast<const T*>(lse)};
+    const int64_t size = query_block(a), blocks = blocks_of(a.nq, size), parts = parts_of(a, blocks),
+                  group = a.heads / a.kv_heads;
+    const int64_t key_sums = a.nk * backward.key_width(), value_sums = a.nk * backward.value_width(),
+                  sums = key_sums + value_sums;
     Scratch<T> all(a.batch * a.kv_heads * parts * sums);
     parallel_for(a.batch * a.kv_heads * parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t piece = begin; piece < end; ++piece) {

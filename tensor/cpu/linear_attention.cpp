@@ -1,7 +1,8 @@
-// Causal linear attention, o_i = sum_{j <= i} e^{decay_i - decay_j} (q_i . k_j) v_j, in chunks: inside a chunk by the definition, across
-// chunks through the state S = sum_j e^{r - decay_j} k_j v_j^T of all that came before (r: the decay at the last row of it). Time
-// n (chunk (d + dv) + 2 d dv), memory d dv. Hua et al. 2022, section 3.2; Yang et al. 2024, section 2.2. Exponents are differences of
-// decays in the order in which time runs: at most 0 where decays fall, so nothing overflows.
+// Causal linear attention, o_i = sum_{j <= i} e^{decay_i - decay_j} (q_i . k_j) v_j, in chunks: inside a chunk by the
+// definition, across chunks through the state S = sum_j e^{r - decay_j} k_j v_j^T of all that came before (r: the decay
+// at the last row of it). Time n (chunk (d + dv) + 2 d dv), memory d dv. Hua et al. 2022, section 3.2; Yang et al.
+// 2024, section 2.2. Exponents are differences of decays in the order in which time runs: at most 0 where decays fall,
+// so nothing overflows.
 #include "tensor/cpu/table.h"
 #include "tensor/cpu/tile_product.h"
 #include "tensor/cpu/transpose.h"
@@ -48,8 +49,10 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
     for (int64_t j = 0; j < rows; ++j)
       for (int64_t i = 0; i < rows; ++i) {
         T& s = score[j * width + i];
-        if (a.reverse ? j < i : j > i) s = 0;
-        else if (g) s *= weight(g[j], g[i]);
+        if (a.reverse ? j < i : j > i)
+          s = 0;
+        else if (g)
+          s *= weight(g[j], g[i]);
       }
     const WholeRows<T> values(v + first * a.dv, a.dv, rows, columns);
     tile_product<T, false>(rows, wide, rows, {score.data(), 1, width}, values[0], values.row(), o.data(), wide);
@@ -69,7 +72,8 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
       const T end = g[a.reverse ? 0 : rows - 1];
       if (!begin)
         row_map(
-            a.d * wide, state.data(), [c = Lanes<T>(weight(reference, end))](Lanes<T> x) { return x * c; }, state.data());
+            a.d * wide, state.data(), [c = Lanes<T>(weight(reference, end))](Lanes<T> x) { return x * c; },
+            state.data());
       scale_rows(scaled, ks, rows, [&](int64_t j) { return weight(g[j], end); }), from = scaled;
       reference = end;
     }
@@ -86,10 +90,14 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
 
 }  // namespace
 
-void linear_attention(const LinearAttentionArgs& a, void* out, const void* q, const void* k, const void* v, const void* decay) {
+void linear_attention(const LinearAttentionArgs& a, void* out, const void* q, const void* k, const void* v,
+                      const void* decay) {
   visit_float(a.dtype, [&]<class T>() {
     // Few batch entries are cut along dv, in whole packs.
-    const int64_t packs = whole_packs<T>(a.dv) / kLanes<T>, slices = a.batch >= 8 ? 1 : packs < 4 ? 1 : packs < 8 ? 2 : 4;
+    const int64_t packs = whole_packs<T>(a.dv) / kLanes<T>, slices = a.batch >= 8 ? 1
+                                                                     : packs < 4  ? 1
+                                                                     : packs < 8  ? 2
+                                                                                  : 4;
     const int64_t size = (packs + slices - 1) / slices * kLanes<T>;
     parallel_for(a.batch * slices, 1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) {

@@ -1,5 +1,5 @@
-// Products of small matrices that lie in the cache: the inner loop of attention. Rows of B and C are whole packs side by side; A is
-// walked by any strides, one number at a time.
+// Products of small matrices that lie in the cache: the inner loop of attention. Rows of B and C are whole packs side
+// by side; A is walked by any strides, one number at a time.
 #pragma once
 #include "tensor/cpu/conv_tile.h"
 #include "tensor/cpu/row.h"
@@ -69,7 +69,8 @@ void tile_product(int64_t m, int64_t n, int64_t k, const Factor<T>& a, const T* 
 
 // c += a b where a zero of a takes nothing of b, not even NaN: for rows of b that may hold anything where nobody looks.
 template <class T>
-void careful_product(int64_t m, int64_t n, int64_t k, const Factor<T>& a, const T* b, int64_t b_row, T* c, int64_t c_row) {
+void careful_product(int64_t m, int64_t n, int64_t k, const Factor<T>& a, const T* b, int64_t b_row, T* c,
+                     int64_t c_row) {
   for (int64_t i = 0; i < m; ++i)
     for (int64_t p = 0; p < k; ++p)
       if (T x = a.data[i * a.row + p * a.col]; x != T(0))
@@ -81,7 +82,8 @@ INK_INLINE int64_t whole_packs(int64_t n) {
   return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
 }
 
-// Rows that a product may read in whole packs: the matrix itself if its rows are that long, else a copy with zeros at the ends.
+// Rows that a product may read in whole packs: the matrix itself if its rows are that long, else a copy with zeros at
+// the ends.
 template <class T>
 class WholeRows {
  public:

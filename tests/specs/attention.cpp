@@ -29,7 +29,8 @@ Shape four(const Shape& s) {
 NdList attention_reference(const Form& f, Nd q, Nd k, Nd v) {
   const int dims = q.shape.size();
   q.shape = four(q.shape), k.shape = four(k.shape), v.shape = four(v.shape);
-  const int64_t batch = q.shape[0], heads = q.shape[1], nq = q.shape[2], d = q.shape[3], nk = k.shape[2], dv = v.shape[3];
+  const int64_t batch = q.shape[0], heads = q.shape[1], nq = q.shape[2], d = q.shape[3], nk = k.shape[2],
+                dv = v.shape[3];
   Nd out({batch, heads, nq, dv}), lse({batch, heads, nq}, -INFINITY);
   const AttentionOptions o = f.options();
   const double scale = o.scale.value_or(1 / std::sqrt(double(d)));
@@ -65,16 +66,35 @@ std::vector<Form> forms() {
       {"two dims", {2, 3}, {4, 3}, {4, 2}, plain, all},
       {"three dims", {2, 2, 2}, {2, 3, 2}, {2, 3, 1}, plain, all},
       {"grouped heads", {1, 2, 2, 2}, {1, 1, 3, 2}, {1, 1, 3, 2}, plain, all},
-      {"causal, top left", {1, 1, 3, 2}, {1, 1, 2, 2}, {1, 1, 2, 2},
-       [] { return AttentionOptions{.causal = Causal::top_left}; }, [](int64_t i, int64_t j) { return j <= i; }},
-      {"causal, bottom right", {1, 1, 2, 2}, {1, 1, 4, 2}, {1, 1, 4, 2},
-       [] { return AttentionOptions{.causal = Causal::bottom_right}; }, [](int64_t i, int64_t j) { return j <= i + 2; }},
-      {"window, cap, ALiBi", {1, 2, 3, 2}, {1, 2, 3, 2}, {1, 2, 3, 2},
-       [] { return AttentionOptions{.left = 1, .right = 0, .scale = 0.5, .softcap = 2, .slopes = tensor({0.5, 0.25}, f64)}; },
-       [](int64_t i, int64_t j) { return j <= i && j >= i - 1; }, 2, {0.5, 0.25}},
+      {"causal, top left",
+       {1, 1, 3, 2},
+       {1, 1, 2, 2},
+       {1, 1, 2, 2},
+       [] { return AttentionOptions{.causal = Causal::top_left}; },
+       [](int64_t i, int64_t j) { return j <= i; }},
+      {"causal, bottom right",
+       {1, 1, 2, 2},
+       {1, 1, 4, 2},
+       {1, 1, 4, 2},
+       [] { return AttentionOptions{.causal = Causal::bottom_right}; },
+       [](int64_t i, int64_t j) { return j <= i + 2; }},
+      {"window, cap, ALiBi",
+       {1, 2, 3, 2},
+       {1, 2, 3, 2},
+       {1, 2, 3, 2},
+       [] {
+         return AttentionOptions{.left = 1, .right = 0, .scale = 0.5, .softcap = 2, .slopes = tensor({0.5, 0.25}, f64)};
+       },
+       [](int64_t i, int64_t j) { return j <= i && j >= i - 1; },
+       2,
+       {0.5, 0.25}},
       {"no tokens", {1, 1, 0, 2}, {1, 1, 3, 2}, {1, 1, 3, 2}, plain, all},
-      {"larger, causal", {2, 3, 70, 20}, {2, 3, 70, 20}, {2, 3, 70, 12},
-       [] { return AttentionOptions{.causal = Causal::top_left}; }, [](int64_t i, int64_t j) { return j <= i; }},
+      {"larger, causal",
+       {2, 3, 70, 20},
+       {2, 3, 70, 20},
+       {2, 3, 70, 12},
+       [] { return AttentionOptions{.causal = Causal::top_left}; },
+       [](int64_t i, int64_t j) { return j <= i; }},
   };
 }
 
@@ -131,11 +151,17 @@ void add_attention_specs(Specs& s) {
   };
   std::vector<ErrorInput> errors{
       fails<ShapeError>("ShapeError", "queries and keys differ in width",
-                        [] { return scaled_dot_product_attention(away({2, 3}), away({2, 2}), away({2, 2})); }),
-      fails<DTypeError>("DTypeError", "must have one floating point dtype; got c128",
-                        [] { return scaled_dot_product_attention(complex_away({2, 2}), complex_away({2, 2}), complex_away({2, 2})); }),
-      fails<ValueError>("ValueError", "a window cannot be negative",
-                        [] { return scaled_dot_product_attention(away({2, 2}), away({2, 2}), away({2, 2}), {.right = -3}); })};
+                        [] {
+                          return scaled_dot_product_attention(away({2, 3}), away({2, 2}), away({2, 2}));
+                        }),
+      fails<DTypeError>(
+          "DTypeError", "must have one floating point dtype; got c128",
+          [] {
+            return scaled_dot_product_attention(complex_away({2, 2}), complex_away({2, 2}), complex_away({2, 2}));
+          }),
+      fails<ValueError>("ValueError", "a window cannot be negative", [] {
+        return scaled_dot_product_attention(away({2, 2}), away({2, 2}), away({2, 2}), {.right = -3});
+      })};
   s.push_back({.name = "scaled_dot_product_attention",
                .cases = attention_cases(out_only, false),
                .expandable = false,
@@ -146,8 +172,9 @@ void add_attention_specs(Specs& s) {
                .expandable = false,
                .dtypes = {f32},  // the log-sum-exps of halves are f32
                .factor = 32,
-               .errors = {fails<ShapeError>("ShapeError", "wrong number of dims; got [3]",
-                                            [] { return std::get<0>(attention_with_lse(away({3}), away({3}), away({3}))); })}});
+               .errors = {fails<ShapeError>("ShapeError", "wrong number of dims; got [3]", [] {
+                 return std::get<0>(attention_with_lse(away({3}), away({3}), away({3})));
+               })}});
   s.push_back(
       {.name = "merge_attention",
        .cases =
@@ -158,7 +185,8 @@ void add_attention_specs(Specs& s) {
              };
              Reference reference = [](const NdList& in) {
                Nd out(in[0].shape), lse(in[1].shape);
-               each_index(in[1].shape, [&](const Shape& i) { lse(i) = std::log(std::exp(re(in[1](i))) + std::exp(re(in[3](i)))); });
+               each_index(in[1].shape,
+                          [&](const Shape& i) { lse(i) = std::log(std::exp(re(in[1](i))) + std::exp(re(in[3](i)))); });
                each_index(in[0].shape, [&](const Shape& at) {
                  Shape i(at.begin(), at.end() - 1);
                  out(at) = std::exp(in[1](i) - lse(i)) * in[0](at) + std::exp(in[3](i) - lse(i)) * in[2](at);
@@ -169,8 +197,8 @@ void add_attention_specs(Specs& s) {
              for (const Shape& rows : {Shape{3}, {1, 2, 2}, {0}, {2, 1, 40}}) {
                Shape wide = rows;
                wide.push_back(2);
-               cases.push_back(make_case(rows.str(), {away(wide, 1), away(rows, 2), away(wide, 3), away(rows, 4)}, f, reference,
-                                         rows.numel() < 10));
+               cases.push_back(make_case(rows.str(), {away(wide, 1), away(rows, 2), away(wide, 3), away(rows, 4)}, f,
+                                         reference, rows.numel() < 10));
              }
              return cases;
            },
@@ -185,8 +213,13 @@ void add_attention_specs(Specs& s) {
                        Shape qk;
                        int64_t dv;
                      };
-                     for (const Sizes& z : std::initializer_list<Sizes>{
-                              {{3, 2}, 2}, {{2, 4, 2}, 1}, {{1, 2, 3, 1}, 2}, {{0, 2}, 2}, {{1, 3}, 2}, {{2, 150, 9}, 13}, {{66, 5}, 70}})
+                     for (const Sizes& z : std::initializer_list<Sizes>{{{3, 2}, 2},
+                                                                        {{2, 4, 2}, 1},
+                                                                        {{1, 2, 3, 1}, 2},
+                                                                        {{0, 2}, 2},
+                                                                        {{1, 3}, 2},
+                                                                        {{2, 150, 9}, 13},
+                                                                        {{66, 5}, 70}})
                        for (bool reverse : {false, true})
                          for (bool decay : {false, true}) {
                            Shape v(z.qk.begin(), z.qk.end() - 1), rows = v;
@@ -194,11 +227,13 @@ void add_attention_specs(Specs& s) {
                            TensorList in{away(z.qk, 1), away(z.qk, 2), away(v, 3)};
                            if (decay) in.push_back(unit(rows, 4));
                            OpFn f = [=](const TensorList& in) {
-                             return TensorList{causal_linear_attention(in[0], in[1], in[2], decay ? in[3] : Tensor(), reverse)};
+                             return TensorList{
+                                 causal_linear_attention(in[0], in[1], in[2], decay ? in[3] : Tensor(), reverse)};
                            };
-                           cases.push_back(make_case(v.str() + (reverse ? " reverse" : "") + (decay ? " decay" : ""), in, f,
-                                                     [=](const NdList& in) { return NdList{linear_reference(in, reverse)}; },
-                                                     v.numel() < 13, double(z.qk.numel())));
+                           cases.push_back(make_case(
+                               v.str() + (reverse ? " reverse" : "") + (decay ? " decay" : ""), in, f,
+                               [=](const NdList& in) { return NdList{linear_reference(in, reverse)}; }, v.numel() < 13,
+                               double(z.qk.numel())));
                          }
                      return cases;
                    },

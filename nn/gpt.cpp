@@ -25,12 +25,13 @@ GPT::GPT(const GPTOptions& o)
       norm(o.dim),
       head(o.dim, o.vocabulary, {.bias = false}) {
   for (int64_t i = 0; i < o.layers; ++i) blocks.emplace_back(attention_options(o));
-  // GPT-2's start: normal with 0.02, biases 0, and residual projections smaller by sqrt(2 layers).
+  // GPT-2's start: weights normal with 0.02, biases 0, and residual projections smaller by sqrt(2 layers). Gains start
+  // as their layers have them.
   for (auto& [name, p] : named_parameters()) {
-    bool residual = name.ends_with("attention.out.weight") || name.ends_with("down.weight");
+    bool residual = name.ends_with("out.weight") || name.ends_with("down.weight");
     double std = residual ? 0.02 / std::sqrt(2. * double(o.layers)) : 0.02;
     NoGrad guard;
-    if (p.dim() == 2)
+    if (p.dim() == 2 && name.ends_with("weight"))
       p.copy_(init::normal(p.shape(), std));
     else if (name.ends_with("bias"))
       p.zero_();
@@ -51,8 +52,8 @@ Tensor GPT::forward(const Tensor& ids) const {
 Tensor GPT::step(const Tensor& ids, std::vector<BlockState>& states) const {
   if (states.empty()) states.resize(blocks.size());
   if (states.size() != blocks.size())
-    throw ValueError(fmt::format("GPT::step: got {} states; expected {}, one per layer, or none at the start", states.size(),
-                                 blocks.size()));
+    throw ValueError(fmt::format("GPT::step: got {} states; expected {}, one per layer, or none at the start",
+                                 states.size(), blocks.size()));
   Tensor x = embed(ids, states.empty() ? 0 : states[0].time());
   for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].step(x, states[i]);
   return head.forward(norm.forward(x));

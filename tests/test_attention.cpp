@@ -66,6 +66,17 @@ TEST_CASE("tiles give what the formula gives, for every length and block size", 
     }
 }
 
+TEST_CASE("a longer sequence that no block size divides", "[attention]") {
+  if (on_device()) return;  // minutes in the simulator
+  for (int64_t block : {0, 32, 128, 2048}) {
+    INFO("blocks of " << block);
+    CHECK(
+        off(problem({1, 2, 1, 1025, 1025, 4, 4}),
+            {.causal = Causal::bottom_right, .slopes = tensor({0.1, 0.01}, f64), .block_q = block, .block_k = block}) <
+        1e-12);
+  }
+}
+
 TEST_CASE("any head dim, also different ones for keys and values", "[attention]") {
   for (int64_t d : {1, 8, 32, 40, 59, 64, 111, 128, 256}) {
     INFO("d = " << d);

@@ -39,19 +39,18 @@ Tensor BlockMask::dense() const {
 
 namespace {
 
+constexpr const char* kName = "scaled_dot_product_attention";
+
 void attention_rule(B b, std::span<Tensor> grads) {
   const AttentionArgs& args = b.context<AttentionArgs>();
   Tensor q = b.in(0), k = b.in(1), v = b.in(2), out = b.out(0);
   AttentionMasks masks{b.in(3), b.in(4), b.in(5), b.in(6)};
   Tensor g = b.grad(0).defined() ? b.grad(0) : zeros_like(out);
   auto d = grad_enabled() ? attention_formula_backward(args, g, b.grad(1), q, k, v, masks)
-                          : raw::attention_backward("scaled_dot_product_attention", args, g, b.grad(1), q, k, v, out,
-                                                    b.out(1), masks);
+                          : raw::attention_backward(args, g, b.grad(1), q, k, v, out, b.out(1), masks);
   for (size_t i = 0; i < 3; ++i)
     if (b.needs(int(i))) grads[i] = d[i];
 }
-
-constexpr const char* kName = "scaled_dot_product_attention";
 
 template <class... A>
 std::string what_is_wrong(fmt::format_string<A...> text, A&&... args) {
@@ -136,7 +135,7 @@ AttentionMasks masks_of(const AttentionOptions& o, const AttentionArgs& a) {
   return m;
 }
 
-// Undefined dims in front become 1.
+// Missing dims in front become 1.
 Tensor as4(const Tensor& x) {
   if (x.dim() < 2 || x.dim() > 4)
     throw ShapeError(
@@ -147,6 +146,12 @@ Tensor as4(const Tensor& x) {
 }
 
 }  // namespace
+
+Tensor seen_by(const AttentionOptions& o, const Tensor& q0, const Tensor& k0) {
+  Tensor q = as4(q0), k = as4(k0);
+  const AttentionArgs args = arguments(o, q, k);
+  return seen_by(args, masks_of(o, args), args.nq, args.nk, q.device());
+}
 
 std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q0, const Tensor& k0, const Tensor& v0,
                                               const AttentionOptions& o) {

@@ -8,11 +8,9 @@
 #include "autograd/ops.h"
 
 namespace ink {
-namespace {
 
 using raw::AttentionMasks;
 
-// bool, broadcast to [batch, heads, nq, nk]; undefined if every query sees every key.
 Tensor seen_by(const AttentionArgs& a, const AttentionMasks& m, int64_t nq, int64_t nk, Device device) {
   NoGrad guard;
   Tensor seen;
@@ -23,6 +21,8 @@ Tensor seen_by(const AttentionArgs& a, const AttentionMasks& m, int64_t nq, int6
   if (m.tiles.defined()) also(BlockMask{nq, nk, m.tiles, m.bits}.dense());
   return seen;
 }
+
+namespace {
 
 // Keys and values as every query head reads them.
 Tensor for_heads(const Tensor& x, const AttentionArgs& a) {

@@ -6,10 +6,6 @@ namespace ink {
 namespace {
 
 bool is_gated(AttentionKind kind) { return kind == AttentionKind::gau || kind == AttentionKind::flash; }
-bool has_weights(AttentionKind kind) {
-  return kind == AttentionKind::softmax || kind == AttentionKind::topk ||
-         (kind >= AttentionKind::local && kind <= AttentionKind::longformer);
-}
 
 MultiHeadAttentionOptions without_dropout(MultiHeadAttentionOptions o) {
   if (!has_weights(o.kind)) o.dropout = 0;

@@ -15,12 +15,18 @@ struct Online {
   T m = T(lowest<scalar_t<T>>()), l = T(scalar_t<T>(0));
 };
 
+// What is taken off the scores of a state with maximum `top`: that, or 0 if it has seen nothing (-inf - -inf would be
+// NaN).
+template <class T>
+INK_HD INK_INLINE T online_shift(T top) {
+  using S = scalar_t<T>;
+  return select(top == T(lowest<S>()), T(S(0)), top);
+}
 // What the sums of a state with maximum `m` are multiplied by when the maximum becomes `top`: e^{m - top}, and 0 for a
-// state that has seen nothing (also beside another such: -inf - -inf would be NaN).
+// state that has seen nothing.
 template <class T>
 INK_HD INK_INLINE T online_scale(T m, T top) {
-  using S = scalar_t<T>;
-  return exp(m - select(top == T(lowest<S>()), T(S(0)), top));
+  return exp(m - online_shift(top));
 }
 template <class T>
 INK_HD INK_INLINE Online<T> online_merge(Online<T> a, Online<T> b) {

@@ -57,10 +57,9 @@ std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor
   return {cast(out, q.dtype()), lse};
 }
 
-std::array<Tensor, 3> attention_backward(const char* op, AttentionArgs args, const Tensor& dout, const Tensor& dlse,
-                                         const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
-                                         const Tensor& lse, const AttentionMasks& masks) {
-  (void)op;
+std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
+                                         const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
+                                         const AttentionMasks& masks) {
   const DType t = working(q);
   Tensor qi = rows_in(q, t), ki = rows_in(k, t), vi = rows_in(v, t), slopes;
   Tensor g = contiguous(cast(dout, t)), o = contiguous(cast(out, t)),

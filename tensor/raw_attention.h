@@ -20,9 +20,9 @@ struct AttentionMasks {
 std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor& q, const Tensor& k, const Tensor& v,
                                 const AttentionMasks& masks);
 // {dq, dk, dv}; dlse may be undefined.
-std::array<Tensor, 3> attention_backward(const char* op, AttentionArgs args, const Tensor& dout, const Tensor& dlse,
-                                         const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
-                                         const Tensor& lse, const AttentionMasks& masks);
+std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
+                                         const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
+                                         const AttentionMasks& masks);
 
 // q, k [batch, n, d], v [batch, n, dv], decay [batch, n] or undefined, of one dtype.
 Tensor linear_attention(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay,

@@ -2,8 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "autograd/ops.h"
+
 namespace ink {
 
+void AttentionState::append(const Tensor& k, const Tensor& v) {
+  key = key.defined() ? cat({key, k}, 2) : k;
+  value = value.defined() ? cat({value, v}, 2) : v;
+  time += k.size(2);
+}
 int64_t AttentionState::bytes() const {
   int64_t total = 0;
   for (const Tensor* t : {&key, &value, &sum, &norm, &extra})

@@ -15,7 +15,8 @@ struct AttentionState {
   Tensor key, value;  // [batch, heads, time, width]
   // linear kinds: S [batch, heads, features, width], z [batch, heads, features], and what else they need
   Tensor sum, norm, extra;
-  int64_t bytes() const;  // of all tensors
+  void append(const Tensor& k, const Tensor& v);  // the keys and values of the next tokens
+  int64_t bytes() const;                          // of all tensors
 };
 
 // Who turns queries and keys by their positions (rotary, nn/attention/position.h): whoever calls, since weights come

@@ -229,12 +229,9 @@ Tensor GatedAttentionUnit::step(const Tensor& x, AttentionState& state) const {
         "GatedAttentionUnit::step: the weights are divided by the length of the whole sequence, which is not known "
         "yet; expected count, softmax, softmax_plus or laplace");
   Parts p = project(x, state.time);
-  Tensor k = p.affine[1].unsqueeze(1),
-         v = p.v.unsqueeze(1);  // [batch, 1, time, ..]: one head
   check_state(state.key, x);
-  if (state.key.defined()) k = cat({state.key, k}, 2), v = cat({state.value, v}, 2);
-  state.key = k, state.value = v, state.time += x.size(1);
-  return out.forward(p.u * mix(options, p.affine[0], k.select(1, 0), v.select(1, 0), {}));
+  state.append(p.affine[1].unsqueeze(1), p.v.unsqueeze(1));  // [batch, 1, time, ..]: one head
+  return out.forward(p.u * mix(options, p.affine[0], state.key.select(1, 0), state.value.select(1, 0), {}));
 }
 
 // ---------------------------------------------------------------------------------------- small parts

@@ -62,8 +62,7 @@ FeatureMap feature_map(K kind) {
   throw NotSupported(fmt::format("make_attention_core: no {} attention like this: {}", name_of(kind), why));
 }
 void check(const CoreOptions& o) {
-  const bool pairs = o.kind == K::softmax || o.kind == K::topk || (o.kind >= K::local && o.kind <= K::longformer);
-  if (o.dropout > 0 && !pairs)
+  if (o.dropout > 0 && !has_weights(o.kind))
     throw ValueError(
         fmt::format("make_attention_core: {} attention has no weights to drop; got dropout {}; hint: drop its output",
                     name_of(o.kind), o.dropout));
@@ -136,6 +135,9 @@ std::vector<AttentionKind> all_attention_kinds() {
   std::vector<AttentionKind> all;
   for (auto [k, name] : kNames) all.push_back(k);
   return all;
+}
+bool has_weights(AttentionKind kind) {
+  return kind == K::softmax || kind == K::topk || (kind >= K::local && kind <= K::longformer);
 }
 bool has_causal_form(AttentionKind kind) { return kind != K::linformer && kind != K::nystrom; }
 

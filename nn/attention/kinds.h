@@ -55,5 +55,6 @@ const char* name_of(AttentionKind kind);
 AttentionKind attention_kind(const std::string& name);  // ValueError listing the names
 std::vector<AttentionKind> all_attention_kinds();
 bool has_causal_form(AttentionKind kind);
+bool has_weights(AttentionKind kind);  // softmax over pairs with dropout on their weights
 
 }  // namespace ink

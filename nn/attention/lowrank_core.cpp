@@ -30,9 +30,9 @@ Tensor LshCore::step(const Tensor& q, const Tensor&, const Tensor& v, AttentionS
         "hint: LshOptions{.causal = true, .strict = true} with a seed and a number of buckets");
   Generator generator(*options.seed);
   Tensor hash = lsh_hash(q, options.buckets, options.rounds, &generator);  // [batch, heads, rounds, new]
-  auto append = [&](Tensor& kept, const Tensor& t, int64_t dim) { kept = kept.defined() ? cat({kept, t}, dim) : t; };
-  append(state.key, q, 2), append(state.value, v, 2), append(state.extra, hash, 3);
-  int64_t before = std::exchange(state.time, state.time + q.size(2));
+  const int64_t before = state.time;
+  state.append(q, v);
+  state.extra = state.extra.defined() ? cat({state.extra, hash}, 3) : hash;
   return lsh_lookup(state.key, state.value, state.extra, before, options);
 }
 

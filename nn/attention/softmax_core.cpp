@@ -28,9 +28,7 @@ Tensor SoftmaxCore::attend(const Tensor& q, const Tensor& k, const Tensor& v, co
 }
 
 Tensor SoftmaxCore::step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const {
-  state.key = state.key.defined() ? cat({state.key, k}, 2) : k;
-  state.value = state.value.defined() ? cat({state.value, v}, 2) : v;
-  state.time += k.size(2);
+  state.append(k, v);
   Tensor y = scaled_dot_product_attention(q, state.key, state.value, of(q.size(1), q));
   // What leaves the window is never seen again.
   if (options.causal && options.window)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "autograd/attention_formula.h"
 #include "autograd/mode.h"
 #include "autograd/ops.h"
 #include "tensor/kernels.h"
@@ -159,7 +160,7 @@ Tensor sparse_attention(const Tensor& q, const Tensor& k, const Tensor& v, const
 Tensor topk_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t keep,
                       const AttentionOptions& options) {
   check_options("topk_attention", options);
-  const int64_t nq = q.size(-2), nk = k.size(-2);
+  const int64_t nk = k.size(-2);
   if (keep < 1 || keep > std::max<int64_t>(nk, 1))
     throw ValueError(fmt::format(
         "topk_attention: there is no score number {} among {} keys; expected 1 <= keep <= {}; hint: a query "
@@ -173,16 +174,11 @@ Tensor topk_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t
     Tensor keys =
         q.dim() > 2 && k.dim() > 2 && q.size(-3) != k.size(-3) ? repeat_interleave(k, q.size(-3) / k.size(-3), -3) : k;
     Tensor scores = matmul(options.scale.value_or(1) < 0 ? -q : q, transpose(keys, -2, -1));  // [batch, heads, nq, nk]
-    Tensor seen = ones({nq, nk}, {boolean, q.device()});
-    const int64_t diagonal = options.causal == Causal::top_left ? 0 : nk - nq;
-    if (options.causal != Causal::no) seen = tri(nq, nk, diagonal).to(q.device());
-    if (options.left) seen = seen & !tri(nq, nk, diagonal - *options.left - 1).to(q.device());
-    if (options.right) seen = seen & tri(nq, nk, diagonal + *options.right).to(q.device());
-    if (options.mask.defined()) seen = seen & options.mask;
-    if (options.blocks.defined()) seen = seen & options.blocks.dense();
-    scores = masked_fill(scores, !seen, -kInf);
+    Tensor seen = seen_by(options, q, k);
+    if (seen.defined()) scores = masked_fill(scores, !seen, -kInf);
     Tensor least = slice(std::get<0>(topk(scores, keep, -1)), -1, keep - 1, keep);  // the keep-th largest of each row
-    kept.mask = (scores >= least) & seen;
+    kept.mask = scores >= least;
+    if (seen.defined()) kept.mask = kept.mask & seen;
   }
   return scaled_dot_product_attention(q, k, v, kept);
 }

@@ -9,12 +9,6 @@
 namespace ink {
 namespace {
 
-// The keys and values of the new tokens join those before.
-void extend(AttentionState& state, const Tensor& k, const Tensor& v) {
-  state.key = state.key.defined() ? cat({state.key, k}, 2) : k;
-  state.value = state.value.defined() ? cat({state.value, v}, 2) : v;
-  state.time += k.size(2);
-}
 [[noreturn]] void throw_not_causal(const char* what, const std::string& name) {
   throw NotSupported(fmt::format(
       "{}: {} lets tokens see later ones, which have not come yet; hint: build it with causal = true", what, name));
@@ -32,7 +26,7 @@ Tensor SparseCore::attend(const Tensor& q, const Tensor& k, const Tensor& v, con
 Tensor SparseCore::step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const {
   if (!rule.causal) throw_not_causal("SparseCore::step", rule.name);
   const int64_t past = state.time;
-  extend(state, k, v);
+  state.append(k, v);
   const Tensor rows = arange(past, state.time, 1, {i64, Device::cpu()});
   return scaled_dot_product_attention(q, state.key, state.value,
                                       {.blocks = rule.mask.blocks(state.time, state.time, rows, {}, q.device()),
@@ -51,7 +45,7 @@ Tensor TopKCore::attend(const Tensor& q, const Tensor& k, const Tensor& v, const
 
 Tensor TopKCore::step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const {
   if (!causal) throw_not_causal("TopKCore::step", name());
-  extend(state, k, v);
+  state.append(k, v);
   return attend(q, state.key, state.value, {});
 }
 

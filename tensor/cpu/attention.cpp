@@ -4,7 +4,6 @@
 #include "tensor/cpu/attention.h"
 
 #include "tensor/cpu/table.h"
-#include "tensor/cpu/transpose.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
@@ -21,7 +20,7 @@ void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
       const P x = P::load(s + j * t.width + i);
       top = P(x.v > top.v ? x.v : top.v);  // NaN is passed over here and spoils the sum below
     }
-    const P shift = select(top == P(lowest<T>()), P(T(0)), top), rescale = fn::online_scale(before, top);
+    const P shift = fn::online_shift(top), rescale = fn::online_scale(before, top);
     for (int64_t j = 0; j < t.keys; ++j) {
       const P e = exp(P::load(s + j * t.width + i) - shift);
       e.store(s + j * t.width + i);
@@ -52,9 +51,7 @@ struct Forward {
         states(3 * t.width);
     Scratch<uint8_t> seen(most);
     T *m = states.data(), *l = m + t.width, *scale = l + t.width, *s = score.data();
-    transpose(query.data(), t.width, queries, a.q_strides[2], t.queries, a.d, true);
-    row_map(
-        a.d * t.width, query.data(), [c = Lanes<T>(T(a.scale))](Lanes<T> x) { return x * c; }, query.data());
+    turned_queries(query.data(), a, queries, t);
     for (int64_t i = 0; i < t.width; ++i) m[i] = lowest<T>(), l[i] = 0;
     for (int64_t i = 0; i < t.queries * wide; ++i) o[i] = 0;
 
@@ -62,14 +59,8 @@ struct Forward {
       t.keys = least(step, a.nk - t.j0);
       const Seen some = seen_of(see, t);
       if (some == Seen::none) continue;
-      tile_product<T, false>(t.keys, t.width, a.d, {keys + t.j0 * a.k_strides[2], a.k_strides[2], 1}, query.data(),
-                             t.width, s, t.width);
-      if (a.softcap > 0) cap_scores<T>(s, nullptr, t, a.softcap);
-      if (a.slopes) add_alibi(s, t, slope_of<T>(a, head), a.diagonal);
-      if (some == Seen::some) {
-        fill_seen(seen.data(), see, turned, t);
-        hide(s, seen.data(), t, lowest<T>());
-      }
+      tile_scores<T>(s, nullptr, seen.data(), some, a, head, see, turned, query.data(), keys + t.j0 * a.k_strides[2],
+                     t);
       absorb(s, m, l, scale, t);
       for (int64_t i = 0; i < t.queries; ++i)
         if (scale[i] != T(1))

@@ -4,6 +4,7 @@
 #pragma once
 #include "tensor/cpu/philox_pack.h"
 #include "tensor/cpu/tile_product.h"
+#include "tensor/cpu/transpose.h"
 #include "tensor/online.h"
 #include "tensor/parallel.h"
 #include "tensor/visible.h"
@@ -168,14 +169,34 @@ void add_product(Seen seen, int64_t m, int64_t k, const Factor<T>& a, const Whol
     tile_product<T, true>(m, b.width(), k, a, b[0], b.row(), c, b.width());
 }
 
-// The operand pointers of one batch entry and head.
+// A block of queries turned and scaled: [d][width].
 template <class T>
-INK_INLINE const T* part_of(const void* x, const int64_t (&strides)[3], int64_t batch, int64_t head) {
-  return static_cast<const T*>(x) + batch * strides[0] + head * strides[1];
+void turned_queries(T* to, const AttentionArgs& a, const T* queries, const Tile& t) {
+  transpose(to, t.width, queries, a.q_strides[2], t.queries, a.d, true);
+  row_map(
+      a.d * t.width, to, [c = Lanes<T>(T(a.scale))](Lanes<T> x) { return x * c; }, to);
 }
 template <class T>
 INK_INLINE T slope_of(const AttentionArgs& a, int64_t head) {
   return a.slopes ? static_cast<const T*>(a.slopes)[head] : T(0);
+}
+// The scores of a tile, from turned queries and its keys; -inf where `some` of them are hidden, and `seen` then says
+// which. cap_slope as in cap_scores.
+template <class T>
+void tile_scores(T* s, T* cap_slope, uint8_t* seen, Seen some, const AttentionArgs& a, int64_t head, const Visible& see,
+                 const TurnedTiles& turned, const T* query, const T* key, const Tile& t) {
+  tile_product<T, false>(t.keys, t.width, a.d, {key, a.k_strides[2], 1}, query, t.width, s, t.width);
+  if (a.softcap > 0) cap_scores(s, cap_slope, t, a.softcap);
+  if (a.slopes) add_alibi(s, t, slope_of<T>(a, head), a.diagonal);
+  if (some != Seen::some) return;
+  fill_seen(seen, see, turned, t);
+  hide(s, seen, t, lowest<T>());
+}
+
+// The operand pointers of one batch entry and head.
+template <class T>
+INK_INLINE const T* part_of(const void* x, const int64_t (&strides)[3], int64_t batch, int64_t head) {
+  return static_cast<const T*>(x) + batch * strides[0] + head * strides[1];
 }
 
 }  // namespace ink::INK_CPU_LEVEL

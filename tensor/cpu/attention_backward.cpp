@@ -7,7 +7,6 @@
 // then added in a fixed order: no two threads write to one place, and the result has the same bits every time.
 #include "tensor/cpu/attention.h"
 #include "tensor/cpu/table.h"
-#include "tensor/cpu/transpose.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
@@ -41,9 +40,7 @@ struct Backward {
     const WholeRows<T> query_rows(queries, a.q_strides[2], t.queries, a.d), gradient_rows(g, a.dv, t.queries, a.dv);
     T *shift = rows.data(), *inner = shift + t.width, *p = score.data(), *ds = dscore.data();
 
-    transpose(query.data(), t.width, queries, a.q_strides[2], t.queries, a.d, true);
-    row_map(
-        a.d * t.width, query.data(), [c = Lanes<T>(T(a.scale))](Lanes<T> x) { return x * c; }, query.data());
+    turned_queries(query.data(), a, queries, t);
     transpose(gradient.data(), t.width, g, a.dv, t.queries, a.dv, true);
     for (int64_t i = 0; i < t.width; ++i) shift[i] = inner[i] = 0;
     for (int64_t i = 0; i < t.queries; ++i) {
@@ -60,14 +57,8 @@ struct Backward {
       const Seen some = seen_of(see, t);
       if (some == Seen::none) continue;
       const T *key = keys + t.j0 * a.k_strides[2], *value = values + t.j0 * a.v_strides[2];
-      tile_product<T, false>(t.keys, t.width, a.d, {key, a.k_strides[2], 1}, query.data(), t.width, p, t.width);
+      tile_scores(p, slope.data(), seen.data(), some, a, head, see, turned, query.data(), key, t);
       tile_product<T, false>(t.keys, t.width, a.dv, {value, a.v_strides[2], 1}, gradient.data(), t.width, ds, t.width);
-      if (a.softcap > 0) cap_scores(p, slope.data(), t, a.softcap);
-      if (a.slopes) add_alibi(p, t, slope_of<T>(a, head), a.diagonal);
-      if (some == Seen::some) {
-        fill_seen(seen.data(), see, turned, t);
-        hide(p, seen.data(), t, lowest<T>());
-      }
       if (a.dropout > 0) dropout_factors(factor.data(), a, t, matrix);
       weights_and_gradients(p, ds, slope.data(), factor.data(), shift, inner, t);
       if (some == Seen::some) hide_gradients(p, ds, seen.data(), t);

@@ -19,7 +19,7 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
   const T *q, *k, *v, *decay;  // decay may be null
   T* out;
   int64_t columns, wide;  // wide: in whole packs
-  Scratch<T> state, query, score, keys, o;
+  Scratch<T> state, query, score, scaled, o;
 
   Line(const LinearAttentionArgs& a, int64_t columns)
       : a(a),
@@ -28,7 +28,7 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
         state(a.d * wide),
         query(a.d * whole_packs<T>(kChunk)),
         score(kChunk * whole_packs<T>(kChunk)),
-        keys(2 * kChunk * a.d),
+        scaled(kChunk * a.d),
         o(kChunk * wide) {}
 
   void run() {
@@ -57,10 +57,9 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
     const WholeRows<T> values(v + first * a.dv, a.dv, rows, columns);
     tile_product<T, false>(rows, wide, rows, {score.data(), 1, width}, values[0], values.row(), o.data(), wide);
     // what came before
-    T* scaled = keys.data();
     if (!begin) {
       const T* from = qs;
-      if (g) scale_rows(scaled, qs, rows, [&](int64_t i) { return weight(reference, g[i]); }), from = scaled;
+      if (g) from = scale_rows(qs, rows, [&](int64_t i) { return weight(reference, g[i]); });
       tile_product<T, true>(rows, wide, a.d, {from, a.d, 1}, state.data(), wide, o.data(), wide);
     }
     for (int64_t i = 0; i < rows; ++i)
@@ -74,17 +73,18 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
         row_map(
             a.d * wide, state.data(), [c = Lanes<T>(weight(reference, end))](Lanes<T> x) { return x * c; },
             state.data());
-      scale_rows(scaled, ks, rows, [&](int64_t j) { return weight(g[j], end); }), from = scaled;
+      from = scale_rows(ks, rows, [&](int64_t j) { return weight(g[j], end); });
       reference = end;
     }
     tile_product<T, true>(a.d, wide, rows, {from, 1, a.d}, values[0], values.row(), state.data(), wide);
   }
 
   template <class F>
-  void scale_rows(T* to, const T* from, int64_t rows, F factor) {
+  const T* scale_rows(const T* from, int64_t rows, F factor) {  // in `scaled`
     for (int64_t r = 0; r < rows; ++r)
       row_map(
-          a.d, to + r * a.d, [c = Lanes<T>(factor(r))](Lanes<T> x) { return x * c; }, from + r * a.d);
+          a.d, scaled.data() + r * a.d, [c = Lanes<T>(factor(r))](Lanes<T> x) { return x * c; }, from + r * a.d);
+    return scaled.data();
   }
 };
 

@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
         top = fn::max(top, s[r][c]);
       }
       top = warp_max(top, kSide);
-      const T shift = top == fn::lowest<T>() ? T(0) : top, rescale = fn::online_scale(state[r].m, top);
+      const T shift = fn::online_shift(top), rescale = fn::online_scale(state[r].m, top);
       state[r].m = top;
       state[r].l *= rescale;
       INK_UNROLL

@@ -2,6 +2,7 @@
 // rescaled whenever the maximum grows.
 #pragma once
 #include "tensor/cuda/team.h"
+#include "tensor/online.h"
 
 namespace ink::cuda {
 
@@ -10,19 +11,16 @@ struct OnlineSum {
   T top = fn::lowest<T>();
   double sum = 0;  // terms of a thread's chunk are added in T, chunks and threads in double
 
-  // Nothing finite yet: -inf - -inf would be NaN.
-  __device__ __forceinline__ static T shift_of(T top) { return top == fn::lowest<T>() ? T(0) : top; }
-
   // Takes in what a thread holds, with -inf in the places that do not count.
   template <int N, int kPer>
   __device__ __forceinline__ void add(const Held<T, N, kPer>& x) {
     T larger = top, terms = 0;
     INK_UNROLL
     for (int k = 0; k < kPer; ++k) larger = fn::max(larger, x.v[k]);
-    const T shift = shift_of(larger);
+    const T shift = fn::online_shift(larger);
     INK_UNROLL
     for (int k = 0; k < kPer; ++k) terms += fn::exp(x.v[k] - shift);
-    sum = sum * double(fn::exp(top - shift)) + double(terms);
+    sum = sum * double(fn::online_scale(top, larger)) + double(terms);
     top = larger;
   }
   // The team's threads together, in all of them.
@@ -30,7 +28,7 @@ struct OnlineSum {
   __device__ __forceinline__ OnlineSum over(const Team& team) const {
     OnlineSum all;
     all.top = team.max(top);
-    all.sum = team.sum(sum * double(fn::exp(top - shift_of(all.top))));
+    all.sum = team.sum(sum * double(fn::online_scale(top, all.top)));
     return all;
   }
 };

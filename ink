@@ -5,93 +5,189 @@ cd "$(dirname "$0")"
 # An inherited core type can halve every matrix product; the library chooses for itself (INK_BLAS_CORETYPE overrides).
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-packages=(cmake g++ ninja-build ccache pkg-config libopenblas-dev libfmt-dev zlib1g-dev catch2 libboost-context-dev)
+# What the library and the lessons need; what tests and the simulator of CUDA devices need besides.
+packages=(cmake g++ ninja-build ccache libopenblas0-pthread libfmt-dev zlib1g-dev)
+test_packages=(catch2 libboost-context-dev pkg-config)
+simulator_packages=(libboost-context-dev)
 
 usage() {
   cat <<'TEXT'
 ink - learn deep learning by stepping through it
 
-  ./ink demo [flags]        run every lesson with --quick and write the gallery out/index.html
+  ./ink demo [flags]        build and run every lesson with --quick, one after the other, and write the gallery out/index.html
   ./ink test [preset]       build and run all tests (sanitize: with AddressSanitizer and UBSan; cuda: on a GPU)
   ./ink list                the lessons, one line each
   ./ink run NAME [flags]    build and run one lesson; `./ink run NAME --help` lists its flags
   ./ink bench [flags]       time ops and training steps, beside PyTorch with --peer python3
   ./ink docs                run the lessons and fill their figures into docs/notes/
   ./ink doctor              what this machine offers, with advice
-  ./ink build [preset]      only build (presets: default, sanitize, debug, cuda)
+  ./ink build [preset]      only build: default (kernels for this CPU), release (for every CPU), sanitize, debug, cuda;
+                            `./ink build simulator`: the simulator of CUDA devices, for lessons with --device cuda
   ./ink --help              this text
 
 Set-up is part of every command: missing packages are installed by apt (as root or with sudo), then CMake and Ninja build in
-build/<preset>. INK_NUM_THREADS sets the number of threads, INK_JOBS the number of compiler processes. Kernels for NVIDIA GPUs run in a simulator on any
-machine (`--device cuda`); with a GPU and nvcc, `./ink build cuda` builds for it, and tests/gpu.sh tests and times it.
+build/<preset>, by the compiler in CXX if it is set. INK_NUM_THREADS sets the number of threads, INK_JOBS the number of compiler processes.
+Kernels for NVIDIA GPUs run in a simulator on any machine (`--device cuda`); with a GPU and nvcc, `./ink build cuda` builds for it, and
+tests/gpu.sh tests and times it.
 TEXT
 }
 
-say() { printf '\033[2m%s\033[0m\n' "$*" >&2; }
+say() { if [ -t 2 ]; then printf '\033[2m%s\033[0m\n' "$*" >&2; else printf '%s\n' "$*" >&2; fi; }
 die() { printf 'ink: %s\n' "$*" >&2; exit 2; }
 
-# Installs what is missing; without root or sudo it prints the line to type and stops.
+# Installs what is missing of the packages named; without root or sudo it prints the line to type and stops.
 setup() {
-  local missing=()
+  local missing=() p
   if ! command -v dpkg-query >/dev/null; then
-    command -v cmake >/dev/null && command -v c++ >/dev/null || die "needs cmake, a C++20 compiler, OpenBLAS, fmt, zlib and Catch2; install them with your package manager"
+    command -v cmake >/dev/null && command -v c++ >/dev/null || die "needs cmake, ninja, a C++20 compiler, OpenBLAS, fmt, zlib; for tests Catch2 and Boost.Context; install them with your package manager"
     return 0
   fi
-  for p in "${packages[@]}"; do
+  for p in "$@"; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")
   done
   [ ${#missing[@]} -eq 0 ] && return 0
-  local line="apt-get install -y --no-install-recommends ${missing[*]}"
-  local sudo=""
+  local as_root=(env DEBIAN_FRONTEND=noninteractive)
+  local install=(apt-get install -y --no-install-recommends "${missing[@]}")
   if [ "$(id -u)" -ne 0 ]; then
-    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo="sudo"; elif command -v sudo >/dev/null && [ -t 0 ]; then sudo="sudo";
-    else die "packages are missing; as root, run: apt-get update && $line"; fi
+    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then as_root=(sudo "${as_root[@]}")
+    else die "packages are missing; as root, run: apt-get update && ${install[*]}"; fi
   fi
   say "installing: ${missing[*]}"
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo $line >&2
+  "${as_root[@]}" apt-get update -qq >&2
+  "${as_root[@]}" "${install[@]}" -qq >&2
 }
 
+# configure PRESET [lessons|simulator|tests]: what a build folder holds grows with what is asked of it; what is built stays built.
+configure() {
+  local preset=$1 wants=${2:-tests} dir=build/$1 options=() fresh=()
+  case "$wants" in
+    lessons) setup "${packages[@]}" ;;
+    simulator) setup "${packages[@]}" "${simulator_packages[@]}" ;;
+    tests) setup "${packages[@]}" "${test_packages[@]}" ;;
+  esac
+  local cpu was_cxx="" was_cpu=""
+  cpu=$(grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | cksum)
+  if [ -f "$dir/build.ninja" ]; then
+    [ -f "$dir/ink.configured" ] && { read -r was_cxx; read -r was_cpu; } < "$dir/ink.configured"
+    if [ "${was_cxx:-CXX=${CXX:-}}" != "CXX=${CXX:-}" ]; then
+      say "the compiler is another than last time: $dir is configured anew"
+      fresh=(--fresh)
+    else
+      # Only what is missing is switched on.
+      [ "$wants" = tests ] && grep -q '^INK_BUILD_TESTS:BOOL=OFF' "$dir/CMakeCache.txt" && options+=(-DINK_BUILD_TESTS=ON)
+      [ "$wants" != lessons ] && grep -q '^INK_CUDA:STRING=OFF' "$dir/CMakeCache.txt" && options+=(-DINK_CUDA=SIM)
+      [ ${#options[@]} -eq 0 ] && [ "$was_cpu" = "$cpu" ] && return 0
+      cmake "$dir" "${options[@]}" >&2
+      printf 'CXX=%s\n%s\n' "${CXX:-}" "$cpu" > "$dir/ink.configured"
+      return 0
+    fi
+  fi
+  if [ "$preset" = default ]; then
+    [ "$wants" = lessons ] && options=(-DINK_BUILD_TESTS=OFF -DINK_CUDA=OFF)
+    [ "$wants" = simulator ] && options=(-DINK_BUILD_TESTS=OFF)
+  fi
+  cmake "${fresh[@]}" --preset "$preset" "${options[@]}" >&2
+  printf 'CXX=%s\n%s\n' "${CXX:-}" "$cpu" > "$dir/ink.configured"
+}
+
+# build PRESET WANTS [TARGET...]
 build() {
-  local preset=$1; shift
-  setup
-  local dir=build/$preset
-  [ -f "$dir/build.ninja" ] || cmake --preset "$preset" >&2
-  cmake --build "$dir" -j "${INK_JOBS:-$(nproc)}" "$@" >&2
+  local preset=$1 wants=$2; shift 2
+  configure "$preset" "$wants"
+  cmake --build "build/$preset" -j "${INK_JOBS:-$(nproc)}" ${1:+--target "$@"} >&2
 }
 
-lessons() { for f in examples/[0-9]*.cpp; do basename "$f" .cpp; done; }
+# Reads a build's output: how far it is and how long it will take, on one line of a terminal or in a line every 10 s. What went wrong is
+# printed at its end.
+progress() {
+  local label=$1 line now shown=$SECONDS begin=$SECONDS log=()
+  while IFS= read -r line; do
+    if [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]]; then
+      local at=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]}
+      now=$SECONDS
+      if [ -t 2 ]; then printf '\r\033[K\033[2m%s: building, %d of %d, about %d s left\033[0m' "$label" "$at" "$all" $(((now - begin) * (all - at) / at)) >&2
+      elif [ $((now - shown)) -ge 10 ]; then printf '%s: building, %d of %d, about %d s left\n' "$label" "$at" "$all" $(((now - begin) * (all - at) / at)) >&2; shown=$now; fi
+      [[ $line == *FAILED* ]] && log+=("$line")
+    else
+      log+=("$line")
+    fi
+  done
+  [ -t 2 ] && printf '\r\033[K' >&2
+  failed=("${log[@]}")
+}
+
+# The lessons in the order of the README's table, and what is said of each there.
+lessons() { sed -n 's/^| `\([0-9][0-9a-z_]*\)` | .* |$/\1/p' README.md; }
+about() { sed -n "s/^| \`$1\` | \(.*\) |\$/\1/p" README.md; }
+
+# What a lesson's flags ask of the build.
+wants_of() {
+  local flag
+  for flag in "$@"; do [[ $flag == cuda* || $flag == --device=cuda* ]] && { echo simulator; return; }; done
+  [[ ${INK_DEVICE:-} == cuda* ]] && echo simulator || echo lessons
+}
+with_simulator() { [ "$1" = simulator ] && grep -q '^INK_CUDA:STRING=SIM' build/default/CMakeCache.txt && echo inkstone_sim || true; }
+
+# demo FLAGS...: every lesson is built and run before the next one is.
+demo() {
+  local wants names=() name count=0 broken=() status
+  wants=$(wants_of "$@")
+  configure default "$wants"
+  mapfile -t names < <(lessons)
+  for name in "${names[@]}"; do
+    count=$((count + 1))
+    local left=""
+    # The first lesson waits for the library; the later ones are alike.
+    [ $count -eq 2 ] && first=$SECONDS
+    [ $count -gt 2 ] && left=", about $(((SECONDS - first) * (${#names[@]} - count + 1) / (count - 2))) s to go"
+    say "lesson $count of ${#names[@]}: $name, $SECONDS s so far$left"
+    failed=()
+    status=0
+    set +e
+    # shellcheck disable=SC2046
+    progress "$name" < <(cmake --build build/default -j "${INK_JOBS:-$(nproc)}" --target "$name" $(with_simulator "$wants") 2>&1; echo "ink-status $?")
+    set -e
+    [[ ${failed[-1]:-} == "ink-status 0" ]] || { printf '%s\n' "${failed[@]}" >&2; die "$name was not built"; }
+    "build/default/$name" --quick "$@" || broken+=("$name")
+  done
+  cmake --build build/default --target ink_gallery >/dev/null
+  build/default/ink_gallery --out out
+  if [ ${#broken[@]} -gt 0 ]; then printf 'lessons whose claims failed: %s\n' "${broken[*]}" >&2; fi
+  printf 'gallery: %s\n' "$PWD/out/index.html"
+  say "$SECONDS s in all"
+  [ ${#broken[@]} -eq 0 ]
+}
 
 command=${1:-}
 [ $# -gt 0 ] && shift
 case "$command" in
   ''|-h|--help|help) usage ;;
-  build) build "${1:-default}" ;;
+  build)
+    if [ "${1:-}" = simulator ]; then build default simulator inkstone_sim; else build "${1:-default}" tests; fi ;;
+  configure) configure "${1:-default}" tests ;;  # what build does first
   test)
     preset=${1:-default}
-    build "$preset"
+    build "$preset" tests
     ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" ;;
   list)
-    for f in examples/[0-9]*.cpp; do printf '%-26s %s\n' "$(basename "$f" .cpp)" "$(sed -n '1s|^// *||p' "$f")"; done ;;
+    for name in $(lessons); do printf '%-24s %s\n' "$name" "$(about "$name")"; done ;;
   run)
     [ $# -gt 0 ] || die "run what? \`./ink list\` shows the lessons"
     name=$1; shift
     [ -f "examples/$name.cpp" ] || die "no lesson '$name'; \`./ink list\` shows them"
-    build default --target "$name"
+    wants=$(wants_of "$@")
+    configure default "$wants"
+    # shellcheck disable=SC2046
+    build default "$wants" "$name" $(with_simulator "$wants")
     exec "build/default/$name" "$@" ;;
-  demo)
-    build default
-    failed=()
-    for name in $(lessons); do "build/default/$name" --quick "$@" || failed+=("$name"); done
-    build/default/ink_gallery --out out
-    if [ ${#failed[@]} -gt 0 ]; then printf 'lessons whose claims failed: %s\n' "${failed[*]}" >&2; fi
-    printf 'gallery: %s\n' "$PWD/out/index.html"
-    [ ${#failed[@]} -eq 0 ] ;;
-  bench) build default --target ink_bench; exec build/default/ink_bench "$@" ;;
+  demo) demo "$@" ;;
+  bench) build default tests ink_bench; exec build/default/ink_bench "$@" ;;
   docs)
-    build default
-    for name in $(lessons); do "build/default/$name" --quick "$@"; done
+    names=$(lessons)
+    # shellcheck disable=SC2086
+    build default lessons $names ink_docs
+    for name in $names; do "build/default/$name" --quick "$@"; done
     build/default/ink_docs docs/notes out ;;
-  doctor) build default --target ink_doctor; exec build/default/ink_doctor "$@" ;;
+  doctor) build default lessons ink_doctor; exec build/default/ink_doctor "$@" ;;
   *) usage >&2; die "unknown command '$command'" ;;
 esac

@@ -1,5 +1,7 @@
 # Tests that run once more with everything on the CUDA device (simulated, or a real one), and the simulator's own.
-target_compile_definitions(test_ops_cuda PRIVATE $<$<STREQUAL:${INK_CUDA},SIM>:INK_CUDA_SIM=1>)
+foreach(name test_ops_cuda test_attention_cuda)
+  target_link_libraries(${name} PRIVATE ink_backend)
+endforeach()
 foreach(name ops ops_grad nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg
         softmax scan fft join shape_ops attention attention_kinds sparse_attention linear_attention performer lsh lowrank reversible gau
         flash_gau)
@@ -22,5 +24,5 @@ if(INK_CUDA STREQUAL "SIM" AND NOT INK_SANITIZE)
   endforeach()
 endif()
 if(INK_CUDA STREQUAL "SIM" AND EXISTS ${PROJECT_SOURCE_DIR}/cmake/sim_tests.cmake)
-  include(cmake/sim_tests.cmake)
+  include(${PROJECT_SOURCE_DIR}/cmake/sim_tests.cmake)
 endif()

@@ -5,10 +5,13 @@ include(CMakePackageConfigHelpers)
 target_include_directories(inkstone PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/inkstone>)
 install(TARGETS inkstone EXPORT inkstoneTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET inkstone_sim)  # beside the library, which opens it at the first question about a CUDA device
+  install(TARGETS inkstone_sim LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} OPTIONAL)
+endif()
 install(DIRECTORY include/inkstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tensor autograd nn optim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/inkstone FILES_MATCHING PATTERN "*.h"
         PATTERN "cpu" EXCLUDE  # kernels: compiled per CPU level, of no use outside
-        REGEX "tensor/(blas|fft_plan|gemm|io_.*|lapack|npy|safetensors_header|segments|sort_key|usage|utf8)\\.h$" EXCLUDE
+        REGEX "tensor/(blas|cuda_backend|fft_plan|gemm|io_.*|lapack|npy|safetensors_header|segments|sort_key|usage|utf8)\\.h$" EXCLUDE
         REGEX "tensor/cuda(/|$)" EXCLUDE)
 
 set(INK_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/inkstone)
@@ -28,7 +31,7 @@ if(BUILD_SHARED_LIBS)
 else()
   set(INK_PC_REQUIRES Requires)
   set(INK_PC_LIBS "-ldl -pthread")
-  if(INK_CUDA STREQUAL "SIM")
+  if(INK_CUDA STREQUAL "SIM")  # part of a static library
     string(APPEND INK_PC_LIBS " -lboost_context")
   elseif(INK_CUDA)
     string(APPEND INK_PC_LIBS " -lcudart_static -lrt")

@@ -1,7 +1,7 @@
 # The kernel ladder: one program per examples/kernels/*.cu, built like tensor/cuda (by nvcc, or as C++ on the simulator).
-file(GLOB INK_LADDERS CONFIGURE_DEPENDS examples/kernels/*.cu)
-add_library(ink_ladder STATIC examples/kernels/ladder.cpp examples/kernels/ladder_page.cpp)
-target_link_libraries(ink_ladder PUBLIC ink_lessons inkstone PRIVATE fmt::fmt ink_flags)
+file(GLOB INK_LADDERS CONFIGURE_DEPENDS kernels/*.cu)
+add_library(ink_ladder STATIC kernels/ladder.cpp kernels/ladder_page.cpp)
+target_link_libraries(ink_ladder PUBLIC ink_lessons ink_backend PRIVATE fmt::fmt ink_flags)
 if(INK_CUDA STREQUAL "SIM")
   target_compile_definitions(ink_ladder PUBLIC INK_CUDA_SIM=1)
   set(INK_LADDER_FLAGS -xc++ $<$<CONFIG:Release>:-O1> -Wno-unknown-pragmas)

@@ -1,9 +1,9 @@
 # tests/test_sim.cpp: the simulator's own tests. Their kernels, tests/sim/*.cu, are C++ to the host compiler.
-file(GLOB INK_SIM_KERNELS CONFIGURE_DEPENDS tests/sim/*.cu)
+file(GLOB INK_SIM_KERNELS CONFIGURE_DEPENDS sim/*.cu)
 set_source_files_properties(${INK_SIM_KERNELS} PROPERTIES LANGUAGE CXX)
 list(FILTER INK_SIM_KERNELS EXCLUDE REGEX "/broken\\.cu$")
 add_library(ink_sim_kernels OBJECT ${INK_SIM_KERNELS})
-add_library(ink_broken OBJECT tests/sim/broken.cu)
+add_library(ink_broken OBJECT sim/broken.cu)
 # To be stepped through in the debug preset: -Og forgets variables that gdb should print.
 set(stepping $<AND:$<CONFIG:Debug>,$<NOT:$<BOOL:${INK_SANITIZE}>>>)
 foreach(kernels ink_sim_kernels ink_broken)
@@ -13,8 +13,8 @@ foreach(kernels ink_sim_kernels ink_broken)
 endforeach()
 target_link_libraries(ink_sim_kernels PRIVATE Catch2::Catch2WithMain)
 # The broken kernels one by one: some end the process that runs them.
-add_executable(ink_broken_kernel tests/sim/broken_main.cpp)
-target_link_libraries(ink_broken_kernel PRIVATE ink_broken inkstone ink_flags)
-target_link_libraries(test_sim PRIVATE ink_sim_kernels ink_broken)
+add_executable(ink_broken_kernel sim/broken_main.cpp)
+target_link_libraries(ink_broken_kernel PRIVATE ink_broken ink_backend ink_flags)
+target_link_libraries(test_sim PRIVATE ink_sim_kernels ink_broken ink_backend)
 target_compile_definitions(test_sim PRIVATE INK_BROKEN_KERNEL="$<TARGET_FILE:ink_broken_kernel>")
 add_dependencies(test_sim ink_broken_kernel)

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tensor/error.h"
-#include "tensor/cuda.h"
+#include "tensor/cuda_backend.h"
 #include "tensor/segments.h"
 #include "tensor/usage.h"
 
@@ -217,7 +217,9 @@ void CpuAllocator::open_lists() {
 
 Allocator& cpu_allocator() { return instance(); }
 
-Allocator& allocator(Device device) { return device.is_cpu() ? cpu_allocator() : cuda::allocator(device.index); }
+Allocator& allocator(Device device) {
+  return device.is_cpu() ? cpu_allocator() : cuda_backend(device).allocator(device.index);
+}
 
 MemoryStats memory_stats(Device device) { return allocator(device).stats(); }
 

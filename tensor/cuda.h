@@ -1,7 +1,6 @@
 // CUDA devices: whether there are any, waiting for them, switches, pinned memory. The devices are NVIDIA GPUs in a build
 // with INK_CUDA=ON, and simulated ones with INK_CUDA=SIM (docs/kernels/simulator.md); without either there are none.
 #pragma once
-#include <cstdint>
 #include <string>
 
 #include "tensor/device.h"
@@ -9,14 +8,9 @@
 
 namespace ink {
 
-class Allocator;
-class Shape;
-enum class DType : uint8_t;
-struct Kernels;
-
 bool cuda_is_available();   // is there a device this build can use?
 int cuda_device_count();    // 0 if not
-bool cuda_is_simulated();   // is this build's CUDA the simulator?
+bool cuda_is_simulated();   // is that device the simulator's?
 // The devices with their memory, or why there are none: the build, the driver, the machine.
 std::string cuda_status();
 // Waits until the device has done all that was asked of it. Throws what went wrong there: IndexError for an index out
@@ -34,14 +28,4 @@ CudaOptions& cuda_options();
 // A copy on the CPU in page-locked memory: to(device, true) from it runs while the program goes on.
 Tensor pin_memory(const Tensor& x);
 
-// ---- what tensor/ asks of the backend; DeviceError if there is no such device
-namespace cuda {
-
-const Kernels& kernels(int device);
-Allocator& allocator(int device);
-// Copies bytes between devices, one of which is a CUDA device; waits unless `async`.
-void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes, bool async);
-Tensor pinned(const Shape& shape, DType dtype);  // in page-locked memory of the CPU; what is in it is anybody's guess
-
-}  // namespace cuda
 }  // namespace ink

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "tensor/cpu_level.h"
-#include "tensor/cuda.h"
+#include "tensor/cuda_backend.h"
 #include "tensor/error.h"
 
 namespace ink {
@@ -92,6 +92,8 @@ const Level& chosen() {
 
 const char* cpu_level() { return chosen().name; }
 
-const Kernels& kernels(Device device) { return device.is_cpu() ? *chosen().table : cuda::kernels(device.index); }
+const Kernels& kernels(Device device) {
+  return device.is_cpu() ? *chosen().table : cuda_backend(device).kernels(device.index);
+}
 
 }  // namespace ink

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "tensor/cuda.h"
+#include "tensor/cuda_backend.h"
 
 namespace ink::raw {
 
@@ -147,9 +147,10 @@ Tensor cast(const Tensor& x, DType dtype) {
 
 Tensor to_device(const Tensor& x, Device device, bool non_blocking) {
   if (x.device() == device) return x;
+  const CudaBackend& cuda = cuda_backend(device.is_cuda() ? device : x.device());
   const bool pinned = non_blocking && device.is_cpu();
-  Tensor from = contiguous(x), y = pinned ? cuda::pinned(x.shape(), x.dtype()) : empty(x.shape(), {x.dtype(), device});
-  if (x.numel() > 0) cuda::copy(y.raw_data(), device, from.raw_data(), x.device(), x.nbytes(), non_blocking);
+  Tensor from = contiguous(x), y = pinned ? cuda.pinned(x.shape(), x.dtype()) : empty(x.shape(), {x.dtype(), device});
+  if (x.numel() > 0) cuda.copy(y.raw_data(), device, from.raw_data(), x.device(), x.nbytes(), non_blocking);
   return y;
 }
 

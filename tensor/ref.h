@@ -23,7 +23,7 @@ template <class T> class Ref {
     return *this;
   }
   ~Ref() {
-    if (p_ && p_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) delete p_;
+    if (p_ && p_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(p_);
   }
   T* operator->() const { return p_; }
   T& operator*() const { return *p_; }
@@ -32,6 +32,8 @@ template <class T> class Ref {
   bool unique() const { return p_ && p_->refs.load(std::memory_order_acquire) == 1; }
 
  private:
+  // Out of line: every handle that a function lets go of would carry the whole destructor.
+  [[gnu::noinline]] static void destroy(T* p) { delete p; }
   void acquire() {
     if (p_) p_->refs.fetch_add(1, std::memory_order_relaxed);
   }

@@ -19,10 +19,8 @@ using namespace ink::test;
 
 namespace {
 
-bool absent() {
-  if (cuda_is_available()) return false;
-  WARN("no CUDA device: " << cuda_status());
-  return true;
+void need_device() {
+  if (!cuda_is_available()) skip_program(("no CUDA device: " + cuda_status()).c_str());
 }
 
 struct Sizes {
@@ -179,7 +177,7 @@ const Setting kSettings[] = {
 }  // namespace
 
 TEST_CASE("attention on the device is the formula, forward and backward, in every dtype", "[cuda][attention]") {
-  if (absent()) return;
+  need_device();
   const DType dtypes[] = {f32, f64, f16, bf16};
   DefaultDevice cpu(Device::cpu());
   for (size_t s = 0; s < std::size(kSizes); ++s)
@@ -193,7 +191,7 @@ TEST_CASE("attention on the device is the formula, forward and backward, in ever
 }
 
 TEST_CASE("hidden keys may hold NaN and infinities, and a query that sees none gets 0", "[cuda][attention]") {
-  if (absent()) return;
+  need_device();
   DefaultDevice cpu(Device::cpu());
   const double inf = std::numeric_limits<double>::infinity();
   for (const DType t : {f32, f64, f16, bf16})
@@ -232,7 +230,7 @@ TEST_CASE("hidden keys may hold NaN and infinities, and a query that sees none g
 }
 
 TEST_CASE("attention has the same bits every time", "[cuda][attention]") {
-  if (absent()) return;
+  need_device();
   DefaultDevice cpu(Device::cpu());
   const Sizes s{1, 2, 1, 67, 66, 24, 40};
   for (const DType t : {f32, f64, f16, bf16})
@@ -262,7 +260,7 @@ TEST_CASE("attention has the same bits every time", "[cuda][attention]") {
 
 TEST_CASE("replays of captured attention go on in the stream of dropout, and its gradients follow",
           "[cuda][attention][graph]") {
-  if (absent()) return;
+  need_device();
   const Sizes s{1, 2, 1, 20, 18, 16, 16};
   for (const DType t : {f32, f16}) {
     const Operands x = operands(s, 9).to(t, Device::cuda());
@@ -294,7 +292,7 @@ TEST_CASE("replays of captured attention go on in the stream of dropout, and its
 }
 
 TEST_CASE("linear attention on the device is the sum it stands for", "[cuda][attention]") {
-  if (absent()) return;
+  need_device();
   DefaultDevice cpu(Device::cpu());
   for (const int64_t n : {1, 2, 31, 33, 97, 300})
     for (const auto& [d, dv] : {std::pair(1, 1), std::pair(8, 40), std::pair(33, 32), std::pair(300, 5)})

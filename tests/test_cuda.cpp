@@ -19,10 +19,8 @@ using namespace ink;
 namespace {
 
 const Device gpu = Device::cuda();
-bool absent() {
-  if (cuda_is_available()) return false;
-  WARN("no CUDA device: " << cuda_status());
-  return true;
+void need_device() {
+  if (!cuda_is_available()) skip_program(("no CUDA device: " + cuda_status()).c_str());
 }
 bool equal_values(const Tensor& a, const Tensor& b) { return equal(a.to(Device::cpu()), b.to(Device::cpu())); }
 
@@ -34,7 +32,7 @@ struct SwitchScope {  // restores the process's switches
 }  // namespace
 
 TEST_CASE("the device says what it is, and which do not exist", "[cuda]") {
-  if (absent()) return;
+  need_device();
   CHECK(cuda_device_count() >= 1);
   CHECK_THAT(cuda_status(), contains("cuda:0") && contains("GiB"));
   CHECK_THROWS_AS(zeros({2}, Device::cuda(15)), DeviceError);
@@ -48,7 +46,7 @@ TEST_CASE("the device says what it is, and which do not exist", "[cuda]") {
 }
 
 TEST_CASE("tensors of every dtype and layout travel to the device and back", "[cuda]") {
-  if (absent()) return;
+  need_device();
   DefaultDevice cpu(Device::cpu());
   for (DType t : {f32, f64, f16, bf16, c64, c128, i64, i32, u8, boolean}) {
     Tensor x = (arange(0, 60, 1, f64) * 0.5).to(t).reshape({3, 4, 5});
@@ -66,7 +64,7 @@ TEST_CASE("tensors of every dtype and layout travel to the device and back", "[c
 }
 
 TEST_CASE("pinned memory is copied without waiting", "[cuda]") {
-  if (absent()) return;
+  need_device();
   DefaultDevice cpu(Device::cpu());
   Tensor x = arange(0, 1000, 1, f32), pinned = pin_memory(x);
   CHECK(pinned.device() == Device::cpu());
@@ -78,7 +76,7 @@ TEST_CASE("pinned memory is copied without waiting", "[cuda]") {
 }
 
 TEST_CASE("the device's memory is counted, kept, and runs out with a MemoryError", "[cuda][memory]") {
-  if (absent()) return;
+  need_device();
   allocator(gpu).release_cached();
   const int64_t live = memory_stats(gpu).live;
   allocator(gpu).reset_peak();
@@ -94,7 +92,7 @@ TEST_CASE("the device's memory is counted, kept, and runs out with a MemoryError
 }
 
 TEST_CASE("an index out of range is reported by the next synchronisation, by name", "[cuda][errors]") {
-  if (absent()) return;
+  need_device();
   SwitchScope scope;
   cuda_options().sync = false;
   Tensor x = arange(0, 6, 1, {f32, gpu}).reshape({3, 2}), bad = tensor({0, 3}, {i64, gpu});
@@ -112,7 +110,7 @@ TEST_CASE("an index out of range is reported by the next synchronisation, by nam
 }
 
 TEST_CASE("uniform numbers are the CPU's, bit for bit", "[cuda][random]") {
-  if (absent()) return;
+  need_device();
   for (DType t : {f32, f64, f16, bf16})
     for (int64_t n : {1, 3, 1000}) {
       manual_seed(3);
@@ -150,7 +148,7 @@ struct Training {
 }  // namespace
 
 TEST_CASE("replays of a captured step are the steps they stand for", "[cuda][graph]") {
-  if (absent()) return;
+  need_device();
   manual_seed(1);
   Training eager;
   std::vector<double> losses;
@@ -182,7 +180,7 @@ TEST_CASE("replays of a captured step are the steps they stand for", "[cuda][gra
 }
 
 TEST_CASE("numbers that live outside a captured step are fresh in each replay", "[cuda][graph]") {
-  if (absent()) return;
+  need_device();
   double scale = 2;
   Tensor x = ones({3}, gpu), y, u;
   CudaGraph graph([&] {
@@ -208,7 +206,7 @@ TEST_CASE("numbers that live outside a captured step are fresh in each replay", 
 }
 
 TEST_CASE("what cannot be captured says so, and leaves the device usable", "[cuda][graph][errors]") {
-  if (absent()) return;
+  need_device();
   Tensor x = ones({3}, gpu);
   CHECK_THROWS_WITH(CudaGraph([&] { (void)x.sum().item(); }), contains("a captured step cannot wait for the device"));
   CHECK_THROWS_WITH(CudaGraph([&] { (void)ones({3}, Device::cpu()).to(gpu); }), contains("cannot copy from the CPU"));

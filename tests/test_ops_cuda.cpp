@@ -16,10 +16,7 @@ namespace {
 
 template <class F>
 void for_each_case(const char* what, F check) {
-  if (!cuda_is_available()) {
-    WARN("no CUDA device: " << cuda_status());
-    return;
-  }
+  if (!cuda_is_available()) skip_program(("no CUDA device: " + cuda_status()).c_str());
   DefaultDevice cpu(Device::cpu());  // where the cases are made
   for (const OpSpec& spec : wanted_specs())
     for (const Case& c : spec.cases()) {

@@ -12,6 +12,7 @@
 #include "tensor/error.h"
 #include "tests/catch.h"
 
+using ink::read_file;
 using namespace ink::lesson;
 namespace fs = std::filesystem;
 

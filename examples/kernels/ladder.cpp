@@ -15,6 +15,7 @@
 #include "examples/support/plot.h"
 #include "examples/support/report.h"
 #include "examples/support/terminal.h"
+#include "tensor/cuda/memory.h"
 #include "tensor/cuda/scratch.h"
 #include "tensor/random.h"
 

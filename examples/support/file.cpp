@@ -8,8 +8,6 @@
 
 namespace ink::lesson {
 
-std::string read_file(const std::string& path) { return ink::read_file(path); }
-
 void write_file(const std::string& path, const std::string& content) {
   std::error_code error;
   std::filesystem::path folder = std::filesystem::path(path).parent_path();

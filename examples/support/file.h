@@ -1,10 +1,10 @@
-// Whole files in and out.
+// Writing whole files with their folders; read_file is the library's.
 #pragma once
 #include <string>
 
-namespace ink::lesson {
+#include "tensor/io.h"
 
-std::string read_file(const std::string& path);  // IoError if it cannot be read
+namespace ink::lesson {
 
 // Writes a temporary file beside `path` and renames it, so that a reader sees the old file or the new one, never half
 // of one. Makes missing folders. IoError names the file and the cause.

@@ -6,8 +6,8 @@ namespace ink::lesson {
 
 namespace {
 
-constexpr double kMargin = 16, kRow = 20, kText = 12;
-const char *kGrid = "#e4e4e8", *kFaint = "#f0f0f2", *kAxisColour = "#8e8e96", *kDim = "#6b6b73", *kInk = "#1c1c22";
+constexpr double kRow = 20, kText = 12;
+const char *kGrid = "#e4e4e8", *kFaint = "#f0f0f2", *kAxisColour = "#8e8e96";
 
 double key_width(const LegendEntry& e) {
   return e.key == LegendEntry::Key::box ? 12 : e.key == LegendEntry::Key::points ? 8 : 22;

@@ -15,9 +15,7 @@ namespace ink::lesson {
 
 namespace {
 
-constexpr double kMargin = 16;
-const Font kTitle{.size = 15, .colour = "#1c1c22", .bold = true};
-const char* kDim = "#6b6b73";
+const Font kTitle{.size = 15, .colour = kInk, .bold = true};
 
 void check(const char* op, const Image& m) {
   if (m.height > 0 && m.width > 0 && int64_t(m.values.size()) == m.height * m.width) return;
@@ -98,7 +96,7 @@ std::string heatmap_svg(const Image& m, const ImageOptions& o) {
                  {.fill = hex(colour), .stroke = cell >= 12 ? "#fdfdfc" : hex(colour), .width = 0.75});
         if (!numbers) continue;
         svg.text({x + cell / 2, y + cell / 2 + 4}, brief(v, 2),
-                 {.size = 11, .colour = is_dark(colour) ? "#ffffff" : "#1c1c22", .anchor = 'm'});
+                 {.size = 11, .colour = is_dark(colour) ? "#ffffff" : kInk, .anchor = 'm'});
       }
     }
   } else {

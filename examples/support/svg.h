@@ -5,6 +5,10 @@
 
 namespace ink::lesson {
 
+// What all figures share: the space around them, and the colours of titles and of labels.
+constexpr double kMargin = 16;
+constexpr const char *kInk = "#1c1c22", *kDim = "#6b6b73";
+
 struct Point {
   double x, y;
 };

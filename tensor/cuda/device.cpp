@@ -2,16 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <mutex>
 #include <vector>
 
-#include "tensor/cuda.h"
 #include "tensor/error.h"
 #include "tensor/raw_index.h"
 
-namespace ink {
-namespace cuda {
+namespace ink::cuda {
 namespace {
 
 constexpr int kMaxDevices = 16;
@@ -64,7 +61,6 @@ constinit thread_local DeviceState* mine = nullptr;
 }  // namespace
 
 int device_count() { return devices().count; }
-std::string why_none() { return devices().reason; }
 
 DeviceState& use(int index) {
   if (mine && mine->index == index) [[likely]] return *mine;
@@ -107,31 +103,15 @@ void synchronize(DeviceState& d, const char* what) {
   raw::throw_bad_index(e.check, e.value, e.place);
 }
 
-}  // namespace cuda
-
-bool cuda_is_available() { return cuda::device_count() > 0; }
-int cuda_device_count() { return cuda::device_count(); }
-bool cuda_is_simulated() { return INK_CUDA_SIM != 0; }
-
-std::string cuda_status() {
-  if (!cuda_is_available()) return cuda::why_none();
+std::string status() {
+  if (device_count() == 0) return devices().reason;
   std::string all;
-  for (int i = 0; i < cuda_device_count(); ++i) {
-    const cudaDeviceProp& p = cuda::use(i).properties;
+  for (int i = 0; i < device_count(); ++i) {
+    const cudaDeviceProp& p = use(i).properties;
     all += fmt::format("{}cuda:{} {}, {:.1f} GiB, sm_{}{}", i ? "; " : "", i, p.name, double(p.totalGlobalMem) / (1 << 30),
                        p.major, p.minor);
   }
   return all;
 }
 
-void cuda_synchronize(Device device) { cuda::synchronize(cuda::use(device.index), "cuda_synchronize"); }
-
-CudaOptions& cuda_options() {
-  static CudaOptions options{.sync = [] {
-    const char* on = std::getenv("INK_CUDA_SYNC");
-    return on && *on && *on != '0';
-  }()};
-  return options;
-}
-
-}  // namespace ink
+}  // namespace ink::cuda

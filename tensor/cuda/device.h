@@ -25,7 +25,7 @@ struct DeviceState {
 };
 
 int device_count();
-std::string why_none();               // why device_count() is 0
+std::string status();                 // the devices with their memory, or why there are none
 DeviceState& use(int index);          // makes it the device of this thread's launches; DeviceError if there is none
 DeviceState& current();
 inline cudaStream_t stream() { return current().stream; }

@@ -10,15 +10,14 @@
 #include <unordered_set>
 #include <vector>
 
-#include "tensor/cuda.h"
+#include "tensor/allocator.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/raw.h"
 #include "tensor/segments.h"
 #include "tensor/usage.h"
 
-namespace ink {
-namespace cuda {
+namespace ink::cuda {
 namespace {
 
 // During capture cudaMalloc is only allowed in the relaxed mode; it is not part of what is captured.
@@ -188,12 +187,4 @@ Tensor pinned(const Shape& shape, DType dtype) {
   return raw::from_blob(p.memory, shape, options, std::shared_ptr<void>(p.memory, [p](void*) { pinned_memory().give_back(p); }));
 }
 
-}  // namespace cuda
-
-Tensor pin_memory(const Tensor& x) {
-  Tensor y = cuda::pinned(x.shape(), x.dtype());
-  raw::copy_into(y, raw::to_device(x, Device::cpu()));
-  return y;
-}
-
-}  // namespace ink
+}  // namespace ink::cuda

@@ -1,8 +1,8 @@
 // Device memory for the time of a call: the next launches may use it, and what is launched after may have it again.
 #pragma once
-#include "tensor/cuda.h"
 #include "tensor/allocator.h"
 #include "tensor/cuda/device.h"
+#include "tensor/cuda/memory.h"
 
 namespace ink::cuda {
 

@@ -1,7 +1,6 @@
 // The kernel table of CUDA devices.
 #include "tensor/cuda/table.h"
 
-#include "tensor/cuda.h"
 #include "tensor/cuda/device.h"
 
 namespace ink::cuda {

@@ -6,4 +6,6 @@ namespace ink::cuda {
 
 #include "tensor/slots.inc"
 
+const Kernels& kernels(int device);  // DeviceError if there is no such device
+
 }  // namespace ink::cuda

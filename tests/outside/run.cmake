@@ -1,5 +1,5 @@
 # Installs BUILD into a temporary prefix, builds this folder's project against it, and runs its programs.
-# cmake -DSOURCE=<repository> -DBUILD=<its build> -DCXX=<compiler> [-DLAUNCHER=ccache] -P run.cmake
+# cmake -DSOURCE=<repository> -DBUILD=<its build> -DCXX=<compiler> -DGENERATOR=<of CMake> [-DLAUNCHER=ccache] -P run.cmake
 set(work ${BUILD}/outside)
 file(REMOVE_RECURSE ${work})
 function(run)
@@ -16,13 +16,13 @@ set(launcher "")
 if(LAUNCHER)
   set(launcher -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
 endif()
-run(${CMAKE_COMMAND} -S ${work}/src/outside -B ${work}/build -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Debug
+run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${work}/src/outside -B ${work}/build -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Debug
     -DCMAKE_PREFIX_PATH=${work}/prefix ${launcher})
 run(${CMAKE_COMMAND} --build ${work}/build --parallel 2)
 foreach(program train add_an_op add_a_layer)
   run(${work}/build/${program})
 endforeach()
-run(${CMAKE_COMMAND} -S ${work}/src/outside/subdirectory -B ${work}/subdirectory -DCMAKE_CXX_COMPILER=${CXX} -DINKSTONE=${SOURCE})
+run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${work}/src/outside/subdirectory -B ${work}/subdirectory -DCMAKE_CXX_COMPILER=${CXX} -DINKSTONE=${SOURCE})
 # The same headers and library through the .pc file, where pkg-config is at hand.
 find_program(PKG_CONFIG pkg-config)
 if(PKG_CONFIG)
@@ -38,5 +38,5 @@ if(PKG_CONFIG)
   if(cache MATCHES "INK_SANITIZE:BOOL=ON")  # the .pc file does not carry the sanitizers
     return()
   endif()
-  run(${CXX} -std=c++20 -fsyntax-only ${work}/src/outside/train.cpp ${flags})
+  run(${CXX} -fsyntax-only ${work}/src/outside/train.cpp ${flags})
 endif()

@@ -1,0 +1,1 @@
+// No code: its target precompiles the headers of the test programs.

@@ -55,7 +55,7 @@ TEST_CASE("the parts of a pattern hold each pair of its mask once", "[sparse]") 
 TEST_CASE("strided keeps the paper's l + 1 last keys, and the code's l lose none of them", "[sparse]") {
   AttentionMask code =
       masks::causal() &
-      (masks::window(4, 0) & masks::rule([](int64_t i, int64_t j) { return j > i - 5; }) | masks::atrous(5));
+      ((masks::window(4, 0) & masks::rule([](int64_t i, int64_t j) { return j > i - 5; })) | masks::atrous(5));
   CHECK(equal(code.dense(30, 30), sparse::strided(5).mask.dense(30, 30)));
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "autograd/checkpoint.h"
 #include "autograd/dot.h"
 #include "autograd/engine.h"

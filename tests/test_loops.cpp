@@ -1,4 +1,5 @@
 // The strided loops against plain f64 loops: every dtype, layouts of every kind, one thread and two.
+#include <algorithm>
 #include <cmath>
 #include <functional>
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 #include "examples/support/colours.h"
 #include "examples/support/number.h"

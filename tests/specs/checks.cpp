@@ -107,7 +107,7 @@ std::string compare_lists(const TensorList& got, const TensorList& want, double 
 // ---- views of equal values
 
 Tensor transposed_view(const Tensor& x) {
-  Shape order, back;
+  Shape order;
   for (int d = x.dim(); d-- > 0;) order.push_back(d);
   return raw::permute(raw::clone(raw::permute(x, order)), order);
 }

@@ -12,8 +12,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # GCC 12 at -O3 sees overlaps in std::string and uninitialised dims in Shape where there are none.
   ink_flags(-Wno-psabi -Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow)
 elseif(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  # The formulas combine masks by & and |, and plain bools with them.
-  ink_flags(-Wno-unknown-warning-option -Wno-bitwise-instead-of-logical -Wno-align-mismatch)
+  # The formulas combine masks by & and |, and plain bools with them. Packs stay within their CPU level, so how wide vectors are passed
+  # does not matter.
+  ink_flags(-Wno-psabi -Wno-unknown-warning-option -Wno-bitwise-instead-of-logical -Wno-align-mismatch)
 endif()
 if(INK_SANITIZE)
   target_compile_options(ink_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)

@@ -174,7 +174,7 @@ case "$command" in
   run)
     [ $# -gt 0 ] || die "run what? \`./ink list\` shows the lessons"
     name=$1; shift
-    [ -f "examples/$name.cpp" ] || die "no lesson '$name'; \`./ink list\` shows them"
+    [ -f "examples/$name/main.cpp" ] || die "no lesson '$name'; \`./ink list\` shows them"
     wants=$(wants_of "$@")
     configure default "$wants"
     # shellcheck disable=SC2046

@@ -1,10 +1,10 @@
 // Tensor's methods and operators: each is the free function of the same name.
 #include <fmt/format.h>
 
-#include "autograd/engine.h"
-#include "autograd/inplace.h"
+#include "autograd/graph/engine.h"
+#include "autograd/ops/view/inplace.h"
 #include "autograd/ops.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 

@@ -1,7 +1,8 @@
 # The CUDA backend (tensor/cuda): by nvcc (ON), in the simulator (SIM), or none (OFF). Programs and the rest of the library are the same in
 # every case; tensor/cuda.cpp finds the backend. Beside a shared library the simulator is a library of its own, opened at first use.
-file(GLOB INK_CUDA_HOST CONFIGURE_DEPENDS tensor/cuda/*.cpp)
-file(GLOB INK_CUDA_KERNELS CONFIGURE_DEPENDS tensor/cuda/*.cu)
+file(GLOB_RECURSE INK_CUDA_HOST CONFIGURE_DEPENDS tensor/cuda/*.cpp)
+list(FILTER INK_CUDA_HOST EXCLUDE REGEX "/tensor/cuda/sim/")
+file(GLOB_RECURSE INK_CUDA_KERNELS CONFIGURE_DEPENDS tensor/cuda/*.cu)
 
 if(NOT INK_CUDA MATCHES "^(OFF|ON|SIM)$")
   message(FATAL_ERROR "INK_CUDA is ${INK_CUDA}; expected OFF, ON or SIM")
@@ -40,7 +41,7 @@ if(INK_CUDA STREQUAL "SIM")
   target_compile_definitions(ink_cuda PUBLIC INK_CUDA_SIM=1)
   if(INK_SANITIZE)
     # The formulas of these lists are the CPU's, where UBSan sees them: here it would double the longest compile times.
-    file(GLOB lists tensor/cuda/unary_*.cu tensor/cuda/binary_*.cu tensor/cuda/reduce_*.cu tensor/cuda/copy.cu tensor/cuda/arg_reduce.cu)
+    file(GLOB lists tensor/cuda/elementwise/*.cu tensor/cuda/reduce/*.cu)
     set_property(SOURCE ${lists} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=undefined)
   endif()
   target_include_directories(ink_cuda SYSTEM PRIVATE ${BOOST_CONTEXT_INCLUDE})

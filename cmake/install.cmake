@@ -10,9 +10,8 @@ if(TARGET inkstone_sim)  # beside the library, which opens it at the first quest
 endif()
 install(DIRECTORY include/inkstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tensor autograd nn optim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/inkstone FILES_MATCHING PATTERN "*.h"
-        PATTERN "cpu" EXCLUDE  # kernels: compiled per CPU level, of no use outside
-        REGEX "tensor/(blas|cuda_backend|fft_plan|gemm|io_.*|lapack|npy|safetensors_header|segments|sort_key|usage|utf8)\\.h$" EXCLUDE
-        REGEX "tensor/cuda(/|$)" EXCLUDE)
+        # private folders: kernels, compiled per CPU level or for a device; process state; file formats
+        REGEX "tensor/(cpu|cuda|runtime|io|raw/lapack)(/|$)" EXCLUDE)
 
 set(INK_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/inkstone)
 install(EXPORT inkstoneTargets NAMESPACE inkstone:: DESTINATION ${INK_CMAKE_DIR})

@@ -1,8 +1,9 @@
 # The library: host code in two groups, kernels once per CPU level, and the CUDA backend (cmake/cuda.cmake).
-file(GLOB INK_TENSOR CONFIGURE_DEPENDS tensor/*.cpp)
-file(GLOB INK_GRAPH CONFIGURE_DEPENDS autograd/*.cpp)
-file(GLOB INK_LAYERS CONFIGURE_DEPENDS nn/*.cpp nn/*/*.cpp optim/*.cpp)
-file(GLOB INK_KERNELS CONFIGURE_DEPENDS tensor/cpu/*.cpp)
+file(GLOB_RECURSE INK_TENSOR CONFIGURE_DEPENDS tensor/*.cpp)
+list(FILTER INK_TENSOR EXCLUDE REGEX "/tensor/(cpu|cuda)/")
+file(GLOB_RECURSE INK_GRAPH CONFIGURE_DEPENDS autograd/*.cpp)
+file(GLOB_RECURSE INK_LAYERS CONFIGURE_DEPENDS nn/*.cpp optim/*.cpp)
+file(GLOB_RECURSE INK_KERNELS CONFIGURE_DEPENDS tensor/cpu/*.cpp)
 
 add_library(inkstone)
 add_library(inkstone::inkstone ALIAS inkstone)
@@ -44,7 +45,7 @@ foreach(objects ink_tensor ink_graph ink_layers)
   target_sources(inkstone PRIVATE $<TARGET_OBJECTS:${objects}>)
 endforeach()
 
-# ---- Every kernel file is compiled once per CPU level, each in its own namespace; tensor/kernels.cpp picks one by CPUID.
+# ---- Every kernel file is compiled once per CPU level, each in its own namespace; tensor/backend/kernels.cpp picks one by CPUID.
 set(INK_LEVELS ${INK_CPU_LEVELS})
 if(INK_LEVELS STREQUAL native)
   set(INK_LEVELS base)
@@ -70,7 +71,7 @@ set(flags_base $<$<CONFIG:Release>:-O2>)  # the level of old CPUs: half the time
 set(flags_v3 -march=x86-64-v3)
 set(flags_v4 -march=x86-64-v4 -mprefer-vector-width=512)
 # Plain loops over complex numbers and integers, and index arithmetic: -O3 doubles their compile time and gains nothing.
-set(plain unary_other binary_other reduce_other reduce_int index sort topk copy)
+set(plain elementwise/unary_other elementwise/binary_other elementwise/copy reduce/reduce_other index/index scan/sort scan/topk)
 list(TRANSFORM plain PREPEND tensor/cpu/)
 list(TRANSFORM plain APPEND .cpp)
 set_source_files_properties(${plain} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
@@ -82,4 +83,4 @@ foreach(level ${INK_LEVELS})
   target_sources(inkstone PRIVATE $<TARGET_OBJECTS:ink_cpu_${level}>)
   list(APPEND has_levels INK_HAS_${level}=1)
 endforeach()
-set_source_files_properties(tensor/kernels.cpp PROPERTIES COMPILE_DEFINITIONS "${has_levels}" SKIP_UNITY_BUILD_INCLUSION ON)
+set_source_files_properties(tensor/backend/kernels.cpp PROPERTIES COMPILE_DEFINITIONS "${has_levels}" SKIP_UNITY_BUILD_INCLUSION ON)

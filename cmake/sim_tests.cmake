@@ -1,4 +1,4 @@
-# tests/test_sim.cpp: the simulator's own tests. Their kernels, tests/sim/*.cu, are C++ to the host compiler.
+# tests/kernels/test_sim.cpp: the simulator's own tests. Their kernels, tests/sim/*.cu, are C++ to the host compiler.
 file(GLOB INK_SIM_KERNELS CONFIGURE_DEPENDS sim/*.cu)
 set_source_files_properties(${INK_SIM_KERNELS} PROPERTIES LANGUAGE CXX)
 list(FILTER INK_SIM_KERNELS EXCLUDE REGEX "/broken\\.cu$")

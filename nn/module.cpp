@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "autograd/mode.h"
-#include "autograd/node.h"
+#include "autograd/graph/mode.h"
+#include "autograd/graph/node.h"
 #include "autograd/ops.h"
 #include "tensor/io.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 

@@ -4,7 +4,7 @@
 
 #include <unordered_set>
 
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 namespace {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <complex>
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 
 namespace ink::verify {

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "tensor/capture.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 
 namespace ink {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "tensor/capture.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 

@@ -24,7 +24,7 @@ class Optimizer {
   virtual double lr(int64_t group) const = 0;
   virtual void set_lr(int64_t group, double lr) = 0;
 
-  // Step counts and moments by parameter number: "0.m", "0.v", ..., and "step". Learning rates are the schedule's to
+  // Step counts and moments by parameter number: "0.steps", "0.m", "0.v", ... Learning rates are the schedule's to
   // keep.
   NamedTensors state_dict() const;
   // ValueError if names do not match, ShapeError for a different shape; nothing is changed then.

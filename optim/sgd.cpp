@@ -1,6 +1,6 @@
 #include "optim/sgd.h"
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "tensor/capture.h"
 

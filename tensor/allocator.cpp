@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "tensor/error.h"
-#include "tensor/cuda_backend.h"
-#include "tensor/segments.h"
-#include "tensor/usage.h"
+#include "tensor/runtime/cuda_backend.h"
+#include "tensor/runtime/segments.h"
+#include "tensor/runtime/usage.h"
 
 namespace ink {
 namespace {

@@ -35,7 +35,7 @@ class CudaGraph {
 };
 
 // ---- what ops with changing numbers ask for
-struct RandomKey;  // tensor/kernels.h
+struct RandomKey;  // tensor/backend/kernels.h
 
 namespace capture {
 

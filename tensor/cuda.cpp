@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "tensor/cuda_backend.h"
+#include "tensor/runtime/cuda_backend.h"
 #include "tensor/error.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "tensor/hd.h"
+#include "tensor/math/hd.h"
 
 namespace ink {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 namespace {

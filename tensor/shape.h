@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <string>
 
-#include "tensor/hd.h"
+#include "tensor/math/hd.h"
 
 namespace ink {
 

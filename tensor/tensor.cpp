@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 

@@ -11,7 +11,7 @@
 
 #include "tensor/error.h"
 #include "tensor/indexing.h"
-#include "tensor/scalar.h"
+#include "tensor/math/scalar.h"
 #include "tensor/shape.h"
 #include "tensor/storage.h"
 

@@ -37,8 +37,8 @@ for name in ops ops_grad nn norm loss rnn gpt optim module resume random_ops inp
   check "test_$name on the device" env INK_DEVICE=cuda INK_CUDA_SYNC=1 "$build/test_$name" '~every declared op has a row, and every row a declared op' \
     '~every row has cases, and a reference or the test that holds it'
 done
-for lesson in examples/[0-9]*.cpp; do
-  name=$(basename "$lesson" .cpp)
+for lesson in examples/[0-9]*/; do
+  name=$(basename "$lesson")
   check "lesson $name --tiny" env INK_DATA=examples/data "$build/$name" --device cuda --tiny --out "$out/lessons"
 done
 for kernel in examples/kernels/*.cu; do

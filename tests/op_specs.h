@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "autograd/gradcheck.h"
+#include "autograd/observe/gradcheck.h"
 #include "autograd/ops.h"
 
 namespace ink::test {

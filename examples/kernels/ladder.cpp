@@ -10,13 +10,13 @@
 
 #include "autograd/ops.h"
 #include "examples/kernels/ladder_page.h"
-#include "examples/support/args.h"
-#include "examples/support/number.h"
-#include "examples/support/plot.h"
-#include "examples/support/report.h"
-#include "examples/support/terminal.h"
-#include "tensor/cuda/memory.h"
-#include "tensor/cuda/scratch.h"
+#include "examples/support/lesson/args.h"
+#include "examples/support/page/number.h"
+#include "examples/support/plot/plot.h"
+#include "examples/support/lesson/report.h"
+#include "examples/support/lesson/terminal.h"
+#include "tensor/cuda/host/memory.h"
+#include "tensor/cuda/host/scratch.h"
 #include "tensor/random.h"
 
 namespace ink::lesson {

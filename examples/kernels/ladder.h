@@ -4,10 +4,10 @@
 #pragma once
 #include <cstdint>
 
-#include "examples/support/claim.h"
-#include "tensor/cuda/launch.h"
+#include "examples/support/lesson/claim.h"
+#include "tensor/cuda/host/launch.h"
 #include "tensor/cuda/sim/counters.h"
-#include "tensor/cuda/watched.h"
+#include "tensor/cuda/device/watched.h"
 #include "tensor/function_ref.h"
 
 namespace ink::lesson {

@@ -4,12 +4,12 @@
 //   <!--gpu NAME--> ... <!--/gpu-->    what they take on a GPU, or "not measured"
 //   ![caption](figures/NAME/x.svg)     the figure of that run
 //
-// besides the values and claims that every page may hold (examples/support/docs.h).
+// besides the values and claims that every page may hold (examples/support/page/docs.h).
 #pragma once
 #include <string>
 #include <vector>
 
-#include "examples/support/json.h"
+#include "examples/support/page/json.h"
 
 namespace ink::lesson {
 

@@ -4,7 +4,7 @@
 // The merge of step 4 is that of T. Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for
 // computing sample variances" (1979); of one number, it is B. Welford's update (1962).
 #include "examples/kernels/ladder.h"
-#include "tensor/math.h"
+#include "tensor/math/math.h"
 
 using namespace ink;
 using namespace ink::cuda;

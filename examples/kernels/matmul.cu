@@ -3,8 +3,8 @@
 // The order of the steps, from naive to register tiles and vector loads, is the one that many have taken before; it is
 // measured step by step in S. Boehm's work log "How to optimize a CUDA matmul kernel for cuBLAS-like performance".
 #include "examples/kernels/ladder.h"
-#include "tensor/cuda/mma.h"
-#include "tensor/math.h"
+#include "tensor/cuda/device/mma.h"
+#include "tensor/math/math.h"
 
 using namespace ink;
 using namespace ink::cuda;

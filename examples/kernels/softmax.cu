@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "examples/kernels/ladder.h"
-#include "tensor/math.h"
+#include "tensor/math/math.h"
 
 using namespace ink;
 using namespace ink::cuda;

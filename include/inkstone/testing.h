@@ -1,7 +1,7 @@
 // For people who add ops and layers: comparisons and probes that say what is wrong. They return a result and know no
-// test library; CHECK(r), EXPECT_TRUE(r) << r.message and assert(r) all work. gradcheck stands in autograd/gradcheck.h.
+// test library; CHECK(r), EXPECT_TRUE(r) << r.message and assert(r) all work. gradcheck stands in autograd/observe/gradcheck.h.
 #pragma once
-#include "autograd/gradcheck.h"
+#include "autograd/observe/gradcheck.h"
 #include "nn/module.h"
 
 namespace ink::verify {

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "nn/attention/linear_core.h"
-#include "nn/attention/lowrank_core.h"
+#include "nn/attention/linear/linear_core.h"
+#include "nn/attention/lowrank/lowrank_core.h"
 #include "nn/attention/softmax_core.h"
-#include "nn/attention/sparse_core.h"
+#include "nn/attention/sparse/sparse_core.h"
 
 namespace ink {
 namespace {

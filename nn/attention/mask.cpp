@@ -10,7 +10,7 @@
 #include <numeric>
 
 #include "autograd/ops.h"
-#include "tensor/kernels.h"
+#include "tensor/backend/kernels.h"
 
 namespace ink {
 namespace {

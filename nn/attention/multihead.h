@@ -2,7 +2,7 @@
 // between them, and a projection back.
 #pragma once
 #include "nn/attention/kinds.h"
-#include "nn/linear.h"
+#include "nn/layers/linear.h"
 
 namespace ink {
 

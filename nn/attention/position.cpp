@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 
 namespace ink {

@@ -1,6 +1,6 @@
 #include "nn/attention/softmax_core.h"
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 
 namespace ink {

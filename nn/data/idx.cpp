@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "tensor/io.h"
 

@@ -6,7 +6,7 @@
 //   row_map_sum(n, y, f, x...)    both
 //   row_max(n, x)                 the largest x[i] (NaN is passed over)
 #pragma once
-#include "tensor/cpu/pack_math.h"
+#include "tensor/cpu/pack/pack_math.h"
 
 namespace ink::INK_CPU_LEVEL {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "tensor/allocator.h"
-#include "tensor/hd.h"
+#include "tensor/math/hd.h"
 
 namespace ink::INK_CPU_LEVEL {
 

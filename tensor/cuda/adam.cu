@@ -1,6 +1,6 @@
 // Adam(W) over all parameters in few launches: a launch carries the addresses of up to kMost parameters in its arguments,
 // and each block works on one chunk of one of them. Four arrays are read and three written: 28 bytes per f32 parameter.
-#include "tensor/cuda/elementwise.h"
+#include "tensor/cuda/elementwise/elementwise.h"
 
 namespace ink::cuda {
 namespace {

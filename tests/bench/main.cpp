@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "inkstone/ink.h"
-#include "tensor/blas.h"
+#include "tensor/runtime/blas.h"
 #include "tensor/cuda.h"
 #include "tensor/parallel.h"
 #include "tests/bench/bench.h"

@@ -1,7 +1,7 @@
-// A program to stop in: tests/test_gdb.cpp prints its variables through gdb/inkstone.py.
-#include "autograd/node.h"
+// A program to stop in: tests/house/test_gdb.cpp prints its variables through gdb/inkstone.py.
+#include "autograd/graph/node.h"
 #include "autograd/ops.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 
 using namespace ink;
 

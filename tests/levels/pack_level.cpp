@@ -1,10 +1,10 @@
 // Compiled once per CPU level; see pack_level.h.
 #include "tests/levels/pack_level.h"
 
-#include "tensor/cpu/pack_half.h"
-#include "tensor/cpu/pack_math.h"
-#include "tensor/cpu/philox_pack.h"
-#include "tensor/functors.h"
+#include "tensor/cpu/pack/pack_half.h"
+#include "tensor/cpu/pack/pack_math.h"
+#include "tensor/cpu/random/philox_pack.h"
+#include "tensor/math/functors.h"
 
 namespace ink::INK_CPU_LEVEL {
 

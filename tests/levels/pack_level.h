@@ -1,8 +1,8 @@
 // The pack functions of one CPU level behind function pointers: pack_level.cpp is compiled once per level, and
 // test_pack.cpp runs the same checks on every level this machine can run.
 #pragma once
-#include "tensor/half.h"
-#include "tensor/math.h"
+#include "tensor/math/half.h"
+#include "tensor/math/math.h"
 
 namespace ink {
 

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "tensor/cuda/mma.h"
-#include "tensor/cuda/vector.h"
+#include "tensor/cuda/device/mma.h"
+#include "tensor/cuda/device/vector.h"
 #include "tests/sim/buffer.h"
 
 using namespace ink;

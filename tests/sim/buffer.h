@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "tensor/cuda/launch.h"
+#include "tensor/cuda/host/launch.h"
 
 template <class T>
 class Buffer {

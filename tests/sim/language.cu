@@ -1,7 +1,7 @@
 // The language that kernels are written in: what each built-in does, thread by thread.
 #include <set>
 
-#include "tensor/cuda/vector.h"
+#include "tensor/cuda/device/vector.h"
 #include "tests/catch.h"
 #include "tests/sim/buffer.h"
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <random>
 
-#include "tensor/cuda/mma.h"
+#include "tensor/cuda/device/mma.h"
 #include "tests/catch.h"
 #include "tests/sim/buffer.h"
 

@@ -7,11 +7,11 @@
 #include <cstring>
 #include <limits>
 
-#include "autograd/engine.h"
-#include "autograd/mode.h"
+#include "autograd/graph/engine.h"
+#include "autograd/graph/mode.h"
 #include "tensor/parallel.h"
 #include "tensor/random.h"
-#include "tensor/raw.h"
+#include "tensor/raw/raw.h"
 #include "tests/specs/samples.h"
 #include "tests/support/strided.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "autograd/mode.h"
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "inkstone/testing.h"
 #include "tensor/io.h"

@@ -2,8 +2,8 @@
 #pragma once
 #include <functional>
 
-#include "autograd/engine.h"
-#include "autograd/gradcheck.h"
+#include "autograd/graph/engine.h"
+#include "autograd/observe/gradcheck.h"
 #include "autograd/ops.h"
 #include "tests/support/tensors.h"
 #include "tests/support/values.h"

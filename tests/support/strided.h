@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "tensor/kernels.h"
+#include "tensor/backend/kernels.h"
 
 namespace ink::test {
 

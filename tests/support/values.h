@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "tensor/kernels.h"
+#include "tensor/backend/kernels.h"
 #include "tensor/parallel.h"
 
 namespace ink::test {

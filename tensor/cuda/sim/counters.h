@@ -2,7 +2,7 @@
 // instruction are one request: on global memory it moves all 32-byte sectors that it touches, on shared memory it is
 // served in wavefronts, one word of each of the 32 banks at a time.
 //
-// A kernel declares its arrays as Watched<T> (tensor/cuda/watched.h) and is run between start_counting and
+// A kernel declares its arrays as Watched<T> (tensor/cuda/device/watched.h) and is run between start_counting and
 // stop_counting. Lanes belong together if they execute the same instruction for the same number of times. Blocks then
 // run on one CPU thread. Caches are not modelled: a sector counts every time it is asked for.
 #pragma once

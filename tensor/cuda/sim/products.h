@@ -1,6 +1,6 @@
 // What cuBLASLt and cuFFT do on a GPU: in the simulator the CPU's kernels do it, now or when a captured step is replayed.
 #pragma once
-#include "tensor/kernels.h"
+#include "tensor/backend/kernels.h"
 
 namespace ink::sim {
 

@@ -1,0 +1,23 @@
+// Autocast: while it is on, products and convolutions compute in f16 or bf16, and ops that need range (exp, log, sums,
+// losses) in f32; the casts are ops with gradients. Micikevicius et al. 2017.
+#pragma once
+#include "autograd/graph/mode.h"
+#include "tensor/math/dtype.h"
+
+namespace ink {
+
+DType autocast_dtype();  // the dtype of the innermost Autocast of this thread
+
+class Autocast {
+ public:
+  explicit Autocast(DType dtype = bf16, bool on = true);  // DTypeError unless f16 or bf16
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  DType before_;
+  ObserverScope on_;
+};
+
+}  // namespace ink

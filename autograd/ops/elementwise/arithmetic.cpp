@@ -1,0 +1,162 @@
+// Elementwise ops of two operands. The engine undoes broadcasting and promotion, so a rule is written as if a and b had the
+// output's shape and dtype.
+#include <fmt/format.h>
+
+#include "autograd/ops/list_op.h"
+#include "autograd/ops.h"
+
+namespace ink {
+
+using B = const Backward&;
+
+namespace {
+
+// f(x, number): the number is a parameter of the formula; x takes the dtype the pair promotes to.
+template <class F> Tensor with_scalar(const Op& op, const Tensor& x, const Scalar& s) {
+  DType t = promote(x.dtype(), s);
+  F f;
+  f.s = s;
+  return unary(op, f, t == x.dtype() ? x : to(x, t));
+}
+template <class F> const Scalar& scalar_of(B b) { return b.context<F>().s; }
+Scalar conj(const Scalar& s) { return s.is_complex() ? Scalar(fn::Conj{}(s.to<complex<double>>())) : s; }
+bool both_bool(const Tensor& a, const Tensor& b) { return a.dtype() == boolean && b.dtype() == boolean; }
+
+}  // namespace
+
+Tensor add(const Tensor& a, const Tensor& b, const Scalar& alpha) {
+  if (both_bool(a, b)) return logical_or(a, b);
+  static constexpr Op op{"add", {{[](B b) { return b.grad(); }}, {[](B b) { return b.grad(); }}}};
+  bool plain = alpha.kind() <= kInt && alpha.to<int64_t>() == 1;
+  return binary(op, fn::Add{}, a, plain ? b : mul(b, alpha));
+}
+Tensor add(const Tensor& a, const Scalar& b) {
+  static constexpr Op op{"add", {{[](B b) { return b.grad(); }}}};
+  return with_scalar<fn::AddScalar>(op, a, b);
+}
+Tensor sub(const Tensor& a, const Tensor& b) {
+  if (both_bool(a, b)) throw DTypeError("sub: got bool and bool; expected a number; hint: logical_xor, or to(i64) first");
+  static constexpr Op op{"sub", {{[](B b) { return b.grad(); }}, {[](B b) { return -b.grad(); }}}};
+  return binary(op, fn::Sub{}, a, b);
+}
+Tensor sub(const Tensor& a, const Scalar& b) { return add(a, b.is_complex() ? Scalar(-b.to<complex<double>>()) : b.kind() == kFloat ? Scalar(-b.as_double()) : Scalar(-b.to<int64_t>())); }
+Tensor sub(const Scalar& a, const Tensor& b) {
+  static constexpr Op op{"sub", {{[](B b) { return -b.grad(); }}}};
+  return with_scalar<fn::RsubScalar>(op, b, a);
+}
+Tensor mul(const Tensor& a, const Tensor& b) {
+  if (both_bool(a, b)) return logical_and(a, b);
+  static constexpr Op op{"mul", {{[](B b) { return b.grad() * conj(b.in(1)); }, kIn1}, {[](B b) { return b.grad() * conj(b.in(0)); }, kIn0}}};
+  return binary(op, fn::Mul{}, a, b);
+}
+Tensor mul(const Tensor& a, const Scalar& b) {
+  static constexpr Op op{"mul", {{[](B b) { return b.grad() * conj(scalar_of<fn::MulScalar>(b)); }}}};
+  return with_scalar<fn::MulScalar>(op, a, b);
+}
+Tensor div(const Tensor& a, const Tensor& b) {
+  static constexpr Op op{"div", {{[](B b) { return b.grad() / conj(b.in(1)); }, kIn1},
+                                 {[](B b) { return -(b.grad() * conj(b.out() / b.in(1))); }, kIn1 | kOut0}}};
+  return binary(op, fn::Div{}, a, b);
+}
+Tensor div(const Tensor& a, const Scalar& b) {
+  static constexpr Op op{"div", {{[](B b) { return b.grad() / conj(scalar_of<fn::DivScalar>(b)); }}}};
+  return with_scalar<fn::DivScalar>(op, a, b);
+}
+Tensor div(const Scalar& a, const Tensor& b) {
+  static constexpr Op op{"div", {{[](B b) { return -(b.grad() * conj(b.out() / b.in(0))); }, kIn0 | kOut0}}};
+  return with_scalar<fn::RdivScalar>(op, b, a);
+}
+
+static void check_divisor(const char* op, const Tensor& a, const Tensor& b) {
+  if (is_integral(promote(a.dtype(), b.dtype())) && !all(b != 0).item<bool>())
+    throw ValueError(fmt::format("{}: division of integers by zero; hint: convert to f32 first for inf and NaN", op));
+}
+Tensor floor_divide(const Tensor& a, const Tensor& b) {
+  NoGrad guard;
+  check_divisor("floor_divide", a, b);
+  return raw::binary("floor_divide", fn::FloorDiv{}, a, b);
+}
+Tensor floor_divide(const Tensor& a, const Scalar& b) { return floor_divide(a, full({}, b, {promote(a.dtype(), b), a.device()})); }
+Tensor remainder(const Tensor& a, const Tensor& b) {
+  check_divisor("remainder", a, b);
+  static constexpr Op op{"remainder", {{[](B b) { return b.grad(); }},
+                                       {[](B b) { return -(b.grad() * floor(b.in(0) / b.in(1))); }, kIn0 | kIn1}}};
+  return binary(op, fn::Remainder{}, a, b);
+}
+Tensor remainder(const Tensor& a, const Scalar& b) { return remainder(a, full({}, b, {promote(a.dtype(), b), a.device()})); }
+
+Tensor pow(const Tensor& a, const Tensor& b) {
+  static constexpr Op op{"pow", {{[](B b) {  // exponent 0 has gradient 0 even at base 0
+                            Tensor x = b.in(0), e = b.in(1);
+                            Tensor g = b.grad() * conj(e * pow(x, e - 1));
+                            return where(e == 0, zeros_like(g), g);
+                          }, kIn0 | kIn1},
+                                 {[](B b) {  // a^b log a; 0 where the base is 0 and the exponent is not negative
+                                    Tensor x = b.in(0), y = b.out();
+                                    Tensor safe = where(x == 0, ones_like(x), x);
+                                    return b.grad() * conj(y * log(safe));
+                                  }, kIn0 | kOut0}},
+                        nullptr, 0, Cast::raise};
+  return binary(op, fn::Pow{}, a, b);
+}
+Tensor pow(const Tensor& a, const Scalar& b) {
+  static constexpr Op op{"pow", {{[](B b) {
+                            const Scalar& s = scalar_of<fn::PowScalar>(b);
+                            if (s.is_complex()) return b.grad() * ink::conj(pow(b.in(0), Scalar(s.to<complex<double>>() - complex<double>(1))) * s);
+                            double e = s.as_double();
+                            if (e == 0) return zeros_like(b.grad());
+                            return b.grad() * ink::conj(e * pow(b.in(0), e - 1));
+                          }, kIn0}},
+                        nullptr, 0, Cast::raise};
+  if (!b.is_complex()) {
+    if (b.as_double() == 2) return square(a);
+    if (b.as_double() == 1) return clone(a);
+    if (is_integral(a.dtype()) && b.as_double() < 0 && b.kind() <= kInt)
+      throw ValueError("pow: an integer tensor to a negative integer power; hint: convert to f32 first");
+  }
+  return with_scalar<fn::PowScalar>(op, a, b);
+}
+Tensor pow(const Scalar& a, const Tensor& b) {
+  static constexpr Op op{"pow", {{[](B b) {
+                            const Scalar& s = scalar_of<fn::RpowScalar>(b);
+                            Tensor base = full({}, s, b.out().options());
+                            return b.grad() * ink::conj(b.out() * log(base));
+                          }, kOut0}},
+                        nullptr, 0, Cast::raise};
+  return with_scalar<fn::RpowScalar>(op, b, a);
+}
+Tensor atan2(const Tensor& y, const Tensor& x) {
+  static constexpr Op op{"atan2", {{[](B b) { return b.grad() * (b.in(1) / (square(b.in(0)) + square(b.in(1)))); }, kIn0 | kIn1},
+                                   {[](B b) { return b.grad() * (-b.in(0) / (square(b.in(0)) + square(b.in(1)))); }, kIn0 | kIn1}}};
+  return binary(op, fn::Atan2{}, y, x);
+}
+
+// The gradient goes to the winner; at a tie each side gets half (torch).
+static Tensor share(const Tensor& g, const Tensor& mine, const Tensor& other, bool largest) {
+  Tensor wins = largest ? mine > other : mine < other;
+  return where(wins, g, where(mine == other, g * 0.5, zeros_like(g)));
+}
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  static constexpr Op op{"maximum", {{[](B b) { return share(b.grad(), b.in(0), b.in(1), true); }, kIn0 | kIn1},
+                                     {[](B b) { return share(b.grad(), b.in(1), b.in(0), true); }, kIn0 | kIn1}}};
+  return binary(op, fn::Maximum{}, a, b);
+}
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  static constexpr Op op{"minimum", {{[](B b) { return share(b.grad(), b.in(0), b.in(1), false); }, kIn0 | kIn1},
+                                     {[](B b) { return share(b.grad(), b.in(1), b.in(0), false); }, kIn0 | kIn1}}};
+  return binary(op, fn::Minimum{}, a, b);
+}
+Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) { return a + weight * (b - a); }
+Tensor lerp(const Tensor& a, const Tensor& b, double weight) { return a + weight * (b - a); }
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  static constexpr Op op{"where", {{},
+                                   {[](B b) { return where(b.in(0), b.grad(), zeros_like(b.grad())); }, kIn0},
+                                   {[](B b) { return where(b.in(0), zeros_like(b.grad()), b.grad()); }, kIn0}}};
+  return call(op, NoContext{}, raw::where, condition, a, b);
+}
+Tensor masked_fill(const Tensor& x, const Tensor& mask, const Scalar& value) {
+  return where(mask, full({}, value, {promote(x.dtype(), value), x.device()}), x);
+}
+
+}  // namespace ink

@@ -1,0 +1,67 @@
+// Sorting and extremes with their positions. Every value is taken from somewhere, and its gradient goes back there.
+#include "autograd/graph/call.h"
+#include "autograd/ops.h"
+#include "tensor/raw/scan.h"
+
+namespace ink {
+
+using B = const Backward&;
+
+namespace {
+
+struct DimContext {
+  int dim;
+};
+
+// Positions are distinct within a line, so writing is enough.
+Tensor to_source(B b) {
+  return scatter(zeros(b.in_shape(0), b.grad().options()), b.context<DimContext>().dim, b.out(1), b.grad());
+}
+std::tuple<Tensor, Tensor> unpack(const raw::Pair& p) { return {p[0], p[1]}; }
+
+Tensor drop(const Tensor& x, int dim, bool keepdim) { return keepdim || x.dim() == 0 ? x : squeeze(x, dim); }
+
+std::tuple<Tensor, Tensor> extreme(const Op& op, bool largest, const Tensor& x, int64_t dim, bool keepdim) {
+  int d = wrap_dim(op.name, dim, x.dim());
+  raw::Pair p = call(
+      op, DimContext{d}, [&](const Tensor& x) { return raw::arg_reduce(op.name, largest, x, d); }, x);
+  return {drop(p[0], d, keepdim), drop(p[1], d, keepdim)};
+}
+
+}  // namespace
+
+std::tuple<Tensor, Tensor> sort(const Tensor& x, int64_t dim, bool descending) {
+  static constexpr Op op{"sort", {{to_source, kOut1}}};
+  int d = wrap_dim("sort", dim, x.dim());
+  return unpack(call(
+      op, DimContext{d}, [&](const Tensor& x) { return raw::sort(x, d, descending); }, x));
+}
+Tensor argsort(const Tensor& x, int64_t dim, bool descending) {
+  return raw::sort(x, wrap_dim("argsort", dim, x.dim()), descending)[1];
+}
+std::tuple<Tensor, Tensor> topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
+  static constexpr Op op{"topk", {{to_source, kOut1}}};
+  int d = wrap_dim("topk", dim, x.dim());
+  return unpack(call(
+      op, DimContext{d}, [&](const Tensor& x) { return raw::topk(x, k, d, largest); }, x));
+}
+std::tuple<Tensor, Tensor> max_with_indices(const Tensor& x, int64_t dim, bool keepdim) {
+  static constexpr Op op{"max", {{to_source, kOut1}}};
+  return extreme(op, true, x, dim, keepdim);
+}
+std::tuple<Tensor, Tensor> min_with_indices(const Tensor& x, int64_t dim, bool keepdim) {
+  static constexpr Op op{"min", {{to_source, kOut1}}};
+  return extreme(op, false, x, dim, keepdim);
+}
+Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {
+  NoGrad guard;
+  int d = wrap_dim("argmax", dim, x.dim());
+  return drop(raw::arg_reduce("argmax", true, x, d)[1], d, keepdim);
+}
+Tensor argmin(const Tensor& x, int64_t dim, bool keepdim) {
+  NoGrad guard;
+  int d = wrap_dim("argmin", dim, x.dim());
+  return drop(raw::arg_reduce("argmin", false, x, d)[1], d, keepdim);
+}
+
+}  // namespace ink

@@ -1,0 +1,87 @@
+// Making tensors from sizes, numbers and foreign memory. No gradients.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "autograd/graph/mode.h"
+#include "autograd/ops.h"
+#include "tensor/raw/raw.h"
+
+namespace ink {
+
+Tensor empty(const Shape& shape, const Options& options) { return raw::empty(shape, options); }
+Tensor zeros(const Shape& shape, const Options& options) { return raw::full(shape, 0, options); }
+Tensor ones(const Shape& shape, const Options& options) { return raw::full(shape, 1, options); }
+Tensor full(const Shape& shape, const Scalar& value, const Options& options) { return raw::full(shape, value, options); }
+Tensor empty_like(const Tensor& x) { return raw::empty(x.shape(), x.options()); }
+Tensor zeros_like(const Tensor& x) { return raw::full(x.shape(), 0, x.options()); }
+Tensor ones_like(const Tensor& x) { return raw::full(x.shape(), 1, x.options()); }
+Tensor full_like(const Tensor& x, const Scalar& value) { return raw::full(x.shape(), value, x.options()); }
+
+Tensor arange(const Scalar& start, const Scalar& stop, const Scalar& step, const Options& options) {
+  double a = start.as_double(), z = stop.as_double(), s = step.as_double();
+  if (s == 0 || (z - a) / s < 0) throw ValueError(fmt::format("arange: the steps do not lead from start to stop; got {}, {}, {}", a, z, s));
+  int64_t count = int64_t(std::ceil((z - a) / s));
+  if (start.kind() <= kInt && stop.kind() <= kInt && step.kind() <= kInt) {  // beyond 2^53 a double is not exact
+    int64_t by = step.to<int64_t>(), span = stop.to<int64_t>() - start.to<int64_t>();
+    count = span / by + (span % by != 0);
+  }
+  Tensor x = raw::empty({count}, options);
+  if (x.numel() > 0) raw::kernels_of(x).arange(raw::array(x), start, step);
+  return x;
+}
+Tensor arange(const Scalar& start, const Scalar& stop, const Scalar& step) {
+  bool whole = start.kind() <= kInt && stop.kind() <= kInt && step.kind() <= kInt;
+  return arange(start, stop, step, whole ? i64 : f32);
+}
+Tensor arange(const Scalar& stop) { return arange(0, stop, 1); }
+
+Tensor linspace(double start, double stop, int64_t steps, const Options& options) {
+  if (steps < 0) throw ValueError(fmt::format("linspace: negative number of steps; got {}", steps));
+  Tensor i = arange(0, steps, 1, {f64, options.device});
+  double h = steps > 1 ? (stop - start) / double(steps - 1) : 0;
+  // Each half is counted from its own end, so that both ends are met exactly.
+  NoGrad guard;
+  return to(where(i < double(steps) / 2, start + i * h, stop - (double(steps - 1) - i) * h), options.dtype);
+}
+Tensor eye(int64_t n, const Options& options) {
+  Tensor x = raw::zeros({n, n}, options);
+  raw::fill(raw::as_strided(x, {n}, {n + 1}, 0), 1);
+  return x;
+}
+Tensor tri(int64_t rows, int64_t cols, int64_t diagonal) {
+  NoGrad guard;
+  return le(reshape(arange(cols), {1, cols}), reshape(arange(rows), {rows, 1}) + diagonal);
+}
+
+// The numbers as a tensor; options say which.
+template <class T> static Tensor copied(std::span<const T> data, const Shape& shape, const Options& options) {
+  Tensor x = raw::empty(shape, {dtype_of<T>, Device::cpu()});
+  if (int64_t(data.size()) != x.numel())
+    throw ShapeError(fmt::format("from_data: the counts differ; got {} numbers for shape {}", data.size(), shape.str()));
+  if (!data.empty()) std::memcpy(x.raw_data(), data.data(), data.size_bytes());
+  return raw::to_device(raw::cast(x, options.dtype), options.device);
+}
+Tensor from_data(std::span<const float> data, const Shape& shape) { return copied(data, shape, f32); }
+Tensor from_data(std::span<const double> data, const Shape& shape) { return copied(data, shape, f64); }
+Tensor from_data(std::span<const int64_t> data, const Shape& shape) { return copied(data, shape, i64); }
+Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options) {
+  return copied(std::span(data.begin(), data.size()), shape, options);
+}
+Tensor tensor(std::initializer_list<double> values, const Options& options) { return from_data(values, {int64_t(values.size())}, options); }
+Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, const Options& options) {
+  int64_t n = int64_t(rows.size()), m = n ? int64_t(rows.begin()->size()) : 0;
+  std::vector<double> flat;
+  for (auto& row : rows) {
+    if (int64_t(row.size()) != m) throw ShapeError(fmt::format("tensor: rows of different lengths; got {} and {}", m, row.size()));
+    flat.insert(flat.end(), row.begin(), row.end());
+  }
+  return copied(std::span<const double>(flat), {n, m}, options);
+}
+Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
+  if (!owner) owner = std::shared_ptr<void>(data, [](void*) {});
+  return raw::from_blob(data, shape, options, std::move(owner));
+}
+
+}  // namespace ink

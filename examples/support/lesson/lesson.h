@@ -1,0 +1,124 @@
+// What a lesson program is written with: sections with their formula, tensors shown, claims checked, figures drawn. The
+// same calls feed the console, the page, metrics.json and the trace.
+#pragma once
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "examples/support/lesson/args.h"
+#include "examples/support/lesson/claim.h"
+#include "examples/support/plot/heatmap.h"
+#include "examples/support/plot/plot.h"
+#include "examples/support/lesson/progress.h"
+#include "examples/support/lesson/report.h"
+#include "examples/support/lesson/terminal.h"
+#include "tensor/tensor.h"
+
+namespace ink::lesson {
+
+struct Info {
+  std::string note;  // the study note it mirrors: "04"
+  std::string name;  // of its folder in the output: "04_flash_attention"
+  std::string title;
+  std::string about = {};      // one or two sentences
+  std::string full_time = {};  // how long the full run takes on two cores: "4 min"
+};
+
+// The length of a run: full, --quick (30 s on two cores) or --tiny (slow devices and sanitizers).
+enum class Mode { full, quick, tiny };
+struct Sizes {
+  int64_t full, quick, tiny;
+};
+
+// Runs too short for a claim skip it: `training` is skipped with --tiny, `full_run` with --quick too.
+enum class Needs { nothing, training, full_run };
+
+// One per program, first thing in main: `Lesson lesson(argc, argv, {...}); ... return lesson.finish();`
+// An exception that nothing caught ends the program with one line and exit code 1; wrong input with exit code 2.
+class Lesson {
+ public:
+  Lesson(int argc, const char* const* argv, Info info);
+  ~Lesson();
+  Lesson(const Lesson&) = delete;
+  Lesson& operator=(const Lesson&) = delete;
+
+  // ---- options of this lesson, each also a command line option; ask before the first section.
+  int64_t option(const std::string& name, const Sizes& sizes, const std::string& help = "size of the run");
+  double option(const std::string& name, double fallback, const std::string& help);
+  std::string option(const std::string& name, const std::string& fallback, const std::string& help);
+
+  // ---- what is said and shown
+  void section(const std::string& title, const std::string& formula = {}, const std::string& source = {});
+  void say(const std::string& text);      // a paragraph
+  void listing(const std::string& text);  // lines kept as they are
+  void show(const std::string& name, const Tensor& tensor);
+
+  // ---- claims; true if it holds (or is skipped). A failed claim fails the program. Never claim a time.
+  bool expect(const std::string& name, double value, const Bound& bound, Needs needs = Needs::nothing);
+  bool expect(const std::string& name, std::same_as<bool> auto holds, Needs needs = Needs::nothing) {
+    return expect(name, holds ? 1.0 : 0.0, Equals{1}, needs);
+  }
+  // ---- numbers that pages refer to: the same in every run, or measured (times, rates, bytes)
+  void value(const std::string& name, double number, const std::string& unit = {});
+  void value(const std::string& name, const std::string& text);
+  void measured(const std::string& name, double number, const std::string& unit = {});
+
+  // ---- figures, by a name that becomes the file's
+  void plot(const std::string& name, const std::vector<Series>& series, const PlotOptions& options = {});
+  void bars(const std::string& name, const std::vector<std::string>& labels, const std::vector<Series>& series,
+            const PlotOptions& options = {});
+  void heatmap(const std::string& name, const Tensor& matrix, const ImageOptions& options = {});  // [rows, columns]
+  void images(const std::string& name, const Tensor& pictures, const ImageOptions& options = {},  // [n, height, width]
+              const std::vector<std::string>& labels = {});
+  void figure(const std::string& name, const std::string& svg, const std::string& caption = {});
+
+  Progress progress(const std::string& label, int64_t total) const { return {label, total, terminal_}; }
+
+  // ---- the run
+  Device device() const { return device_; }
+  DType dtype() const { return dtype_; }
+  Options options() const { return {dtype_, device_}; }  // `randn({2, 3}, lesson.options())`
+  uint64_t seed() const { return seed_; }
+  Mode mode() const { return mode_; }
+  // The path of a shipped data file by its name or the start of it ("opticks"). Looked for in --data PATH (a folder, or
+  // the file itself), INK_DATA and the source tree. IoError lists where it looked.
+  std::string data(const std::string& name) const;
+  std::string folder() const;  // where this run writes: OUT/NAME
+
+  // Writes metrics.json, the page and the figures; returns the program's exit code.
+  int finish();
+  // Reports an exception that ended the run; returns the exit code.
+  int fail(const char* what, bool wrong_input);
+
+ private:
+  void begin();  // at the first word: the options are complete, the header is printed
+  void add(Item item);
+  void named(Named value);
+  void wait(const char* what) const;
+  double seconds() const;
+
+  Info info_;
+  Args args_;
+  Report report_;
+  Terminal terminal_;
+  struct Trace;
+  std::unique_ptr<Trace> trace_;
+  std::string out_, data_, trace_path_;
+  Device device_;
+  std::optional<DefaultDevice> home_;  // tensors of the lesson are made on its device
+  DType dtype_ = DType::f32;
+  uint64_t seed_ = 0;
+  Mode mode_ = Mode::full;
+  bool step_ = false, begun_ = false;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// The file `name` in one of the folders, or the only file there that starts with `name`; a folder may also be the file
+// itself. IoError if none or several fit.
+std::string find_data(const std::string& name, const std::vector<std::string>& places);
+
+}  // namespace ink::lesson

@@ -1,0 +1,193 @@
+// The table of kernels a backend fills. Kernels see plain structs: pointers, sizes, strides; raw.h checks, allocates and
+// calls them. No Tensor here: the file is compiled for every CPU level and by nvcc.
+//
+// Conventions: f16 and bf16 arrive only in the list ops, copies, fills and random numbers; other slots get f32, f64 (and what
+// their comment names). Contiguous means row-major without gaps. `Lines` walks one dim of a contiguous array: element
+// (o, i, j) stands at (o * n + i) * inner + j, i being the dim in question.
+#pragma once
+#include <cstdint>
+
+#include "tensor/device.h"
+#include "tensor/math/dtype.h"
+#include "tensor/math/functors.h"
+#include "tensor/math/scalar.h"
+#include "tensor/shape.h"
+
+namespace ink {
+
+struct Array {  // a strided array; strides in elements, 0 where broadcast
+  void* data;
+  DType dtype;
+  Shape shape, strides;
+};
+struct Lines { int64_t outer, n, inner; };
+
+struct RandomKey {  // element i draws from stream position offset + i
+  uint64_t seed, offset;
+  const uint64_t* live = nullptr;  // in a captured step: {seed, what to add to offset}, in device memory
+};
+
+struct SoftmaxArgs {
+  DType dtype;
+  Lines lines;
+  bool log;              // log_softmax
+  int64_t causal_rows;   // 0: all n entries count. Else lines come in matrices of this many rows (inner = 1), and row r of a
+                         // matrix counts its first r + 1 + n - causal_rows entries; the others are 0 (-inf for log).
+};
+// Normalisation of rows of `cols` values: layer norm, RMS norm (mean taken as 0), group norm. The affine parameters of
+// (row, col) stand at (row % groups) * (cols / inner) + col / inner: layer norm has groups = inner = 1, group norm of
+// [batch, channel, space] has rows = batch * groups, inner = space.
+struct NormArgs {
+  DType dtype;
+  int64_t rows, cols, groups, inner;
+  double eps;
+  bool rms;
+};
+struct CrossEntropyArgs {
+  DType dtype;
+  int64_t rows, classes;
+  int64_t ignore_index;    // rows with this target have loss and gradient 0
+  double label_smoothing;  // target mass spread evenly over all classes
+};
+struct ConvArgs {  // x [batch, in, h, w], weight [out, in / groups, kh, kw], y [batch, out, oh, ow]
+  DType dtype;
+  int64_t batch, in, out, groups;
+  int64_t h, w, kh, kw, oh, ow;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+};
+struct PoolArgs {  // x [planes, h, w], y [planes, oh, ow]
+  DType dtype;
+  int64_t planes, h, w, kh, kw, oh, ow;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  bool count_include_pad;
+};
+enum class Epilogue { none, relu, gelu_tanh };  // what a product does to its result; the last two for real floats
+struct GemmArgs {  // c = epilogue(alpha a b + beta c + bias), per batch entry; strides in elements, batch strides may be 0
+  DType dtype;     // f32 f64 c64 c128, and i64 i32 u8; on a CUDA device also f16 bf16, computed in f32
+  int64_t batch, m, n, k;
+  const void* a;
+  int64_t a_row, a_col, a_batch;
+  const void* b;
+  int64_t b_row, b_col, b_batch;
+  void* c;  // contiguous rows
+  int64_t c_row, c_batch;
+  double alpha, beta;  // with beta = 0 the old values of c do not matter
+  const void* bias = nullptr;  // n values, added to every row; needs beta = 0
+  Epilogue epilogue = Epilogue::none;
+};
+// Attention: o_i = sum_j p_ij v_j, where p_i is the softmax over the keys j that query i sees of the scores
+//   s_ij = cap(scale q_i . k_j) - slope |j - i - diagonal|,   cap(s) = softcap tanh(s / softcap), or s if softcap = 0.
+// Query i sees key j if low <= j - i <= high, and mask and tiles (each may be absent) say so too. A query that sees no key gets
+// o = 0 and lse = -inf. q [batch, heads, nq, d], k and v [batch, kv_heads, nk, d or dv]: strides of batch, head and row, elements of
+// a row lie side by side. Everything else is contiguous. Query head h reads the keys of head h / (heads / kv_heads).
+inline constexpr int64_t kMaskTile = 64;     // rows and columns of a tile of a block mask
+inline constexpr int64_t kNoBound = int64_t(1) << 40;  // of low (negative) and high: all keys
+struct AttentionArgs {
+  DType dtype;  // f32 f64; on a CUDA device also f16 bf16, with f32 inside. lse is f64 for f64, else f32
+  int64_t batch, heads, kv_heads, nq, nk, d, dv;
+  int64_t q_strides[3], k_strides[3], v_strides[3];
+  double scale, softcap;
+  int64_t low, high, diagonal;
+  const void* slopes = nullptr;   // ALiBi: one per head, of lse's dtype
+  const bool* mask = nullptr;     // strides of batch, head, query, key; 0 where broadcast
+  int64_t mask_strides[4] = {};
+  // tiles[batch][head][i / kMaskTile][j / kMaskTile] (the last two contiguous) names the tile of `bits` [.., kMaskTile, kMaskTile] that says
+  // which of its keys are seen. Tile 0 is none, tile 1 is all.
+  const int32_t* tiles = nullptr;
+  int64_t tile_strides[2] = {};
+  const bool* bits = nullptr;
+  double dropout = 0;  // p_ij is kept, and divided by 1 - dropout, if the draw at position ((b heads + h) nq + i) nk + j is >= dropout
+  RandomKey key = {};
+  int64_t block_q = 0, block_k = 0;  // rows and columns of the scores that are computed together; 0: the kernel's own choice
+};
+// o_i = sum over j <= i of e^{decay_i - decay_j} (q_i . k_j) v_j, or over j >= i with `reverse`.
+struct LinearAttentionArgs {  // contiguous: q, k [batch, n, d], v, out [batch, n, dv], decay [batch, n] (null: 0)
+  DType dtype;                // f32, f64
+  int64_t batch, n, d, dv;
+  bool reverse;
+};
+struct AdamArgs {  // one step of Adam(W) over one parameter of n values, all arrays contiguous and of one dtype
+  DType dtype;
+  int64_t n;
+  void* param;
+  const void* grad;
+  void *m, *v;
+  double lr, beta1, beta2, eps, weight_decay;  // decoupled: param *= 1 - lr * weight_decay
+  double correction1, correction2;             // 1 - beta^t
+  double grad_scale;                           // grad is multiplied by this first
+  const double* live = nullptr;                // in a captured step: {lr, correction1, correction2}, in device memory
+};
+
+// What indices must be: 0 .. n - 1, or `also` (a target that does not count), or with `wrap` -n .. n - 1.
+struct IndexCheck {
+  const char* op;
+  int64_t n;
+  bool wrap;
+  int64_t also = INT64_MIN;
+};
+
+enum class ScanOp { sum, prod, max, logsumexp };
+
+struct Kernels {
+  // ---- loops over strided arrays; inputs are already broadcast to out's shape (functors: tensor/math/functors.h)
+  void (*unary)(int op, const void* functor, const Array& out, const Array& a);
+  void (*binary)(int op, const void* functor, const Array& out, const Array& a, const Array& b);
+  void (*where)(const Array& out, const Array& condition, const Array& a, const Array& b);
+  void (*copy)(const Array& out, const Array& a);  // with conversion between any two dtypes (complex to real: real part)
+  void (*fill)(const Array& out, const Scalar& value);
+  void (*arange)(const Array& out, const Scalar& start, const Scalar& step);  // contiguous: start + i * step
+  // ---- reductions: out has in's rank, with size 1 and stride 0 in the reduced dims
+  void (*reduce)(int op, const Array& out, const Array& in);
+  void (*arg_reduce)(bool max, const Array& values, const Array& indices, const Array& in, Lines lines);  // contiguous; NaN wins, ties: first
+  void (*var_mean)(const Array& var, const Array& mean, const Array& in, Lines lines, double correction);  // contiguous
+  void (*scan)(ScanOp op, DType dtype, void* out, int64_t* indices, const void* in, Lines lines, bool reverse);  // indices for max only
+  // ---- indices, i64. check_index copies them, negative ones counted from the end, and returns the place of the first
+  // that is outside (-1: none). A CUDA device returns -1 always, writes -1 for those outside, and reports them at its next
+  // synchronisation; its other kernels skip what is -1 (read as 0, written nowhere).
+  int64_t (*check_index)(const IndexCheck& check, int64_t* out, const int64_t* in, int64_t count);
+  void (*gather)(const Array& out, const Array& in, const Array& index, int dim);            // out.shape = index.shape
+  void (*scatter)(const Array& out, const Array& src, const Array& index, int dim, bool add);  // in a fixed order
+  void (*index_select)(void* out, const void* in, const int64_t* index, int64_t k, Lines lines, int64_t item_bytes);
+  void (*index_add)(DType dtype, void* out, const void* src, const int64_t* index, int64_t k, Lines lines);
+  int64_t (*nonzero)(const bool* mask, int64_t n, int64_t* out);  // flat positions in order; out may be null to count
+  void (*sort)(DType dtype, void* values, int64_t* indices, const void* in, Lines lines, bool descending);  // stable, NaN counts as the largest
+  void (*topk)(DType dtype, void* values, int64_t* indices, const void* in, Lines lines, int64_t k, bool largest);
+  // ---- rows, fused
+  void (*softmax)(const SoftmaxArgs&, void* y, const void* x);
+  void (*softmax_backward)(const SoftmaxArgs&, void* dx, const void* dy, const void* y);
+  void (*norm)(const NormArgs&, void* y, void* mean, void* rstd, const void* x, const void* weight, const void* bias);  // weight, bias may be null
+  void (*norm_backward)(const NormArgs&, void* dx, void* dweight, void* dbias, const void* dy, const void* x, const void* mean,
+                        const void* rstd, const void* weight);  // dx, dweight, dbias, weight may be null
+  void (*cross_entropy)(const CrossEntropyArgs&, void* loss, void* lse, const void* logits, const int64_t* target);  // loss, lse [rows]
+  void (*cross_entropy_backward)(const CrossEntropyArgs&, void* dlogits, const void* dloss, const void* logits, const void* lse,
+                                 const int64_t* target);  // dloss [rows]
+  // ---- products and convolutions
+  bool half_products;  // whether gemm takes f16 and bf16 (products in f32 inside, one rounding)
+  void (*gemm)(const GemmArgs&);
+  void (*conv2d)(const ConvArgs&, void* y, const void* x, const void* weight, const void* bias);  // bias may be null
+  void (*conv2d_backward_input)(const ConvArgs&, void* dx, const void* dy, const void* weight);
+  void (*conv2d_backward_weight)(const ConvArgs&, void* dweight, const void* dy, const void* x);
+  void (*max_pool2d)(const PoolArgs&, void* y, int64_t* indices, const void* x);  // indices within the plane; NaN wins, ties: first
+  void (*avg_pool2d)(const PoolArgs&, void* y, const void* x);
+  void (*avg_pool2d_backward)(const PoolArgs&, void* dx, const void* dy);
+  void (*window_max)(DType dtype, void* y, int64_t* indices, const void* x, Lines lines, int64_t window);  // van Herk; indices along the dim
+  void (*fft)(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale);  // c64, c128; rows contiguous
+  // ---- attention
+  void (*attention)(const AttentionArgs&, void* out, void* lse, const void* q, const void* k, const void* v);  // lse [batch, heads, nq]
+  void (*attention_backward)(const AttentionArgs&, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
+                             const void* k, const void* v, const void* out, const void* lse);  // contiguous; dlse may be null
+  void (*linear_attention)(const LinearAttentionArgs&, void* out, const void* q, const void* k, const void* v, const void* decay);
+  // ---- random numbers
+  void (*uniform)(const Array& out, RandomKey key, double low, double high);  // contiguous; f32, f64
+  void (*normal)(const Array& out, RandomKey key, double mean, double std);
+  void (*random_bits)(const Array& out, RandomKey key, int64_t low, int64_t high);  // i64 in [low, high)
+  void (*dropout)(DType dtype, void* y, const void* x, int64_t n, RandomKey key, double p);  // y = x * (u >= p) / (1 - p)
+  // ---- optimizers
+  void (*adam)(const AdamArgs* params, int64_t count);
+};
+
+// The kernels of a device: on the CPU the best level this machine runs, chosen once (INK_CPU_LEVEL overrides). On a CUDA
+// device they return before the work is done; the calling thread's next launches go to that device.
+const Kernels& kernels(Device device);
+
+}  // namespace ink

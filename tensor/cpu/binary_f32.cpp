@@ -1,7 +1,0 @@
-#include "tensor/cpu/inner.h"
-
-namespace ink::INK_CPU_LEVEL {
-
-Inner binary_f32(int op) { return binary_at<float>(BinaryOps{}, op); }
-
-}  // namespace ink::INK_CPU_LEVEL

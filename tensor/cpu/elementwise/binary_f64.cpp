@@ -1,0 +1,7 @@
+#include "tensor/cpu/elementwise/inner.h"
+
+namespace ink::INK_CPU_LEVEL {
+
+Inner binary_f64(int op) { return binary_at<double>(BinaryOps{}, op); }
+
+}  // namespace ink::INK_CPU_LEVEL

@@ -1,0 +1,22 @@
+#include "tensor/cpu/elementwise/inner.h"
+
+namespace ink::INK_CPU_LEVEL {
+
+Inner unary_other(DType dtype, int op) {
+  switch (dtype) {
+    case DType::c64:
+      return unary_at<complex<float>>(UnaryOps{}, op);
+    case DType::c128:
+      return unary_at<complex<double>>(UnaryOps{}, op);
+    case DType::i64:
+      return unary_at<int64_t>(UnaryOps{}, op);
+    case DType::i32:
+      return unary_at<int32_t>(UnaryOps{}, op);
+    case DType::u8:
+      return unary_at<uint8_t>(UnaryOps{}, op);
+    default:
+      return unary_at<bool>(UnaryOps{}, op);
+  }
+}
+
+}  // namespace ink::INK_CPU_LEVEL

@@ -1,0 +1,45 @@
+// Matrix products: floating point through BLAS, integers by the definition.
+#include "tensor/cpu/table.h"
+#include "tensor/runtime/gemm.h"
+#include "tensor/parallel.h"
+
+namespace ink::INK_CPU_LEVEL {
+namespace {
+
+// c = alpha a b + beta c row by row, so that b and c are walked in order. U is the unsigned type in which T wraps
+// around.
+template <class T, class U>
+void integer_gemm(const GemmArgs& g) {
+  const U alpha = U(int64_t(g.alpha)), beta = U(int64_t(g.beta));
+  parallel_for(g.batch * g.m, 1 + 65536 / (1 + g.n * g.k), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t entry = r / g.m, i = r % g.m;
+      const T* a = static_cast<const T*>(g.a) + entry * g.a_batch + i * g.a_row;
+      T* c = static_cast<T*>(g.c) + entry * g.c_batch + i * g.c_row;
+      for (int64_t j = 0; j < g.n; ++j) c[j] = beta == 0 ? T(0) : T(beta * U(c[j]));
+      for (int64_t p = 0; p < g.k; ++p) {
+        const T* b = static_cast<const T*>(g.b) + entry * g.b_batch + p * g.b_row;
+        const U x = U(alpha * U(a[p * g.a_col]));
+        for (int64_t j = 0; j < g.n; ++j) c[j] = T(U(c[j]) + x * U(b[j * g.b_col]));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void gemm(const GemmArgs& g) {
+  if (g.batch > 0 && g.m > 0 && g.n > 0 && has_parts(g)) return gemm_in_parts(kernels(Device::cpu()), g);
+  switch (g.dtype) {
+    case DType::i64:
+      return integer_gemm<int64_t, uint64_t>(g);
+    case DType::i32:
+      return integer_gemm<int32_t, uint32_t>(g);
+    case DType::u8:
+      return integer_gemm<uint8_t, uint32_t>(g);
+    default:
+      return ink::gemm(g);
+  }
+}
+
+}  // namespace ink::INK_CPU_LEVEL

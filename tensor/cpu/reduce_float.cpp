@@ -1,9 +1,0 @@
-#include "tensor/cpu/reducers.h"
-
-namespace ink::INK_CPU_LEVEL {
-
-Reducer reducer_float(DType dtype, int op) {
-  return visit_float(dtype, [&]<class T>() { return reducer_at<T>(ReduceOps{}, op); });
-}
-
-}  // namespace ink::INK_CPU_LEVEL

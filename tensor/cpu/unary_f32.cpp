@@ -1,7 +1,0 @@
-#include "tensor/cpu/inner.h"
-
-namespace ink::INK_CPU_LEVEL {
-
-Inner unary_f32(int op) { return unary_at<float>(UnaryOps{}, op); }
-
-}  // namespace ink::INK_CPU_LEVEL

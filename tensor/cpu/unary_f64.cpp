@@ -1,7 +1,0 @@
-#include "tensor/cpu/inner.h"
-
-namespace ink::INK_CPU_LEVEL {
-
-Inner unary_f64(int op) { return unary_at<double>(UnaryOps{}, op); }
-
-}  // namespace ink::INK_CPU_LEVEL

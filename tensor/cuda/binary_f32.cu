@@ -1,5 +1,0 @@
-#include "tensor/cuda/elementwise.h"
-
-namespace ink::cuda {
-BinaryEntry binary_f32(int op) { return binary_at<float>(BinaryOps{}, op); }
-}  // namespace ink::cuda

@@ -1,5 +1,0 @@
-#include "tensor/cuda/elementwise.h"
-
-namespace ink::cuda {
-BinaryEntry binary_f64(int op) { return binary_at<double>(BinaryOps{}, op); }
-}  // namespace ink::cuda

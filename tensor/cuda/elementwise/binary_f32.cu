@@ -1,0 +1,5 @@
+#include "tensor/cuda/elementwise/elementwise.h"
+
+namespace ink::cuda {
+BinaryEntry binary_f32(int op) { return binary_at<float>(BinaryOps{}, op); }
+}  // namespace ink::cuda

@@ -1,0 +1,7 @@
+#include "tensor/cuda/elementwise/elementwise.h"
+
+namespace ink::cuda {
+BinaryEntry binary_half(DType t, int op) {
+  return t == DType::f16 ? binary_at<half>(BinaryOps{}, op) : binary_at<bfloat16>(BinaryOps{}, op);
+}
+}  // namespace ink::cuda

@@ -1,5 +1,0 @@
-#include "tensor/cuda/elementwise.h"
-
-namespace ink::cuda {
-UnaryEntry unary_f32(int op) { return unary_at<float>(UnaryOps{}, op); }
-}  // namespace ink::cuda

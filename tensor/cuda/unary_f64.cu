@@ -1,5 +1,0 @@
-#include "tensor/cuda/elementwise.h"
-
-namespace ink::cuda {
-UnaryEntry unary_f64(int op) { return unary_at<double>(UnaryOps{}, op); }
-}  // namespace ink::cuda

@@ -1,7 +1,0 @@
-#include "tensor/cuda/elementwise.h"
-
-namespace ink::cuda {
-UnaryEntry unary_half(DType t, int op) {
-  return t == DType::f16 ? unary_at<half>(UnaryOps{}, op) : unary_at<bfloat16>(UnaryOps{}, op);
-}
-}  // namespace ink::cuda

@@ -1,0 +1,192 @@
+#include "tensor/io/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "tensor/io.h"
+#include "tensor/raw/raw.h"
+
+static_assert(std::endian::native == std::endian::little, "the formats are little-endian, and so are their readers");
+
+namespace ink {
+namespace io {
+
+void Source::fail(std::string_view what) const { throw IoError(fmt::format("{}: '{}': {}", op_, path_, what)); }
+
+static std::string reason(int error) { return std::strerror(error); }
+
+static int open_file(const std::string& op, const std::string& path) {
+  if (path.find('\0') != std::string::npos) throw IoError(op + ": a path with a zero byte");
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw IoError(fmt::format("{}: cannot open '{}': {}", op, path, reason(errno)));
+  return fd;
+}
+
+InputFile::InputFile(std::string op, std::string path) : Source(std::move(op), std::move(path)) {
+  fd_ = open_file(this->op(), this->path());
+  struct stat info;
+  if (fstat(fd_, &info) == 0 && S_ISREG(info.st_mode)) {
+    size_ = info.st_size;
+    return;
+  }
+  close(fd_);
+  fail(fmt::format("not a regular file; got {}", S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe"));
+}
+InputFile::~InputFile() { close(fd_); }
+
+void InputFile::read_at(int64_t offset, void* target, int64_t bytes) const {
+  for (char* to = static_cast<char*>(target); bytes > 0;) {
+    ssize_t n = pread(fd_, to, size_t(bytes), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot read: " + reason(errno));
+    if (n == 0)
+      fail(fmt::format("the file is truncated; got its end at byte {}; expected {} bytes more", offset, bytes));
+    to += n, offset += n, bytes -= n;
+  }
+}
+
+void Memory::read_at(int64_t offset, void* target, int64_t bytes) const {
+  int64_t left = std::max<int64_t>(size() - offset, 0);
+  if (bytes > left)
+    fail(fmt::format("the file is truncated; got its end at byte {}; expected {} bytes more", size(), bytes - left));
+  if (bytes > 0) std::memcpy(target, bytes_.data() + offset, size_t(bytes));
+}
+
+// ---- writing
+
+AtomicFile::AtomicFile(std::string op, std::string path) : op_(std::move(op)), path_(std::move(path)), target_(path_) {
+  if (path_.find('\0') != std::string::npos) throw IoError(op_ + ": a path with a zero byte");
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::is_symlink(target_, error)) {  // the link stays and the file it names is replaced
+    fs::path real = fs::weakly_canonical(target_, error);
+    if (!error) target_ = real.string();
+  }
+  struct stat old;
+  bool replaces = stat(target_.c_str(), &old) == 0;
+  if (replaces && !S_ISREG(old.st_mode))
+    throw IoError(fmt::format("{}: cannot write '{}': it is {}; expected a file name", op_, path_,
+                              S_ISDIR(old.st_mode) ? "a folder" : "a device or pipe"));
+  static std::atomic<int> count;
+  do {
+    temporary_ = fmt::format("{}.{}.{}.tmp", target_, getpid(), count++);
+    fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd_ < 0 && errno == EEXIST);
+  if (fd_ < 0) fail("create a temporary file beside", errno);
+  if (replaces)
+    (void)!fchmod(fd_, old.st_mode & 07777);  // the rights of the old file; it does no harm if they cannot be set
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) close(fd_);
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(const char* action, int error) const {
+  throw IoError(fmt::format("{}: cannot {} '{}': {}", op_, action, path_, reason(error)));
+}
+
+void AtomicFile::write(const void* data, int64_t bytes) {
+  for (const char* from = static_cast<const char*>(data); bytes > 0;) {
+    ssize_t n = ::write(fd_, from, size_t(bytes));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("write", errno);
+    from += n, bytes -= n;
+  }
+}
+
+void AtomicFile::commit() {
+  if (fsync(fd_) != 0) fail("write", errno);
+  if (close(std::exchange(fd_, -1)) != 0) fail("write", errno);
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename the temporary file to", errno);
+  temporary_.clear();
+  // The new name is on the disk once its folder is. Some file systems cannot sync folders; the file is whole either
+  // way.
+  std::filesystem::path folder = std::filesystem::path(target_).parent_path();
+  int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)!fsync(fd);
+  close(fd);
+}
+
+// ---- tensors
+
+Tensor to_host(const char* op, const Tensor& x) {
+  if (!x.defined())
+    throw ValueError(fmt::format("{}: the tensor is undefined; expected one with elements or with a shape", op));
+  return raw::contiguous(raw::to_device(x, Device::cpu()));
+}
+
+int64_t checked_bytes(DType dtype, const Shape& shape) {
+  int64_t n = size_of(dtype);
+  bool empty = false;
+  for (int64_t s : shape) {
+    empty |= s == 0;
+    if (s < 0 || (s > 0 && __builtin_mul_overflow(n, s, &n))) return -1;
+  }
+  return empty ? 0 : n;
+}
+
+Tensor read_tensor(const Source& source, int64_t offset, DType dtype, const Shape& shape) {
+  Tensor x = raw::empty(shape, {dtype, Device::cpu()});
+  source.read_at(offset, x.raw_data(), x.nbytes());
+  if (dtype == DType::boolean) {  // a C++ bool must be 0 or 1
+    uint8_t* p = static_cast<uint8_t*>(x.raw_data());
+    for (int64_t i = 0; i < x.numel(); ++i) p[i] = p[i] != 0;
+  }
+  return x;
+}
+
+void swap_bytes(const Tensor& x) {
+  int64_t size = size_of(real_of(x.dtype()));
+  char* p = static_cast<char*>(x.raw_data());
+  for (int64_t i = 0; i < x.nbytes(); i += size) std::reverse(p + i, p + i + size);
+}
+
+}  // namespace io
+
+std::string read_file(const std::string& path, int64_t max_bytes) {
+  int fd = io::open_file("read_file", path);
+  std::string text;
+  try {
+    // Read to the end instead of trusting a size: pipes have none, and a file may grow.
+    struct stat info;
+    int64_t expected = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
+    for (int64_t used = 0;;) {
+      if (expected > max_bytes || used > max_bytes)
+        throw IoError(fmt::format("read_file: '{}' is too large; got {} bytes or more; expected at most {}", path,
+                                  std::max(expected, used), max_bytes));
+      if (used == int64_t(text.size())) text.resize(size_t(used == 0 ? expected + 1 : used + (1 << 16)));
+      ssize_t n = read(fd, text.data() + used, text.size() - size_t(used));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) throw IoError(fmt::format("read_file: cannot read '{}': {}", path, io::reason(errno)));
+      used += n;
+      if (n == 0) {
+        text.resize(size_t(used));
+        break;
+      }
+    }
+  } catch (...) {
+    close(fd);
+    throw;
+  }
+  close(fd);
+  return text;
+}
+
+void write_file_atomically(const std::string& path, std::string_view contents) {
+  io::AtomicFile file("write_file_atomically", path);
+  file.write(contents);
+  file.commit();
+}
+
+}  // namespace ink

@@ -1,0 +1,31 @@
+// Attention of the graph-free layer. f16 and bf16 are computed in f32 where the device has no kernels for them, and
+// rounded once.
+#pragma once
+#include <array>
+
+#include "tensor/raw/raw.h"
+
+namespace ink::raw {
+
+// The tensors beside q, k and v that say what is seen; each may be undefined. On q's device.
+struct AttentionMasks {
+  Tensor slopes;       // [heads]
+  Tensor mask;         // bool, expanded to [batch, heads, nq, nk]
+  Tensor tiles, bits;  // i32 [batch, heads, .., ..] (expanded), bool [count, kMaskTile, kMaskTile]
+};
+
+// {out [batch, heads, nq, dv], lse [batch, heads, nq]} of q [batch, heads, nq, d], k [batch, kv_heads, nk, d], v [..,
+// nk, dv]. `args` brings scale, softcap, bounds, dropout and block sizes; sizes, strides and pointers are filled in
+// here.
+std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor& q, const Tensor& k, const Tensor& v,
+                                const AttentionMasks& masks);
+// {dq, dk, dv}; dlse may be undefined.
+std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
+                                         const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
+                                         const AttentionMasks& masks);
+
+// q, k [batch, n, d], v [batch, n, dv], decay [batch, n] or undefined, of one dtype.
+Tensor linear_attention(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay,
+                        bool reverse);
+
+}  // namespace ink::raw

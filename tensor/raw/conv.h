@@ -1,0 +1,24 @@
+// Convolution, pooling and Fourier transforms of the graph-free layer. f16 and bf16 are computed in f32 and rounded
+// once.
+#pragma once
+#include <array>
+
+#include "tensor/raw/raw.h"
+
+namespace ink::raw {
+
+// A 2-D convolution y = x * w and its two adjoints. Shapes as in ConvArgs, checked by the caller; args.dtype is filled
+// in.
+Tensor conv2d(const char* op, ConvArgs args, const Tensor& x, const Tensor& weight, const Tensor& bias);
+Tensor conv2d_backward_input(const char* op, ConvArgs args, const Tensor& dy, const Tensor& weight);
+Tensor conv2d_backward_weight(const char* op, ConvArgs args, const Tensor& dy, const Tensor& x);
+
+// x [batch, channels, h, w] -> {maxima, i64 positions within the plane} [batch, channels, oh, ow].
+std::array<Tensor, 2> max_pool2d(const char* op, PoolArgs args, const Tensor& x);
+Tensor avg_pool2d(const char* op, PoolArgs args, const Tensor& x);
+Tensor avg_pool2d_backward(const char* op, PoolArgs args, const Tensor& dy);
+
+// scale * sum_j x_j e^(-+ 2 pi i j k / n) along `dim` (+ when inverse), for complex x.
+Tensor dft(const char* op, const Tensor& x, int dim, bool inverse, double scale);
+
+}  // namespace ink::raw

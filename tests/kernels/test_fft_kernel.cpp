@@ -1,0 +1,100 @@
+// The FFT kernel against the definition, summed in long double.
+#include <cmath>
+#include <complex>
+#include <random>
+#include <vector>
+
+#include "tensor/backend/kernels.h"
+#include "tensor/parallel.h"
+#include "tests/catch.h"
+
+using namespace ink;
+
+namespace {
+
+std::mt19937 generator(3);
+
+using Exact = std::complex<long double>;
+
+std::vector<Exact> roots(int64_t n) {
+  std::vector<Exact> w(n);
+  for (int64_t j = 0; j < n; j++) w[j] = std::polar(1.0L, 2 * acosl(-1.0L) * j / n);
+  return w;
+}
+
+// y[k] = sum over j of x[j] exp(sign 2 pi i j k / n).
+Exact naive(const std::vector<Exact>& w, const Exact* x, int64_t k, bool inverse) {
+  Exact sum = 0;
+  int64_t n = int64_t(w.size());
+  for (int64_t j = 0; j < n; j++) sum += x[j] * (inverse ? w[j * k % n] : std::conj(w[j * k % n]));
+  return sum;
+}
+
+// All outputs for short rows; 64 of them for long ones.
+template <class T>
+void check(int64_t rows, int64_t n) {
+  std::normal_distribution<double> normal;
+  std::vector<std::complex<T>> x(rows * n), y(rows * n + 32, T(77)), back(rows * n);
+  std::vector<Exact> exact(rows * n), w = roots(n);
+  for (int64_t i = 0; i < rows * n; i++) {
+    x[i] = {T(normal(generator)), T(normal(generator))};
+    exact[i] = {x[i].real(), x[i].imag()};
+  }
+  const Kernels& k = kernels(Device::cpu());
+  DType dtype = sizeof(T) == 4 ? DType::c64 : DType::c128;
+  double eps = std::numeric_limits<T>::epsilon();
+  // The error of a transform is about eps log2(n) times the root mean square of its output, sqrt(2 n) here.
+  double bound = 4 * eps * std::sqrt(2.0 * n) * (std::log2(double(n)) + 2);
+  for (bool inverse : {false, true}) {
+    INFO("rows " << rows << " length " << n << " bytes " << sizeof(T) << " inverse " << inverse);
+    double worst = 0, scale = inverse ? 1.0 / n : 1.0;
+    k.fft(dtype, y.data(), x.data(), rows, n, inverse, scale);
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t i = 0; i<n; i += n> 200 ? n / 61 : 1) {
+        Exact want = (long double)scale * naive(w, exact.data() + r * n, i, inverse);
+        worst = std::max(worst, double(std::abs(want - Exact(y[r * n + i].real(), y[r * n + i].imag())) / scale));
+      }
+    CHECK(worst <= bound);
+    for (int i = 0; i < 32; i++) CHECK(y[rows * n + i] == std::complex<T>(77));
+  }
+  k.fft(dtype, y.data(), x.data(), rows, n, false, 1);
+  k.fft(dtype, back.data(), y.data(), rows, n, true, 1.0 / n);
+  double worst = 0;
+  for (int64_t i = 0; i < rows * n; i++) worst = std::max(worst, double(std::abs(back[i] - x[i])));
+  INFO("there and back: rows " << rows << " length " << n << " bytes " << sizeof(T));
+  CHECK(worst <= 16 * eps * (std::log2(double(n)) + 2));
+}
+
+}  // namespace
+
+TEST_CASE("the FFT of every length to 64 is the DFT", "[fft]") {
+  for (int64_t n = 1; n <= 64; n++)
+    for (int64_t rows : {1, 3, 17, 40}) {
+      check<float>(rows, n);
+      check<double>(rows, n);
+    }
+}
+
+TEST_CASE("the FFT of long lengths, smooth and prime, is the DFT", "[fft]") {
+  for (int64_t n : {67,  97,  100, 121,  128,  169,  210,  255,  256,  257,  289,  360,  384,  500,
+                    512, 768, 997, 1000, 1009, 1024, 1155, 1536, 2018, 2048, 4096, 6000, 7919, 8192})
+    for (int64_t rows : {1, 5, 18}) {
+      if (rows == 18 && n > 1100) continue;
+      check<float>(rows, n);
+      check<double>(rows, n);
+    }
+}
+
+TEST_CASE("the FFT of no rows does nothing, and any number of threads gives the same bits", "[fft]") {
+  kernels(Device::cpu()).fft(DType::c64, nullptr, nullptr, 0, 8, false, 1);
+  std::vector<std::complex<float>> x(37 * 96), y[2];
+  for (auto& v : x) v = {float(generator() % 100), float(generator() % 100)};
+  int threads[] = {1, 3}, before = num_threads();
+  for (int i = 0; i < 2; i++) {
+    y[i].resize(x.size());
+    set_num_threads(threads[i]);
+    kernels(Device::cpu()).fft(DType::c64, y[i].data(), x.data(), 37, 96, false, 1);
+  }
+  set_num_threads(before);
+  CHECK(y[0] == y[1]);
+}

@@ -16,21 +16,22 @@ EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup)
   for (const Tensor& p : params_) {
     if (!p.defined() || !is_floating(p.dtype()))
       throw ValueError("EMA: a parameter is undefined or not floating point");
-    shadow_.push_back(raw::clone(p));
+    shadow_.push_back(raw::clone(raw::cast(p, compute_type(p.dtype()))));  // in f16 or bf16 a small step would be lost
   }
 }
 void EMA::update() {
   NoGrad guard;
   double t = double(steps_++), decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
-  for (size_t i = 0; i < params_.size(); ++i) shadow_[i].add_(params_[i] - shadow_[i], 1 - decay);
+  for (size_t i = 0; i < params_.size(); ++i) shadow_[i].add_(raw::cast(params_[i], shadow_[i].dtype()) - shadow_[i], 1 - decay);
 }
 void EMA::swap() {
   NoGrad guard;
+  const bool back = !kept_.empty();
   for (size_t i = 0; i < params_.size(); ++i) {
-    Tensor kept = raw::clone(params_[i]);
-    params_[i].copy_(shadow_[i]);
-    shadow_[i].copy_(kept);
+    if (!back) kept_.push_back(raw::clone(params_[i]));
+    params_[i].copy_(back ? kept_[i] : shadow_[i]);
   }
+  if (back) kept_.clear();
 }
 NamedTensors EMA::state_dict() const {
   NamedTensors state{{"steps", raw::full({}, steps_, i64)}};

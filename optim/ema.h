@@ -1,4 +1,5 @@
-// An exponential moving average of parameters, for evaluation: shadow = decay shadow + (1 - decay) p.
+// An exponential moving average of parameters, for evaluation: shadow = decay shadow + (1 - decay) p, kept in f32 for
+// parameters of f16 and bf16.
 #pragma once
 #include <vector>
 
@@ -11,14 +12,14 @@ class EMA {
   // With `warmup`, step t uses min(decay, (1 + t) / (10 + t)), so that early averages follow quickly.
   explicit EMA(const std::vector<Tensor>& params, double decay = 0.999, bool warmup = true);
   void update();  // after each optimizer step
-  // Swaps the averages into the parameters and back: swap(); evaluate(); swap().
+  // Puts the averages into the parameters, and the parameters back: swap(); evaluate(); swap().
   void swap();
   NamedTensors state_dict() const;
   // ValueError for missing or unknown names, ShapeError for a different shape; nothing is changed then.
   void load_state_dict(const NamedTensors& state);
 
  private:
-  std::vector<Tensor> params_, shadow_;
+  std::vector<Tensor> params_, shadow_, kept_;  // kept_: the parameters while the averages stand in for them
   double decay_;
   bool warmup_;
   int64_t steps_ = 0;

@@ -1,5 +1,8 @@
 #include "tensor/math/dtype.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "tensor/math/scalar.h"
 
 namespace ink {
@@ -26,6 +29,31 @@ DType promote(DType tensor, const Scalar& number) {
     case kFloat: return DType::f32;
     default: return complex_of(tensor);
   }
+}
+
+namespace {
+struct Range {
+  int64_t low, high;
+};
+Range range_of(DType t) {
+  switch (t) {
+    case boolean: return {0, 1};
+    case u8: return {0, 255};
+    case i32: return {INT32_MIN, INT32_MAX};
+    default: return {INT64_MIN, INT64_MAX};
+  }
+}
+bool is_bounded(const Scalar& number, DType t) { return is_integral(t) && number.kind() <= kInt; }
+}  // namespace
+
+bool fits(const Scalar& number, DType t) {
+  if (!is_bounded(number, t)) return true;
+  const int64_t v = number.to<int64_t>();
+  return v >= range_of(t).low && v <= range_of(t).high;
+}
+Scalar nearest(const Scalar& number, DType t) {
+  if (!is_bounded(number, t)) return number;
+  return std::clamp(number.to<int64_t>(), range_of(t).low, range_of(t).high);
 }
 
 }  // namespace ink

@@ -5,6 +5,8 @@
 // operator() returns: a comparison gives bool, abs of a complex number a real one.
 // A formula may carry parameters (at most 32 bytes); the tables pass it as `const void*`, the kernels take it by value.
 #pragma once
+#include <limits>
+
 #include "tensor/math/math.h"
 #include "tensor/math/scalar.h"
 
@@ -83,19 +85,24 @@ struct Elu : Float {  // Clevert et al. 2015, eq. 14
     return select(x > T(0), x, T(scalar_t<T>(alpha)) * expm1(min(x, T(0))));
   }
 };
-struct Silu : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return x / (T(1) + exp(-x)); } };
+// Activations of the form x s(x) with s(-inf) = 0: there the largest finite number stands for x, since inf 0 is no number and the limit is 0.
+template <class T> INK_HD INK_INLINE T not_minus_inf(T x) { return max(x, T(-std::numeric_limits<scalar_t<T>>::max())); }
+template <class T> INK_HD INK_INLINE T finite(T x) { return min(not_minus_inf(x), T(std::numeric_limits<scalar_t<T>>::max())); }
+struct Silu : Float {
+  template <class T> INK_HD INK_INLINE T operator()(T x) const { return not_minus_inf(x) / (T(1) + exp(-x)); }
+};
 struct Softplus : Float {  // log(1 + e^x) without overflow
   template <class T> INK_HD INK_INLINE T operator()(T x) const { return max(x, T(0)) + log1p(exp(-abs(x))); }
 };
 struct Gelu : Float {  // x Phi(x); Hendrycks & Gimpel 2016
   template <class T> INK_HD INK_INLINE T operator()(T x) const {
-    return T(scalar_t<T>(0.5)) * x * (T(1) + erf(x * T(scalar_t<T>(0.70710678118654752))));
+    return T(scalar_t<T>(0.5)) * not_minus_inf(x) * (T(1) + erf(x * T(scalar_t<T>(0.70710678118654752))));
   }
 };
 struct GeluTanh : Float {  // the tanh form of the same paper, written as x sigmoid(2 u)
   template <class T> INK_HD INK_INLINE T operator()(T x) const {
     T u = x * (T(scalar_t<T>(1.5957691216057308)) + T(scalar_t<T>(0.071354816272600248)) * x * x);
-    return x / (T(1) + exp(-u));
+    return not_minus_inf(x) / (T(1) + exp(-u));
   }
 };
 
@@ -166,18 +173,20 @@ struct TanhGrad : Float { template <class T> INK_HD INK_INLINE T operator()(T g,
 struct SiluGrad : Float {
   template <class T> INK_HD INK_INLINE T operator()(T g, T x) const {
     T s = T(1) / (T(1) + exp(-x));
-    return g * s * (T(1) + x * (T(1) - s));
+    return g * s * (T(1) + finite(x) * (T(1) - s));
   }
 };
 struct GeluGrad : Float {  // Phi(x) + x phi(x)
   template <class T> INK_HD INK_INLINE T operator()(T g, T x) const {
     T cdf = T(scalar_t<T>(0.5)) * (T(1) + erf(x * T(scalar_t<T>(0.70710678118654752))));
     T pdf = T(scalar_t<T>(0.39894228040143268)) * exp(x * x * T(scalar_t<T>(-0.5)));
-    return g * (cdf + x * pdf);
+    return g * (cdf + finite(x) * pdf);
   }
 };
+constexpr double kGeluTanhEnd = 30;  // beyond it the derivative is 0 or 1 in every dtype, and powers of x would overflow
 struct GeluTanhGrad : Float {
-  template <class T> INK_HD INK_INLINE T operator()(T g, T x) const {
+  template <class T> INK_HD INK_INLINE T operator()(T g, T x_any) const {
+    T x = min(max(x_any, T(scalar_t<T>(-kGeluTanhEnd))), T(scalar_t<T>(kGeluTanhEnd)));
     T a = T(scalar_t<T>(1.5957691216057308)), b = T(scalar_t<T>(0.071354816272600248));
     T s = T(1) / (T(1) + exp(-x * (a + b * x * x)));
     return g * s * (T(1) + x * (T(1) - s) * (a + T(3) * b * x * x));

@@ -44,5 +44,9 @@ class Scalar {
 
 // The dtype of `tensor op number`: the number only matters when its kind is above the tensor's.
 DType promote(DType tensor, const Scalar& number);
+// Is the number, an integer or bool, one of the values of an integer dtype (or bool)? True for every other dtype or kind of number.
+bool fits(const Scalar& number, DType dtype);
+// The nearest value that an integer dtype has; the number itself for every other dtype or kind.
+Scalar nearest(const Scalar& number, DType dtype);
 
 }  // namespace ink

@@ -44,6 +44,8 @@ Tensor gather(const char* op, const Tensor& x, int dim, const Tensor& checked) {
 
 Tensor scatter(const char* op, const Tensor& x, int dim, const Tensor& checked, const Tensor& source, bool add) {
   check_inside(op, x, dim, checked);
+  if (add && is_half(x.dtype()))  // many contributions may go to one element: they are added in f32 and rounded once
+    return cast(scatter(op, cast(x, f32), dim, checked, cast(source, f32), add), x.dtype());
   Tensor out = clone(x);
   if (checked.numel() > 0) kernels_of(x).scatter(array(out), array(source), array(checked), dim, add);
   return out;
@@ -71,6 +73,7 @@ Tensor index_add(const Tensor& x, int dim, const Tensor& checked, const Tensor& 
   if (!(source.shape() == wanted))
     throw ShapeError(
         fmt::format("index_add: the source does not fit; got {}; expected {}", source.shape().str(), wanted.str()));
+  if (is_half(x.dtype())) return cast(index_add(cast(x, f32), dim, checked, cast(source, f32)), x.dtype());
   Tensor out = clone(x), from = contiguous(source);
   if (from.numel() > 0)
     kernels_of(x).index_add(x.dtype(), out.raw_data(), from.raw_data(), static_cast<const int64_t*>(checked.raw_data()),

@@ -2,8 +2,9 @@
 // output's shape and dtype.
 #include <fmt/format.h>
 
-#include "autograd/ops/list_op.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
+#include "autograd/ops/list_op.h"
 
 namespace ink {
 
@@ -126,8 +127,13 @@ Tensor pow(const Scalar& a, const Tensor& b) {
   return with_scalar<fn::RpowScalar>(op, b, a);
 }
 Tensor atan2(const Tensor& y, const Tensor& x) {
-  static constexpr Op op{"atan2", {{[](B b) { return b.grad() * (b.in(1) / (square(b.in(0)) + square(b.in(1)))); }, kIn0 | kIn1},
-                                   {[](B b) { return b.grad() * (-b.in(0) / (square(b.in(0)) + square(b.in(1)))); }, kIn0 | kIn1}}};
+  // The squared distance from the origin; 1 there, so that the gradient is 0 as in torch.
+  static constexpr auto squared = [](B b) {
+    Tensor r = square(b.in(0)) + square(b.in(1));
+    return where(r == 0, ones_like(r), r);
+  };
+  static constexpr Op op{"atan2", {{[](B b) { return b.grad() * (b.in(1) / squared(b)); }, kIn0 | kIn1},
+                                   {[](B b) { return b.grad() * (-b.in(0) / squared(b)); }, kIn0 | kIn1}}};
   return binary(op, fn::Atan2{}, y, x);
 }
 
@@ -146,8 +152,20 @@ Tensor minimum(const Tensor& a, const Tensor& b) {
                                      {[](B b) { return share(b.grad(), b.in(1), b.in(0), false); }, kIn0 | kIn1}}};
   return binary(op, fn::Minimum{}, a, b);
 }
-Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) { return a + weight * (b - a); }
-Tensor lerp(const Tensor& a, const Tensor& b, double weight) { return a + weight * (b - a); }
+// From the nearer end, so that a weight of 0 or 1 gives that end itself.
+Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) {
+  auto between = [](const Tensor& a, const Tensor& b, const Tensor& w) {
+    Tensor d = b - a;
+    return where(w < 0.5, a + w * d, b - (1 - w) * d);
+  };
+  return in_f32_if_half(between, a, b, weight);
+}
+Tensor lerp(const Tensor& a, const Tensor& b, double weight) {
+  auto between = [&](const Tensor& a, const Tensor& b) {
+    return weight < 0.5 ? a + weight * (b - a) : b - (1 - weight) * (b - a);
+  };
+  return in_f32_if_half(between, a, b);
+}
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   static constexpr Op op{"where", {{},

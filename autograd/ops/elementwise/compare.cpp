@@ -7,11 +7,12 @@
 namespace ink {
 
 namespace {
-// x and the number in a dtype that holds both, so that `int tensor < 2.5` means what it says.
+// x and the number in a dtype that holds both, so that `int tensor < 2.5` and `u8 tensor < 300` mean what they say.
 template <class F> Tensor compare(const char* name, const Tensor& x, const Scalar& s) {
   F f;
   f.s = s;
-  return raw::unary(name, f, raw::cast(x, promote(x.dtype(), s)));
+  const DType t = promote(x.dtype(), s);
+  return raw::unary(name, f, raw::cast(x, fits(s, t) ? t : i64));
 }
 }  // namespace
 

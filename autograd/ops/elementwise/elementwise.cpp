@@ -9,6 +9,11 @@
 
 namespace ink {
 
+// The largest finite number of a real floating dtype.
+static double largest_of(DType t) {
+  return t == f64 ? std::numeric_limits<double>::max() : t == f16 ? 65504. : t == bf16 ? 0x1.fep127 : double(std::numeric_limits<float>::max());
+}
+
 using B = const Backward&;
 
 Tensor neg(const Tensor& x) {
@@ -188,12 +193,17 @@ Tensor elu(const Tensor& x, double alpha) {
                          }, kIn0}}};
   return unary(op, fn::Elu{{}, alpha}, x);
 }
+// x with the largest number of its dtype for an infinity: where a factor is 0 at infinity, the product is then 0, its limit.
+static Tensor finite(const Tensor& x) {
+  const double largest = largest_of(x.dtype());
+  return clamp(x, -largest, largest);
+}
 Tensor silu(const Tensor& x) {
   static constexpr Op op{"silu", {{[](B b) {
                             Tensor g = b.grad(), x = b.in(0);
                             return fused_or<fn::SiluGrad>("silu", g, x, [&] {
                               Tensor s = sigmoid(x);
-                              return g * (s * (1 + x * (1 - s)));
+                              return g * (s * (1 + finite(x) * (1 - s)));
                             });
                           }, kIn0}}};
   return unary(op, fn::Silu{}, x);
@@ -208,7 +218,7 @@ static Tensor gelu_erf(const Tensor& x) {
                             return fused_or<fn::GeluGrad>("gelu", g, x, [&] {  // Phi(x) + x phi(x)
                               Tensor cdf = 0.5 * (1 + erf(x * M_SQRT1_2));
                               Tensor pdf = exp(-0.5 * square(x)) * (0.5 * M_SQRT1_2 * M_2_SQRTPI);
-                              return g * (cdf + x * pdf);
+                              return g * (cdf + finite(x) * pdf);
                             });
                           }, kIn0}}};
   return unary(op, fn::Gelu{}, x);
@@ -219,8 +229,9 @@ static Tensor gelu_tanh(const Tensor& x) {
                                  return fused_or<fn::GeluTanhGrad>("gelu_tanh", g, x, [&] {
                                    // x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
                                    double a = 2 * std::sqrt(2 / M_PI), c = 0.044715 * a;
-                                   Tensor x2 = square(x), s = sigmoid(x * (a + c * x2));
-                                   return g * (s * (1 + x * (1 - s) * (a + 3 * c * x2)));
+                                   Tensor near = clamp(x, -fn::kGeluTanhEnd, fn::kGeluTanhEnd), x2 = square(near);
+                                   Tensor s = sigmoid(near * (a + c * x2));
+                                   return g * (s * (1 + near * (1 - s) * (a + 3 * c * x2)));
                                  });
                                }, kIn0}}};
   return unary(op, fn::GeluTanh{}, x);
@@ -242,12 +253,12 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> h
   if (low) t = promote(t, *low);
   if (high) t = promote(t, *high);
   Tensor y = to(x, t);
-  if (low) y = clamp_min(y, *low);
-  return high ? clamp_max(y, *high) : y;
+  if (low) y = clamp_min(y, nearest(*low, t));
+  return high ? clamp_max(y, nearest(*high, t)) : y;
 }
 Tensor nan_to_num(const Tensor& x, double nan, std::optional<double> posinf, std::optional<double> neginf) {
   if (is_integral(x.dtype())) return clone(x);
-  double largest = x.dtype() == f64 ? std::numeric_limits<double>::max() : x.dtype() == f16 ? 65504. : x.dtype() == bf16 ? 0x1.fep127 : double(std::numeric_limits<float>::max());
+  const double largest = largest_of(x.dtype());
   Tensor y = masked_fill(x, isnan(x), nan), infinite = isinf(x);
   y = masked_fill(y, logical_and(infinite, x > 0), posinf.value_or(largest));
   return masked_fill(y, logical_and(infinite, x < 0), neginf.value_or(-largest));

@@ -3,6 +3,7 @@
 
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "tensor/raw/index.h"
 #include "tensor/raw/normalise.h"
 
@@ -64,47 +65,59 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
     throw ValueError(fmt::format("cross_entropy: label_smoothing got {}; expected 0 .. 1", options.label_smoothing));
   CrossEntropyArgs args{f32, logits.size(0), logits.size(1), options.ignore_index, options.label_smoothing};
   auto forward = [&](const Tensor& z, const Tensor& t) { return raw::cross_entropy("cross_entropy", args, z, t); };
-  return reduce(call(op, args, forward, logits, targets.index)[0], options.reduction, targets);
+  auto loss = [&](const Tensor& logits) {
+    return reduce(call(op, args, forward, logits, targets.index)[0], options.reduction, targets);
+  };
+  return in_f32_if_half(loss, logits);
 }
 
 Tensor nll_loss(const Tensor& log_probs, const Tensor& target, Reduction reduction) {
   const int64_t ignore_index = CrossEntropyOptions{}.ignore_index;
   Targets targets = check_targets("nll_loss", log_probs, target, ignore_index);
   Tensor index = where(targets.counts, targets.index, zeros_like(targets.index));
-  Tensor losses = -squeeze(gather(log_probs, 1, unsqueeze(index, 1)), 1);
-  return reduce(where(targets.counts, losses, zeros_like(losses)), reduction, targets);
+  auto loss = [&](const Tensor& log_probs) {
+    Tensor losses = -squeeze(gather(log_probs, 1, unsqueeze(index, 1)), 1);
+    return reduce(where(targets.counts, losses, zeros_like(losses)), reduction, targets);
+  };
+  return in_f32_if_half(loss, log_probs);
 }
 
 Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
   check_pair("mse_loss", x, target);
-  return reduce(square(x - target), reduction);
+  return in_f32_if_half([&](const Tensor& x, const Tensor& t) { return reduce(square(x - t), reduction); }, x, target);
 }
 
 Tensor l1_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
   check_pair("l1_loss", x, target);
-  return reduce(abs(x - target), reduction);
+  return in_f32_if_half([&](const Tensor& x, const Tensor& t) { return reduce(abs(x - t), reduction); }, x, target);
 }
 
 // d^2 / 2 up to |d| = delta, from there the tangent line delta (|d| - delta / 2) (Huber 1964).
 Tensor huber_loss(const Tensor& x, const Tensor& target, double delta, Reduction reduction) {
   check_pair("huber_loss", x, target);
   if (!(delta > 0)) throw ValueError(fmt::format("huber_loss: delta got {}; expected a positive number", delta));
-  Tensor d = abs(x - target);
-  return reduce(where(d <= delta, square(d) * 0.5, (d - delta / 2) * delta), reduction);
+  auto loss = [&](const Tensor& x, const Tensor& t) {
+    Tensor d = abs(x - t);
+    return reduce(where(d <= delta, square(d) * 0.5, (d - delta / 2) * delta), reduction);
+  };
+  return in_f32_if_half(loss, x, target);
 }
 
 // -t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) = softplus(x) - t x
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {
   check_pair("binary_cross_entropy_with_logits", logits, target);
-  return reduce(softplus(logits) - target * logits, reduction);
+  return in_f32_if_half([&](const Tensor& z, const Tensor& t) { return reduce(softplus(z) - t * z, reduction); }, logits, target);
 }
 
 // p (log p - log q), which is 0 where p is 0.
 Tensor kl_div(const Tensor& log_q, const Tensor& p, Reduction reduction) {
   check_pair("kl_div", log_q, p);
-  Tensor positive = p > 0, zero = zeros_like(p);
-  Tensor log_ratio = log(where(positive, p, ones_like(p))) - where(positive, log_q, zero);
-  return reduce(p * log_ratio, reduction);
+  auto loss = [&](const Tensor& log_q, const Tensor& p) {
+    Tensor positive = p > 0, zero = zeros_like(p);
+    Tensor log_ratio = log(where(positive, p, ones_like(p))) - where(positive, log_q, zero);
+    return reduce(p * log_ratio, reduction);
+  };
+  return in_f32_if_half(loss, log_q, p);
 }
 
 }  // namespace ink

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "autograd/graph/call.h"
+#include "autograd/ops/halves.h"
 #include "autograd/ops/reduce/reduced.h"
 #include "tensor/raw/normalise.h"
 
@@ -136,8 +137,14 @@ std::tuple<Tensor, Tensor> var_mean(const Tensor& x, const Dims& dims, double co
 Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
   return std::get<0>(var_mean(x, dims, correction, keepdim));
 }
+// Of equal numbers it is 0, and so is its gradient, as in torch: where keeps the root's infinite slope out.
 Tensor std(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
-  return sqrt(var(x, dims, correction, keepdim));
+  return in_f32_if_half(
+      [&](const Tensor& x) {
+        Tensor v = var(x, dims, correction, keepdim), zero = v == 0;
+        return where(zero, zeros_like(v), sqrt(where(zero, ones_like(v), v)));
+      },
+      x);
 }
 
 }  // namespace ink

@@ -5,7 +5,9 @@
 #include <limits>
 
 #include "autograd/graph/call.h"
+#include "autograd/ops/halves.h"
 #include "autograd/ops/reduce/reduced.h"
+#include "tensor/capture.h"
 
 namespace ink {
 
@@ -28,7 +30,8 @@ Tensor sum(const Tensor& x, const Dims& dims, bool keepdim) {
 }
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
   raw::check_domain("mean", x.dtype(), kField);
-  return sum(x, dims, keepdim) / double(count_of(reduced("mean", x, dims)));
+  const double count = double(count_of(reduced("mean", x, dims)));
+  return in_f32_if_half([&](const Tensor& x) { return sum(x, dims, keepdim) / count; }, x);
 }
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
@@ -84,7 +87,23 @@ Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
   return eq(count_nonzero(x, dims, keepdim), count_of(reduced("all", x, dims)));
 }
 
-Tensor norm(const Tensor& x, const Dims& dims, bool keepdim) {
+// |x| along dims, which stay with size 1. Squares overflow long before |x| does, and vanish long before: where that may have happened, rows are
+// first divided by their largest element.
+static Tensor euclidean(const Tensor& x, const Dims& dims) {
+  auto root_of_squares = [&](const Tensor& x) {
+    Tensor y = raw::reduce<fn::SumSquares>("norm", x, dims, true);
+    raw::unary_into("norm", fn::Sqrt{}, y);
+    return y;
+  };
+  Tensor y = root_of_squares(x);
+  if (y.numel() == 0 || x.numel() == 0 || capture::active()) return y;  // a captured step cannot look at values
+  const double safe = x.dtype() == f64 ? 1e-140 : 1e-16, least = min(y).item(), most = max(y).item();
+  if (least >= safe && most <= std::numeric_limits<double>::max() && (x.dtype() == f64 || most <= std::numeric_limits<float>::max())) return y;
+  Tensor largest = max(abs(x), dims, true);
+  largest = where(logical_and(largest > 0, isfinite(largest)), largest, ones_like(largest));
+  return root_of_squares(x / largest) * largest;
+}
+static Tensor norm_of_wide(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{"norm", {{[](B b) {  // x / |x|, 0 where |x| is 0
                             const Reduced& r = b.context<Reduced>();
                             Tensor y = keep(b.out(), r), zero = y == 0;
@@ -94,11 +113,13 @@ Tensor norm(const Tensor& x, const Dims& dims, bool keepdim) {
                          nullptr, 0, Cast::raise};
   raw::check_domain("norm", x.dtype(), kField);
   return call(op, reduced("norm", x, dims), [&](const Tensor& x) {
-    Tensor m = is_complex(x.dtype()) ? raw::unary("norm", fn::Abs{}, x) : x;
-    Tensor y = raw::reduce<fn::SumSquares>("norm", m, dims, keepdim);
-    raw::unary_into("norm", fn::Sqrt{}, y);
-    return y;
+    NoGrad guard;
+    Tensor y = euclidean(is_complex(x.dtype()) ? raw::unary("norm", fn::Abs{}, x) : x, dims);
+    return keepdim ? y : raw::reshape(y, squeezed_shape(reduced("norm", x, dims)));
   }, x);
+}
+Tensor norm(const Tensor& x, const Dims& dims, bool keepdim) {
+  return in_f32_if_half([&](const Tensor& x) { return norm_of_wide(x, dims, keepdim); }, x);
 }
 
 }  // namespace ink

@@ -1,6 +1,7 @@
 // Running reductions along a dim.
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "tensor/raw/scan.h"
 
 namespace ink {
@@ -13,12 +14,6 @@ struct ScanContext {
   int dim;
   bool reverse = false;
 };
-
-// f16 and bf16 through f32: so the rules compute in f32 too.
-template <class F>
-Tensor in_f32_if_half(const Tensor& x, F f) {
-  return is_half(x.dtype()) ? to(f(to(x, f32)), x.dtype()) : f(x);
-}
 
 // x[k + by], and `past` (of size `by` in dim) after the end.
 Tensor ahead(const Tensor& x, int dim, int64_t by, const Tensor& past) {
@@ -65,10 +60,10 @@ static Tensor cumprod_rule(B b) {
 Tensor cumprod(const Tensor& x, int64_t dim) {
   static constexpr Op op{"cumprod", {{cumprod_rule, kIn0}}, nullptr, 0, Cast::raise};
   int d = wrap_dim("cumprod", dim, x.dim());
-  return in_f32_if_half(x, [&](const Tensor& x) {
+  return in_f32_if_half([&](const Tensor& x) {
     return call(
         op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("cumprod", ScanOp::prod, x, d); }, x);
-  });
+  }, x);
 }
 
 // dL/dx_k = sum_{i >= k} g_i e^{x_k - y_i} = e^{x_k - y_k} s_k with s_k = g_k + e^{y_k - y_{k+1}} s_{k+1}. y never
@@ -83,10 +78,10 @@ static Tensor logcumsumexp_rule(B b) {
 Tensor logcumsumexp(const Tensor& x, int64_t dim) {
   static constexpr Op op{"logcumsumexp", {{logcumsumexp_rule, kIn0 | kOut0}}, nullptr, 0, Cast::raise};
   int d = wrap_dim("logcumsumexp", dim, x.dim());
-  return in_f32_if_half(x, [&](const Tensor& x) {
+  return in_f32_if_half([&](const Tensor& x) {
     return call(
         op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("logcumsumexp", ScanOp::logsumexp, x, d); }, x);
-  });
+  }, x);
 }
 
 // The gradient of each output goes to the element it was taken from.

@@ -12,12 +12,37 @@ void throw_too_many_dims(int64_t n) {
 
 std::string Shape::str() const { return fmt::format("[{}]", fmt::join(begin(), end(), ", ")); }
 
+int64_t checked_sum(const char* op, int64_t a, int64_t b) {
+  int64_t y;
+  if (__builtin_add_overflow(a, b, &y))
+    throw ShapeError(fmt::format("{}: a size is too large; got {} + {}; expected a sum that an i64 holds", op, a, b));
+  return y;
+}
+int64_t checked_product(const char* op, int64_t a, int64_t b) {
+  int64_t y;
+  if (__builtin_mul_overflow(a, b, &y))
+    throw ShapeError(fmt::format("{}: a size is too large; got {} times {}; expected a product that an i64 holds", op, a, b));
+  return y;
+}
+int64_t checked_numel(const char* op, const Shape& shape) {
+  int64_t n = 1;
+  for (int64_t s : shape) {
+    if (s < 0) throw ShapeError(fmt::format("{}: negative size; got {}", op, shape.str()));
+    if (s == 0) return 0;
+  }
+  for (int64_t s : shape)
+    if (__builtin_mul_overflow(n, s, &n))
+      throw ShapeError(fmt::format("{}: more elements than an i64 can count; got {}", op, shape.str()));
+  return n;
+}
+
 Shape contiguous_strides(const Shape& shape) {
   Shape strides = shape;
   int64_t step = 1;
   for (int i = shape.size() - 1; i >= 0; --i) {
     strides[i] = step;
-    step *= shape[i] > 1 ? shape[i] : 1;
+    // Of a shape without elements the strides are never used; there the product may wrap, as unsigned numbers do.
+    step = int64_t(uint64_t(step) * uint64_t(shape[i] > 1 ? shape[i] : 1));
   }
   return strides;
 }

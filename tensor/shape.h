@@ -78,6 +78,12 @@ struct Dims : Shape {
   Dims(const Shape& s) : Shape(s) {}
 };
 
+// Sizes that come from a user are put together by these: a ShapeError that names op and numbers instead of an overflow.
+int64_t checked_sum(const char* op, int64_t a, int64_t b);
+int64_t checked_product(const char* op, int64_t a, int64_t b);
+int64_t checked_numel(const char* op, const Shape& shape);  // the number of elements; also for a negative size
+constexpr int64_t kMaxOption = (int64_t(1) << 31) - 1;      // of strides, paddings and the like: products of two fit an i64
+
 // Row-major strides, in elements.
 Shape contiguous_strides(const Shape& shape);
 // The shape two operands broadcast to; ShapeError names op and both shapes if they do not.

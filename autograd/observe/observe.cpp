@@ -28,15 +28,19 @@ double flops_of(const detail::Recording& r) {
   if (name == "conv2d" && r.num_inputs >= 2) return 2. * double(out.numel()) * double(r.inputs[1]->numel() / r.inputs[1]->size(0));
   return 0;
 }
+bool is_cast(const Tensor& x) {
+  return mode().observers & kAutocast && x.defined() && is_floating(x.dtype()) && x.dtype() != f64;
+}
 }  // namespace
+
+Tensor lowered(const Tensor& x) { return is_cast(x) && x.dtype() != cast_dtype ? to(x, cast_dtype) : x; }
 
 namespace detail {
 
 Observed::Observed(const Op& op) : op_(op), start_(now()) {}
 
 Tensor Observed::cast(const Tensor& input) const {
-  if (!(mode().observers & kAutocast) || op_.cast == Cast::none || !input.defined() || !is_floating(input.dtype()) || input.dtype() == f64)
-    return input;
+  if (op_.cast == Cast::none || !is_cast(input)) return input;
   DType wanted = op_.cast == Cast::lower ? cast_dtype : f32;
   if (input.dtype() == wanted || (op_.cast == Cast::raise && !is_half(input.dtype()))) return input;
   return to(input, wanted);

@@ -118,12 +118,19 @@ struct AdamArgs {  // one step of Adam(W) over one parameter of n values, all ar
   const double* live = nullptr;                // in a captured step: {lr, correction1, correction2}, in device memory
 };
 
-// What indices must be: 0 .. n - 1, or `also` (a target that does not count), or with `wrap` -n .. n - 1.
+// What indices must be: 0 .. n - 1; with `wrap` also -n .. -1, counted from the end; with `ignores` also the one value `ignored` (a target
+// that does not count). Every other i64 is refused, the smallest and largest too.
 struct IndexCheck {
   const char* op;
   int64_t n;
   bool wrap;
-  int64_t also = INT64_MIN;
+  bool ignores = false;
+  int64_t ignored = 0;
+
+  INK_HD INK_INLINE bool takes(int64_t v) const {
+    return (v >= 0 && v < n) || (wrap && v < 0 && v >= -n) || (ignores && v == ignored);
+  }
+  INK_HD INK_INLINE int64_t place_of(int64_t v) const { return wrap && v < 0 ? v + n : v; }
 };
 
 enum class ScanOp { sum, prod, max, logsumexp };

@@ -14,13 +14,15 @@ Array array(const Tensor& x) { return {x.raw_data(), x.dtype(), x.shape(), x.str
 
 Tensor empty(const Shape& shape, const Options& options) {
   Ref<TensorImpl> impl(new TensorImpl);
-  int64_t n = 1;
+  int64_t n = 1, bytes = 0;
+  bool fits = true;
   for (int64_t s : shape) {
     if (s < 0) throw ShapeError(fmt::format("empty: negative size; got {}", shape.str()));
-    if (__builtin_mul_overflow(n, s, &n)) throw MemoryError(fmt::format("empty: more elements than fit memory; got {}", shape.str()));
+    fits = fits && !__builtin_mul_overflow(n, s, &n);
   }
-  int64_t bytes;
-  if (__builtin_mul_overflow(n, size_of(options.dtype), &bytes))
+  for (int64_t s : shape)
+    if (s == 0) n = 0, fits = true;
+  if (!fits || __builtin_mul_overflow(n, size_of(options.dtype), &bytes))
     throw MemoryError(fmt::format("empty: more elements than fit memory; got {}", shape.str()));
   impl->storage = Ref<Storage>(new Storage(bytes, options.device));
   impl->shape = shape;
@@ -60,10 +62,10 @@ static bool strides_contiguous(const Shape& shape, const Shape& strides) {
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
   Ref<TensorImpl> impl(new TensorImpl);
   impl->storage = x.impl()->storage;
+  impl->numel = checked_numel("view", shape);
   impl->shape = shape;
   impl->strides = strides;
   impl->offset = offset;
-  impl->numel = shape.numel();
   impl->dtype = x.dtype();
   impl->contiguous = strides_contiguous(shape, strides);
   impl->is_view = true;
@@ -88,6 +90,7 @@ Tensor expand(const Tensor& x, const Shape& shape) {
     if (x.shape()[i] == shape[i + shift]) strides[i + shift] = x.strides()[i];
   }
   if (shift < 0) throw ShapeError(fmt::format("expand: fewer dims than the tensor; got {}; cannot become {}", x.shape().str(), shape.str()));
+  checked_numel("expand", shape);
   return as_strided(x, shape, strides, x.storage_offset());
 }
 

@@ -123,3 +123,56 @@ TEST_CASE("retain_grad on the tensor that backward starts from", "[limits]") {
   CHECK(y.grad().item() == 1);
   CHECK(x.grad().item() == 4);
 }
+
+TEST_CASE("an index that no tensor has is an IndexError, the smallest and the largest i64 too", "[limits][index]") {
+  const Tensor x = arange(6).reshape({3, 2}), bytes = zeros({3}, u8);
+  for (int64_t bad : {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::min() + 1, int64_t(-4), int64_t(3),
+                      std::numeric_limits<int64_t>::max()}) {
+    INFO(bad);
+    const Tensor i = full({1}, bad, i64), pair = full({1, 2}, bad, i64);
+    CHECK_THROWS_AS(embedding(x, i), IndexError);
+    CHECK_THROWS_AS(index_select(x, 0, i), IndexError);
+    CHECK_THROWS_AS(gather(x, 0, pair), IndexError);
+    CHECK_THROWS_AS(scatter(x, 0, pair, ones({1, 2})), IndexError);
+    CHECK_THROWS_AS(scatter(bytes, 0, i, ones({1}, u8)), IndexError);
+    CHECK_THROWS_AS(scatter_add(x, 0, pair, ones({1, 2})), IndexError);
+    CHECK_THROWS_AS(index_add(x, 0, i, ones({1, 2})), IndexError);
+    CHECK_THROWS_AS(x.clone().index_put_({i}, zeros({1, 2}, i64)), IndexError);
+    CHECK_THROWS_AS(x.index({i}), IndexError);
+    CHECK_THROWS_AS(one_hot(i, 3), IndexError);
+    CHECK_THROWS_AS(cross_entropy(ones({1, 3}), i), IndexError);
+    CHECK_THROWS_AS(nll_loss(ones({1, 3}), i), IndexError);
+  }
+  CHECK_THROWS_AS(embedding(x, to(tensor({NAN}), i64)), IndexError);  // NaN becomes the smallest i64
+}
+
+TEST_CASE("sizes and options that overflow are errors, and nothing is computed with them", "[limits][sizes]") {
+  const int64_t huge = int64_t(1) << 62, most = std::numeric_limits<int64_t>::max(), least = std::numeric_limits<int64_t>::min();
+  const Tensor x = ones({1, 1, 8}), w = ones({1, 1, 3}), plane = ones({1, 1, 8, 8});
+  for (int64_t n : {huge, most}) {
+    INFO(n);
+    CHECK_THROWS_AS(conv1d(x, w, {}, {.stride = n}), Error);
+    CHECK_THROWS_AS(conv1d(x, w, {}, {.dilation = n}), Error);
+    CHECK_THROWS_AS(conv1d(x, w, {}, {.padding = n}), Error);
+    CHECK_THROWS_AS(conv2d(plane, ones({1, 1, 3, 3}), {}, {.stride = n}), Error);
+    CHECK_THROWS_AS(max_pool2d(plane, {.kernel = n}), Error);
+    CHECK_THROWS_AS(max_pool2d(plane, {.kernel = 2, .stride = n}), Error);
+    CHECK_THROWS_AS(max_pool2d(plane, {.kernel = 2, .dilation = n}), Error);
+    CHECK_THROWS_AS(max_pool2d(plane, {.kernel = n, .padding = n / 2}), Error);
+    CHECK_THROWS_AS(upsample_nearest2d(plane, n), Error);
+    CHECK_THROWS_AS(expand(ones({1, 1}), {n, 4}), ShapeError);
+    CHECK_THROWS_AS(expand(ones({1, 1}), {n, n}), ShapeError);
+    CHECK_THROWS_AS(repeat(ones({3}), {n}), Error);
+    CHECK_THROWS_AS(repeat(ones({4}), {n}), Error);
+    CHECK_THROWS_AS(repeat_interleave(ones({4}), n, 0), Error);
+    CHECK_THROWS_AS(pad(ones({4}), {n, n}), Error);
+    CHECK_THROWS_AS(pad(ones({4}), {least, 0}), Error);
+    CHECK_THROWS_AS(pad(ones({4}), {0, n}, PadMode::replicate), Error);
+    CHECK_THROWS_AS(empty({n, 4}), MemoryError);
+    CHECK_THROWS_AS(arange(least, most, 1), Error);
+    CHECK_THROWS_AS(arange(0., 1e300, 1.), Error);
+    CHECK_THROWS_AS(arange(0., double(NAN), 1.), Error);
+  }
+  CHECK(arange(least, most, most).numel() == 3);
+  CHECK(empty({huge, 0, 8}).numel() == 0);
+}

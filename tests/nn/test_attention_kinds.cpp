@@ -1,5 +1,6 @@
 // Every kind of attention behind MultiHeadAttention, TransformerBlock and GPT: one set of properties for all.
 #include "autograd/graph/mode.h"
+#include "autograd/observe/autocast.h"
 #include "include/inkstone/testing.h"
 #include "nn/models/gpt.h"
 #include "tests/catch.h"
@@ -135,6 +136,25 @@ TEST_CASE("gradients of every kind to second order", "[attention][grad]") {
     check_covers(block.forward(x).sum(), block);
     CHECK(check_twice([&](const Tensor& x) { return run(x); }, x) == "");
   }
+}
+
+TEST_CASE("every kind runs, steps and has gradients under autocast, in either half type", "[attention][autocast]") {
+  for (const Kind& k : all_forms())
+    for (DType t : {bf16, f16}) {
+      INFO(label(k) << " under " << name_of(t));
+      manual_seed(3);
+      TransformerBlock block(options(k.kind, k.causal));
+      Tensor x = normal({2, 9, 8}, 2).to(f32).requires_grad_();
+      const Tensor exact = block.forward(x).detach();
+      Autocast lower(t);
+      Tensor y = block.forward(x);
+      y.to(f32).square().sum().backward();
+      CHECK(all(isfinite(x.grad())).item<bool>());
+      for (const Tensor& p : block.parameters()) CHECK(p.grad().dtype() == f32);
+      // Hashes, largest entries and inverses may fall otherwise for rounded numbers: those kinds only have to run.
+      const bool steady = k.kind != K::lsh && k.kind != K::topk && k.kind != K::nystrom && k.kind != K::performer;
+      if (steady) CHECK(difference(y.to(f32), exact) < (t == f16 ? 0.02 : 0.15));
+    }
 }
 
 TEST_CASE("a model of every causal kind is saved, loaded, copied and continued", "[attention][gpt]") {

@@ -16,6 +16,7 @@
 
 #include "autograd/ops/attention/attention_formula.h"
 #include "autograd/graph/call.h"
+#include "autograd/observe/autocast.h"
 #include "autograd/ops.h"
 #include "tensor/raw/attention.h"
 #include "tensor/raw/random.h"
@@ -156,7 +157,7 @@ Tensor seen_by(const AttentionOptions& o, const Tensor& q0, const Tensor& k0) {
 std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q0, const Tensor& k0, const Tensor& v0,
                                               const AttentionOptions& o) {
   static constexpr Op op{kName, {}, attention_rule, 0x7f | kOut0 | kOut1, Cast::lower, 2};
-  Tensor q = as4(q0), k = as4(k0), v = as4(v0);
+  Tensor q = lowered(as4(q0)), k = lowered(as4(k0)), v = lowered(as4(v0));
   check_shapes(q, k, v);
   AttentionArgs args = arguments(o, q, k);
   AttentionMasks m = masks_of(o, args);

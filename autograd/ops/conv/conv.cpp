@@ -68,6 +68,10 @@ void check(const char* op, int dims, const Tensor& x, const Tensor& w, const Ten
         "{}: got stride {}, dilation {}, groups {}, padding {}, output_padding {}; expected the first three at "
         "least 1, the others at least 0",
         op, o.stride, o.dilation, o.groups, o.padding, o.output_padding));
+  if (std::max({o.stride, o.dilation, o.groups, o.padding, o.output_padding}) > kMaxOption)
+    throw ValueError(fmt::format(
+        "{}: got stride {}, dilation {}, groups {}, padding {}, output_padding {}; expected each at most {}", op, o.stride, o.dilation,
+        o.groups, o.padding, o.output_padding, kMaxOption));
   if (bias.defined() && !(bias.shape() == Shape{out}))
     throw ShapeError(fmt::format("{}: bias has the wrong shape; got {}; expected [{}]", op, bias.shape().str(), out));
 }

@@ -1,6 +1,8 @@
 // Pooling and upsampling over the last one or two dims; a 1-D one is a 2-D one of height 1.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
 #include "tensor/raw/conv.h"
@@ -16,11 +18,14 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const Pool2dOption
     throw ShapeError(
         fmt::format("{}: got {}; expected [batch, channels, {}]", op, x.shape().str(), dims == 3 ? "length" : "h, w"));
   const int64_t stride = o.stride == 0 ? o.kernel : o.stride;
-  if (o.kernel < 1 || stride < 1 || o.dilation < 1 || o.padding < 0 || 2 * o.padding > o.kernel)
+  if (o.kernel < 1 || stride < 1 || o.dilation < 1 || o.padding < 0 || o.padding > o.kernel / 2)
     throw ValueError(fmt::format(
         "{}: got kernel {}, stride {}, dilation {}, padding {}; expected at least 1, and a padding of at most half "
         "the kernel",
         op, o.kernel, stride, o.dilation, o.padding));
+  if (std::max({o.kernel, stride, o.dilation}) > kMaxOption)
+    throw ValueError(fmt::format("{}: got kernel {}, stride {}, dilation {}; expected each at most {}", op, o.kernel, stride, o.dilation,
+                                 kMaxOption));
   const int64_t reach = o.dilation * (o.kernel - 1) + 1;
   auto places = [&](int64_t size) {
     if (size + 2 * o.padding < reach)
@@ -111,7 +116,7 @@ Tensor upsample_nearest2d(const Tensor& x, int64_t scale) {
   if (scale < 1) throw ValueError(fmt::format("upsample_nearest2d: scale got {}; expected at least 1", scale));
   const int64_t n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
   Tensor blocks = expand(reshape(x, {n, c, h, 1, w, 1}), {n, c, h, scale, w, scale});
-  return reshape(blocks, {n, c, h * scale, w * scale});
+  return reshape(blocks, {n, c, checked_product("upsample_nearest2d", h, scale), checked_product("upsample_nearest2d", w, scale)});
 }
 
 }  // namespace ink

@@ -36,7 +36,7 @@ Targets check_targets(const char* op, const Tensor& scores, const Tensor& target
         fmt::format("{}: got {} and target {}; expected [n, classes] and [n]; hint: flatten the leading dims", op,
                     scores.shape().str(), target.shape().str()));
   raw::check_domain(op, target.dtype(), kInt);
-  Tensor index = raw::checked_index({op, scores.size(1), false, ignore_index}, to(target, i64));
+  Tensor index = raw::checked_index({op, scores.size(1), false, true, ignore_index}, to(target, i64));
   return {index, index != ignore_index};
 }
 

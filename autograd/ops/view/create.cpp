@@ -22,10 +22,12 @@ Tensor full_like(const Tensor& x, const Scalar& value) { return raw::full(x.shap
 Tensor arange(const Scalar& start, const Scalar& stop, const Scalar& step, const Options& options) {
   double a = start.as_double(), z = stop.as_double(), s = step.as_double();
   if (s == 0 || (z - a) / s < 0) throw ValueError(fmt::format("arange: the steps do not lead from start to stop; got {}, {}, {}", a, z, s));
-  int64_t count = int64_t(std::ceil((z - a) / s));
+  const double steps = std::ceil((z - a) / s);
+  if (!(steps < 0x1p62)) throw ValueError(fmt::format("arange: too many steps; got {}, {}, {}; expected fewer than 2^62", a, z, s));
+  int64_t count = int64_t(steps);
   if (start.kind() <= kInt && stop.kind() <= kInt && step.kind() <= kInt) {  // beyond 2^53 a double is not exact
-    int64_t by = step.to<int64_t>(), span = stop.to<int64_t>() - start.to<int64_t>();
-    count = span / by + (span % by != 0);
+    const __int128 by = step.to<int64_t>(), span = __int128(stop.to<int64_t>()) - start.to<int64_t>();
+    count = int64_t(span / by + (span % by != 0));
   }
   Tensor x = raw::empty({count}, options);
   if (x.numel() > 0) raw::kernels_of(x).arange(raw::array(x), start, step);

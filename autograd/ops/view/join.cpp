@@ -104,7 +104,11 @@ static Tensor pad_constant(const Tensor& x, const Shape& widths, double value) {
       op, widths,
       [&](const Tensor& x) {
         Shape shape = x.shape();
-        for (int i = 0; i < widths.size(); ++i) shape[x.dim() - 1 - i / 2] += widths[i];
+        for (int i = 0; i < widths.size(); ++i) {
+          int64_t& size = shape[x.dim() - 1 - i / 2];
+          if (widths[i] == INT64_MIN) throw ShapeError(fmt::format("pad: a width is too small; got {}", widths.str()));
+          size = checked_sum("pad", size, widths[i]);
+        }
         for (int64_t n : shape)
           if (n < 0)
             throw ShapeError(fmt::format("pad: crops more than there is; got widths {} for shape {}", widths.str(),
@@ -133,7 +137,7 @@ static Tensor pad_source(int64_t n, int64_t before, int64_t after, PadMode mode,
     throw ShapeError(fmt::format(
         "pad: widths do not fit the mode; got {} and {} for a dim of {}; expected {}", before, after, n,
         mode == PadMode::replicate ? "widths >= 0 and a dim that is not empty" : fmt::format("0 to {}", most)));
-  Tensor i = arange(-before, n + after, 1, {i64, device});
+  Tensor i = arange(-before, checked_sum("pad", n, after), 1, {i64, device});
   switch (mode) {
     case PadMode::reflect:
       return (n - 1) - abs((n - 1) - abs(i));

@@ -73,7 +73,7 @@ Tensor repeat(const Tensor& x, const Shape& times) {
     if (times[d] < 0) throw ValueError(fmt::format("repeat: negative number; got {}", times.str()));
     if (times[d] == 1) continue;
     Lines l = raw::lines_of(y.shape(), d);
-    shape[d] *= times[d];
+    shape[d] = checked_product("repeat", shape[d], times[d]);
     y = repeat_blocks(y, l.outer, l.n * l.inner, times[d], shape);
   }
   return y.shares_storage(x) ? clone(y) : y;
@@ -84,7 +84,7 @@ Tensor repeat_interleave(const Tensor& x, int64_t times, int64_t dim) {
   int d = wrap_dim("repeat_interleave", dim, x.dim());
   Lines l = raw::lines_of(x.shape(), d);
   Shape shape = x.shape();
-  shape[d] *= times;
+  shape[d] = checked_product("repeat_interleave", shape[d], times);
   Tensor y = repeat_blocks(x, l.outer * l.n, l.inner, times, shape);
   return y.shares_storage(x) ? clone(y) : y;
 }

@@ -204,10 +204,8 @@ void index_add(DType dtype, void* out, const void* src, const int64_t* index, in
 
 int64_t check_index(const IndexCheck& check, int64_t* out, const int64_t* in, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t v = in[i];
-    const bool inside = (v >= 0 && v < check.n) || v == check.also || (check.wrap && v >= -check.n && v < 0);
-    if (!inside) return i;
-    out[i] = check.wrap && v < 0 ? v + check.n : v;
+    if (!check.takes(in[i])) return i;
+    out[i] = check.place_of(in[i]);
   }
   return -1;
 }

@@ -11,8 +11,8 @@ __global__ void check_kernel(const IndexCheck check, int64_t* out, const int64_t
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= count) return;
   const int64_t v = in[i];
-  const bool inside = (v >= 0 && v < check.n) || v == check.also || (check.wrap && v >= -check.n && v < 0);
-  out[i] = !inside ? -1 : check.wrap && v < 0 ? v + check.n : v;
+  const bool inside = check.takes(v);
+  out[i] = inside ? check.place_of(v) : -1;
   // The host reads the word after it has waited for the device. One error fills it, the others are as wrong as that
   // one.
   if (!inside && atomicCAS(&errors->state, 0, 1) == 0) {

@@ -69,6 +69,11 @@ class Shape {
   int n_ = 0;
 };
 
+template <class Stream> Stream& operator<<(Stream& s, const Shape& shape) {
+  s << shape.str();
+  return s;
+}
+
 // A list of dims for a reduction: `sum(x, 1)`, `sum(x, {0, -1})`; an empty list means all dims.
 struct Dims : Shape {
   Dims() = default;

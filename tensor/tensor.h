@@ -47,6 +47,11 @@ struct TensorImpl : RefCounted {
 class Tensor {
  public:
   Tensor() = default;  // undefined: no elements, no shape
+  Tensor(const Tensor&) = default;
+  Tensor(Tensor&&) noexcept = default;
+  // Another tensor for this handle; no element is written. Not for a temporary: `x[0] = y` would be lost, x[0].copy_(y) writes.
+  Tensor& operator=(const Tensor&) & = default;
+  Tensor& operator=(Tensor&&) & noexcept = default;
   explicit Tensor(Ref<TensorImpl> impl) : impl_(std::move(impl)) {}
   // A 0-dim tensor of a number: f32, i64, bool or c64 by the number's kind.
   explicit Tensor(Scalar value);
@@ -62,13 +67,13 @@ class Tensor {
   Device device() const { return checked().storage->device; }
   Options options() const { return {dtype(), device()}; }
   bool is_contiguous() const { return checked().contiguous; }
-  int64_t storage_offset() const { return impl_->offset; }
-  int64_t nbytes() const { return impl_->numel * size_of(impl_->dtype); }
+  int64_t storage_offset() const { return checked().offset; }
+  int64_t nbytes() const { return checked().numel * size_of(impl_->dtype); }
   bool is_same(const Tensor& o) const { return impl_.ptr() == o.impl_.ptr(); }
-  bool shares_storage(const Tensor& o) const { return impl_->storage.ptr() == o.impl_->storage.ptr(); }
+  bool shares_storage(const Tensor& o) const { return checked().storage.ptr() == o.checked().storage.ptr(); }
 
   // Pointer to the first element. The typed form checks the dtype (DTypeError) and that the memory is the CPU's.
-  void* raw_data() const { return static_cast<char*>(impl_->storage->data) + impl_->offset * size_of(impl_->dtype); }
+  void* raw_data() const { return static_cast<char*>(checked().storage->data) + impl_->offset * size_of(impl_->dtype); }
   template <class T> T* data() const {
     check_access(dtype_of<T>);
     return static_cast<T*>(raw_data());

@@ -53,6 +53,11 @@ class Run {
     for (size_t k = 0; k < roots_.size(); ++k) {
       Vertex* v = vertex_of(roots_[k]);
       if (!v) throw GradError(fmt::format("backward: output {} does not require a gradient; hint: requires_grad_() on a leaf it comes from", k));
+      const TensorImpl& root = *roots_[k].impl();
+      if (v->creator && root.storage->version != root.recorded_version)
+        throw GradError(fmt::format("backward: output {} was overwritten in place by {} through another view of its elements after it was "
+                                    "computed; got shape {}; hint: take the view after the write",
+                                    k, root.storage->last_writer, root.shape.str()));
       if (all_leaves_ && (!v->creator || v->retains_grad)) goal_of(v);
       if (v->creator && !known(v->creator.ptr())) visit(v->creator.ptr());
     }

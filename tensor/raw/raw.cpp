@@ -32,7 +32,14 @@ Tensor empty(const Shape& shape, const Options& options) {
   return Tensor(std::move(impl));
 }
 
+static void check_fits(const char* op, const Scalar& value, DType t) {
+  if (!fits(value, t))
+    throw ValueError(fmt::format("{}: the number does not fit the dtype; got {} for {}; hint: choose a wider dtype", op, value.to<int64_t>(),
+                                 name_of(t)));
+}
+
 Tensor full(const Shape& shape, const Scalar& value, const Options& options) {
+  check_fits("full", value, options.dtype);
   Tensor t = empty(shape, options);
   if (t.numel() > 0) kernels_of(t).fill(array(t), value);
   return t;
@@ -185,6 +192,7 @@ void copy_into(const Tensor& target, const Tensor& source) {
   if (target.numel() > 0) kernels_of(target).copy(array(target), array(from));
 }
 void fill(const Tensor& target, const Scalar& value) {
+  check_fits("fill_", value, target.dtype());
   bump_version(target, "fill_");
   if (target.numel() > 0) kernels_of(target).fill(array(target), value);
 }

@@ -1,6 +1,8 @@
 // Formulas at the ends of the number line, at singular points, and where a number does not fit the tensor's dtype.
 #include <cmath>
 #include <limits>
+#include <sstream>
+#include <type_traits>
 
 #include "nn/attention/gated/gau.h"
 #include "tests/catch.h"
@@ -108,6 +110,18 @@ TEST_CASE("integers are compared with numbers by value, and clamped to what fits
   CHECK(clamp(tensor({7}, i32), {}, int64_t(1) << 40).item<int64_t>() == 7);
 }
 
+TEST_CASE("a number that does not fit the dtype is refused, and a filled tensor keeps its dtype", "[limits]") {
+  Tensor bytes = tensor({1, 2}, u8), mask = tensor({1, 0}, boolean);
+  CHECK_THROWS_WITH(bytes.fill_(300), contains("fill_: the number does not fit the dtype; got 300 for u8"));
+  CHECK_THROWS_AS(full({2}, -1, u8), ValueError);
+  CHECK_THROWS_AS(full({2}, int64_t(1) << 40, i32), ValueError);
+  CHECK_THROWS_AS(masked_fill(bytes, mask, 300), ValueError);
+  CHECK_THROWS_AS(masked_fill(tensor({1, 2}, i64), mask, 2.5), DTypeError);
+  CHECK_THROWS_AS(masked_fill(tensor({1, 0}, boolean), mask, 10), Error);
+  CHECK(masked_fill(bytes, mask, 255).dtype() == u8);
+  CHECK(masked_fill(tensor({1, 2}, f16), mask, -INFINITY).dtype() == f16);
+}
+
 TEST_CASE("a gated linear unit is 8/3 of its width, rounded up, unless told", "[limits]") {
   for (int64_t dim : {6, 7, 8}) {
     GatedLinearUnit unit(GatedLinearUnitOptions{.dim = dim});
@@ -175,4 +189,34 @@ TEST_CASE("sizes and options that overflow are errors, and nothing is computed w
   }
   CHECK(arange(least, most, most).numel() == 3);
   CHECK(empty({huge, 0, 8}).numel() == 0);
+}
+
+TEST_CASE("a view whose elements were overwritten through another handle is no root of a backward pass", "[limits][inplace]") {
+  Tensor x = tensor({1, 2}, f64).requires_grad_();
+  Tensor y = x * 2, stale = y.select(0, 0);
+  y.mul_(3);
+  CHECK_THROWS_WITH(stale.backward(), contains("output 0 was overwritten in place by mul_ through another view"));
+  Tensor fresh = y.select(0, 0);
+  fresh.backward();
+  CHECK(x.grad()[0].item() == 6);
+  CHECK(x.grad()[1].item() == 0);
+}
+
+// What would be lost does not compile: x[0] = y, x.select(0, 1) = y, x.index({1}) = y.
+static_assert(!std::is_assignable_v<Tensor, Tensor> && !std::is_assignable_v<Tensor, const Tensor&>);
+static_assert(std::is_assignable_v<Tensor&, Tensor> && std::is_assignable_v<Tensor&, const Tensor&>);
+
+TEST_CASE("an undefined tensor says so, whatever it is asked", "[limits]") {
+  const Tensor none, x = ones({2});
+  CHECK_THROWS_AS(none.nbytes(), Error);
+  CHECK_THROWS_AS(none.storage_offset(), Error);
+  CHECK_THROWS_AS(none.raw_data(), Error);
+  CHECK_THROWS_AS(none.shares_storage(x), Error);
+  CHECK_THROWS_AS(x.shares_storage(none), Error);
+}
+
+TEST_CASE("shapes are printed by streams", "[limits]") {
+  std::ostringstream out;
+  out << ones({2, 3}).shape();
+  CHECK(out.str() == "[2, 3]");
 }

@@ -119,7 +119,7 @@ Tensor sliced_view(const Tensor& x) {
   else
     longer[x.dim() - 1] = 2 * longer[x.dim() - 1] + 3;
   Scalar garbage =
-      is_differentiable(x.dtype()) ? Scalar(std::numeric_limits<double>::quiet_NaN()) : Scalar(int64_t(1) << 40);
+      is_differentiable(x.dtype()) ? Scalar(std::numeric_limits<double>::quiet_NaN()) : nearest(int64_t(1) << 40, x.dtype());
   Tensor big = raw::full(longer, garbage, x.options());
   Shape strides = big.strides();
   if (x.dim() == 0)

@@ -174,7 +174,10 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return call(op, NoContext{}, raw::where, condition, a, b);
 }
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Scalar& value) {
-  return where(mask, full({}, value, {promote(x.dtype(), value), x.device()}), x);
+  if (promote(x.dtype(), value) != x.dtype())  // the tensor keeps its dtype
+    throw DTypeError(fmt::format("masked_fill: the number is of a higher kind than the tensor; got {} for {}; hint: convert the tensor first",
+                                 value.as_double(), name_of(x.dtype())));
+  return where(mask, full({}, value, {x.dtype(), x.device()}), x);
 }
 
 }  // namespace ink

@@ -1,5 +1,7 @@
 // The functions of the CUDA backend, one per slot of Kernels.
 #pragma once
+#include <type_traits>
+
 #include "tensor/backend/kernels.h"
 
 namespace ink::cuda {

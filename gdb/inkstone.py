@@ -183,3 +183,5 @@ def register():
 
 
 register()
+# A breakpoint may stand in a library that the program opens later, as the simulator of CUDA devices is.
+gdb.execute("set breakpoint pending on")

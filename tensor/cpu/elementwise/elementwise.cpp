@@ -55,8 +55,9 @@ void arange(const Array& out, const Scalar& start, const Scalar& step) {
     parallel_for(out.shape.numel(), kGrain, [&](int64_t begin, int64_t end) {
       // Each value from its index, in the widest type of its kind: no error adds up.
       if constexpr (domain_of_type<T> == kInt || domain_of_type<T> == kBool) {
-        const int64_t a = start.to<int64_t>(), d = step.to<int64_t>();
-        for (int64_t i = begin; i < end; ++i) y[i] = T(a + i * d);
+        // Unsigned: the product may leave i64 where the sum does not.
+        const uint64_t a = uint64_t(start.to<int64_t>()), d = uint64_t(step.to<int64_t>());
+        for (int64_t i = begin; i < end; ++i) y[i] = T(int64_t(a + uint64_t(i) * d));
       } else if constexpr (domain_of_type<T> == kComplex) {
         const auto a = start.to<complex<double>>(), d = step.to<complex<double>>();
         for (int64_t i = begin; i < end; ++i) y[i] = T(a + complex<double>(double(i)) * d);

@@ -36,7 +36,7 @@ __global__ void arange_kernel(T* y, int64_t n, W start, W step) {
   if (i >= n) return;
   if constexpr (std::is_same_v<W, complex<double>>) y[i] = T(start + complex<double>(double(i)) * step);
   else if constexpr (std::is_same_v<W, double>) y[i] = T(start + double(i) * step);
-  else y[i] = T(start + i * step);
+  else y[i] = T(int64_t(uint64_t(start) + uint64_t(i) * uint64_t(step)));  // the product may leave i64 where the sum does not
 }
 
 }  // namespace

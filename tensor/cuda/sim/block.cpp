@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/cuda/sim/asan.h"
 #include "tensor/cuda/sim/counters.h"
 #include "tensor/cuda/sim/fiber.h"
 #include "tensor/cuda/sim/language.h"
@@ -358,12 +359,10 @@ Options& process_options() {
 constinit thread_local char failure[1024] = "";
 }  // namespace
 
-#if defined(__SANITIZE_ADDRESS__)
-// AddressSanitizer calls this before it reports: where the thread that did it is in the grid.
-extern "C" void __asan_on_error() {
+// AddressSanitizer calls this with its report: where the thread that did it is in the grid.
+[[maybe_unused]] static void tell_place(const char*) {
   if (current && current->running()) std::fprintf(stderr, "%s:\n", current->place(current->self).c_str());
 }
-#endif
 
 uint64_t environment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -373,6 +372,8 @@ Options options() { return process_options(); }
 void set_options(const Options& o) { process_options() = o; }
 
 const char* run_grid(const char* kernel, Size3 grid, Size3 block, size_t shared_bytes, Body body, void* context) {
+  static const bool told = (asan::on_report(tell_place), true);
+  (void)told;
   Launch launch{kernel, grid, block, shared_bytes, body, context, options(), {}, {}, {}};
   const int64_t blocks = int64_t(grid.x) * grid.y * grid.z;
   try {

@@ -13,8 +13,20 @@
 namespace ink::blas {
 namespace {
 
-// OpenBLAS reads these in its constructor, that is, inside dlopen. Left to itself it picks the right kernels; an
-// inherited core type can halve every product, so for the opening we decide what it sees.
+// OpenBLAS goes by the CPU's model number: of a model newer than itself it may know nothing and take kernels of 2004, five times slower.
+// What the CPU can do says enough: the name of the first core with AVX-512, or with AVX2. Null: OpenBLAS chooses.
+const char* core_for_this_cpu() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return "SkylakeX";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+#endif
+  return nullptr;
+}
+
+// OpenBLAS reads these in its constructor, that is, inside dlopen. An inherited core type can halve every product, so for the opening we
+// decide what it sees.
 class Environment {
  public:
   Environment(const char* name, const char* value) : name_(name) {
@@ -48,7 +60,8 @@ struct Library {
 Library open() {
   Library lib;
   {
-    Environment core("OPENBLAS_CORETYPE", std::getenv("INK_BLAS_CORETYPE"));
+    const char* wanted = std::getenv("INK_BLAS_CORETYPE");
+    Environment core("OPENBLAS_CORETYPE", wanted && *wanted ? wanted : core_for_this_cpu());
     Environment cache("OPENBLAS_L2_SIZE", nullptr);
     Environment quiet("OPENBLAS_VERBOSE", nullptr);    // no message about a core it does not know
     Environment threads("OPENBLAS_NUM_THREADS", "1");  // no thread pool beside ours (pthread build)

@@ -91,7 +91,7 @@ Finding core_type_finding() {
   if (!inherited.empty())
     return ok("BLAS core type",
               fmt::format("{}, chosen by OpenBLAS; the inherited OPENBLAS_CORETYPE={} is ignored", core, inherited));
-  return ok("BLAS core type", core + ", chosen by OpenBLAS for this CPU");
+  return ok("BLAS core type", core + ", chosen for this CPU");
 }
 
 Finding threads_finding() {

@@ -80,7 +80,7 @@ void add_elementwise_specs(Specs& s) {
   s.push_back(list_op("sqrt", sqrt, Complex::sqrt, positive, true));
   s.push_back(list_op("rsqrt", rsqrt, on_real([](double x) { return 1 / std::sqrt(x); }), positive));
   row = list_op(
-      "reciprocal", reciprocal, [](C x) { return 1. / x; }, away, true);
+      "reciprocal", reciprocal, [](C x) { return x.imag() == 0 ? C(1 / x.real()) : 1. / x; }, away, true);
   row.integers = true;
   s.push_back(row);
   row = list_op(

@@ -96,8 +96,13 @@ INK_INLINE Pack<T, N> imag(Pack<T, N>) {
 // Half to even. Numbers from 2^23 (2^52) on are whole; below, adding and taking away that number drops the fraction.
 template <class T, int N>
 INK_INLINE Pack<T, N> round(Pack<T, N> x) {
+#if defined(__clang__) && defined(__AVX512F__)
+  // clang 19 gets the selection below wrong where it merges it with the masked load of a row's last elements.
+  return Pack<T, N>(__builtin_elementwise_roundeven(x.v));
+#else
   Pack<T, N> whole(T(sizeof(T) == 4 ? 0x1p23 : 0x1p52)), a = abs(x);
   return select(a < whole, copysign((a + whole) - whole, x), x);
+#endif
 }
 template <class T, int N>
 INK_INLINE Pack<T, N> floor(Pack<T, N> x) {

@@ -30,9 +30,7 @@ extern const Kernels table;
 }
 #endif
 
-namespace {
-
-[[maybe_unused]] bool cpu_runs_v3() {
+bool cpu_runs_v3() {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
          __builtin_cpu_supports("bmi2");
@@ -41,7 +39,7 @@ namespace {
 #endif
 }
 
-[[maybe_unused]] bool cpu_runs_v4() {
+bool cpu_runs_v4() {
 #if defined(__x86_64__)
   return cpu_runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -49,6 +47,8 @@ namespace {
   return false;
 #endif
 }
+
+namespace {
 
 struct Level {
   const char* name;

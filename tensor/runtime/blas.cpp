@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "tensor/backend/cpu_level.h"
 #include "tensor/error.h"
 
 namespace ink::blas {
@@ -16,13 +17,7 @@ namespace {
 // OpenBLAS goes by the CPU's model number: of a model newer than itself it may know nothing and take kernels of 2004, five times slower.
 // What the CPU can do says enough: the name of the first core with AVX-512, or with AVX2. Null: OpenBLAS chooses.
 const char* core_for_this_cpu() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return "SkylakeX";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
-#endif
-  return nullptr;
+  return cpu_runs_v4() ? "SkylakeX" : cpu_runs_v3() ? "Haswell" : nullptr;
 }
 
 // OpenBLAS reads these in its constructor, that is, inside dlopen. An inherited core type can halve every product, so for the opening we

@@ -16,8 +16,9 @@ elseif(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   # does not matter.
   ink_flags(-Wno-psabi -Wno-unknown-warning-option -Wno-bitwise-instead-of-logical -Wno-align-mismatch)
 endif()
+set(INK_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 if(INK_SANITIZE)
-  target_compile_options(ink_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_compile_options(ink_flags INTERFACE ${INK_SANITIZE_FLAGS})
 endif()
 
 # Most of a small file's compile time is the reading of headers and the making of what they define (strings, vectors, formatted text).

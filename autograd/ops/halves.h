@@ -8,6 +8,9 @@
 
 namespace ink {
 
+// x in f32 if it is f16 or bf16, else x itself; it may be undefined.
+inline Tensor widened(const Tensor& x) { return x.defined() && is_half(x.dtype()) ? to(x, f32) : x; }
+
 // f(x...), computed in f32 if one of the x is f16 or bf16. The result then has the dtype that the x have in common; under autocast it stays
 // f32, as the result of every op that needs range does there.
 template <class F, class... T>
@@ -15,7 +18,6 @@ Tensor in_f32_if_half(F f, const T&... x) {
   if (!(is_half(x.dtype()) || ...)) return f(x...);
   DType result = std::get<0>(std::tie(x...)).dtype();
   ((result = promote(result, x.dtype())), ...);
-  auto widened = [](const Tensor& t) { return is_half(t.dtype()) ? to(t, f32) : t; };
   Tensor y = f(widened(x)...);
   return mode().observers & kAutocast ? y : to(y, result);
 }

@@ -7,6 +7,7 @@
 
 #include "autograd/attention.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/attention/position.h"
 
 namespace ink {
@@ -200,11 +201,10 @@ void check(const LinearFeatures& f, const Tensor& v, const LinearAttentionOption
 Tensor linear_attention(const LinearFeatures& f, const Tensor& v, const LinearAttentionOptions& o, LinearState* state) {
   // Sums over all tokens outgrow f16, and lose small terms in bf16: sums, state and quotient are f32, the result is rounded once.
   auto half = [](const Tensor& t) { return t.defined() && is_half(t.dtype()); };
-  auto wide = [&](const Tensor& t) { return half(t) ? t.to(f32) : t; };
   if (half(f.q) || half(f.k) || half(f.norm_q) || half(f.norm_k) || half(f.decay) || half(v)) {
     LinearFeatures in = f;
-    for (Tensor* t : {&in.q, &in.k, &in.norm_q, &in.norm_k, &in.decay}) *t = wide(*t);
-    return linear_attention(in, wide(v), o, state).to(v.dtype());
+    for (Tensor* t : {&in.q, &in.k, &in.norm_q, &in.norm_k, &in.decay}) *t = widened(*t);
+    return linear_attention(in, widened(v), o, state).to(v.dtype());
   }
   check(f, v, o, state);
   Rows r{f.q, f.k, f.norm_q, f.norm_k, f.decay, v, f.normalised};
@@ -227,10 +227,8 @@ Tensor linear_attention(const LinearFeatures& f, const Tensor& v, const LinearAt
 
 Tensor linear_attention(const Tensor& q, const Tensor& k, const Tensor& v, const LinearAttentionOptions& o,
                         LinearState* state) {
-  if (is_half(q.dtype()) || is_half(k.dtype())) {  // features too are made in f32
-    auto wide = [](const Tensor& t) { return is_half(t.dtype()) ? t.to(f32) : t; };
-    return linear_attention(wide(q), wide(k), wide(v), o, state).to(v.dtype());
-  }
+  if (is_half(q.dtype()) || is_half(k.dtype()))  // features too are made in f32
+    return linear_attention(widened(q), widened(k), widened(v), o, state).to(v.dtype());
   const bool positive_anyhow = o.feature == FeatureMap::taylor || o.feature == FeatureMap::taylor2;
   const int64_t past = state ? state->time : 0;
   auto turn = [&](const Tensor& x) { return rotary(x, past); };

@@ -103,10 +103,10 @@ Tensor dropout_by_key(const Tensor& x, RandomKey key, double p) {
     RandomKey key;
     double p;
   };
-  static constexpr Op op{"dropout", {{[](B b) {
-                           const auto& [key, p] = b.context<Context>();
-                           return dropout_by_key(b.grad(), key, p);
-                         }}}};
+  static constexpr Op op{.name = "dropout", .rules = {{[](B b) {
+                                              const auto& [key, p] = b.context<Context>();
+                                              return dropout_by_key(b.grad(), key, p);
+                                            }}}};
   return call(
       op, Context{key, p}, [&](const Tensor& x) { return raw::dropout(x, key, p); }, x);
 }

@@ -2,7 +2,7 @@
 // gradient written back into zeros through the same view.
 #include <fmt/format.h>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "tensor/raw/raw.h"
 
@@ -28,7 +28,8 @@ static Shape infer(const char* op, const Tensor& x, const Shape& shape) {
   return out;
 }
 Tensor reshape(const Tensor& x, const Shape& shape) {
-  static constexpr Op op{"reshape", {{[](B b) { return reshape(b.grad(), b.in_shape(0)); }}}};
+  static constexpr Op op{
+      .name = "reshape", .rules = {{[](B b) { return reshape(b.grad(), b.in_shape(0)); }}}, .flops = no_flops};
   Shape to = infer("reshape", x, shape);
   return call(op, NoContext{}, [&](const Tensor& x) { return raw::reshape(x, to); }, x);
 }
@@ -70,12 +71,12 @@ Tensor unsqueeze(const Tensor& x, int64_t dim) {
 }
 
 Tensor permute(const Tensor& x, const Dims& order) {
-  static constexpr Op op{"permute", {{[](B b) {
-                               const Shape& order = b.context<Shape>();
-                               Dims inverse(Shape::filled(order.size(), 0));
-                               for (int i = 0; i < order.size(); ++i) inverse[int(order[i])] = i;
-                               return permute(b.grad(), inverse);
-                             }}}};
+  static constexpr Op op{.name = "permute", .rules = {{[](B b) {
+                                              const Shape& order = b.context<Shape>();
+                                              Dims inverse(Shape::filled(order.size(), 0));
+                                              for (int i = 0; i < order.size(); ++i) inverse[int(order[i])] = i;
+                                              return permute(b.grad(), inverse);
+                                            }}}};
   if (order.size() != x.dim() || __builtin_popcount(raw::dim_mask("permute", order, x.dim())) != x.dim())
     throw ShapeError(fmt::format("permute: not an order of the dims; got {} for {} dims", order.str(), x.dim()));
   Shape wrapped = order;
@@ -98,7 +99,7 @@ Tensor movedim(const Tensor& x, int64_t from, int64_t to) {
   return permute(x, order);
 }
 Tensor expand(const Tensor& x, const Shape& shape) {
-  static constexpr Op op{"expand", {{[](B b) { return b.grad(); }}}};
+  static constexpr Op op{.name = "expand", .rules = {{[](B b) { return b.grad(); }}}};
   Shape to = shape;
   for (int i = 0; i < to.size(); ++i)
     if (to[i] == -1 && i >= to.size() - x.dim()) to[i] = x.shape()[i - to.size() + x.dim()];
@@ -151,7 +152,9 @@ Tensor take_view(const Tensor& x, const ViewArgs& args);
 
 // Zeros of shape args.base with g added through the view.
 Tensor embed_view(const Tensor& g, const ViewArgs& args) {
-  static constexpr Op op{"embed_view", {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}}};
+  static constexpr Op op{.name = "embed_view",
+                         .rules = {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}},
+                         .flops = no_flops};
   return call(op, args, [&](const Tensor& g) {
     Tensor base = raw::zeros(args.base, g.options()), view = raw_view(base, args);
     if (args.kind != ViewArgs::kUnfold || args.size <= 1 || args.step >= args.size) {
@@ -167,7 +170,7 @@ Tensor embed_view(const Tensor& g, const ViewArgs& args) {
   }, g);
 }
 Tensor take_view(const Tensor& x, const ViewArgs& args) {
-  static constexpr Op op{"slice", {{[](B b) { return embed_view(b.grad(), b.context<ViewArgs>()); }}}};
+  static constexpr Op op{.name = "slice", .rules = {{[](B b) { return embed_view(b.grad(), b.context<ViewArgs>()); }}}};
   return call(op, args, [&](const Tensor& x) { return raw_view(x, args); }, x);
 }
 }  // namespace

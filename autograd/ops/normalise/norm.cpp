@@ -140,7 +140,7 @@ std::tuple<Tensor, Tensor> var_mean(const Tensor& x, const Dims& dims, double co
                          .rules = {{var_mean_rule, kIn0 | kOut1}},
                          .cast = Cast::raise,
                          .differentiable = 2,
-                         .flops = flops_per_input<4> /* sum, difference, square, sum */};
+                         .flops = flops_per_input<4>};  // sum, difference, square, sum
   raw::check_domain("var_mean", x.dtype(), kFloat);
   Spread s{reduced("var_mean", x, dims), correction};
   auto [var, mean] = call(

@@ -87,7 +87,7 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {
                                     },
                                     kIn0 | kOut0}},
                          .cast = Cast::raise,
-                         .flops = flops_per_input<1> /* the maximum; the rest are ops of their own */};
+                         .flops = flops_per_input<1>};  // the maximum; the rest are ops of their own
   DType t = raw::computed_in("logsumexp", x.dtype(), kFloat);
   auto forward = [&](const Tensor& x) {
     return raw::cast(stable_logsumexp(raw::cast(x, compute_type(t)), dims, keepdim), t);

@@ -58,10 +58,12 @@ static Tensor cumprod_rule(B b) {
 Tensor cumprod(const Tensor& x, int64_t dim) {
   static constexpr Op op{.name = "cumprod", .rules = {{cumprod_rule, kIn0}}, .cast = Cast::raise};
   int d = wrap_dim("cumprod", dim, x.dim());
-  return in_f32_if_half([&](const Tensor& x) {
-    return call(
-        op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("cumprod", ScanOp::prod, x, d); }, x);
-  }, x);
+  return in_f32_if_half(
+      [&](const Tensor& x) {
+        return call(
+            op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("cumprod", ScanOp::prod, x, d); }, x);
+      },
+      x);
 }
 
 // dL/dx_k = sum_{i >= k} g_i e^{x_k - y_i} = e^{x_k - y_k} s_k with s_k = g_k + e^{y_k - y_{k+1}} s_{k+1}. y never
@@ -77,12 +79,14 @@ Tensor logcumsumexp(const Tensor& x, int64_t dim) {
   static constexpr Op op{.name = "logcumsumexp",
                          .rules = {{logcumsumexp_rule, kIn0 | kOut0}},
                          .cast = Cast::raise,
-                         .flops = flops_per_input<5> /* maximum, difference, exp, log1p, sum */};
+                         .flops = flops_per_input<5>};  // maximum, difference, exp, log1p, sum
   int d = wrap_dim("logcumsumexp", dim, x.dim());
-  return in_f32_if_half([&](const Tensor& x) {
-    return call(
-        op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("logcumsumexp", ScanOp::logsumexp, x, d); }, x);
-  }, x);
+  return in_f32_if_half(
+      [&](const Tensor& x) {
+        return call(
+            op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("logcumsumexp", ScanOp::logsumexp, x, d); }, x);
+      },
+      x);
 }
 
 // The gradient of each output goes to the element it was taken from.
@@ -99,7 +103,7 @@ std::tuple<Tensor, Tensor> cummax(const Tensor& x, int64_t dim) {
 Tensor sliding_window_max(const Tensor& x, int64_t window, int64_t dim) {
   static constexpr Op op{.name = "sliding_window_max",
                          .rules = {{to_winner, kOut1}},
-                         .flops = flops_per_input<3> /* comparisons of van Herk's algorithm */};
+                         .flops = flops_per_input<3>};  // comparisons of van Herk's algorithm
   int d = wrap_dim("sliding_window_max", dim, x.dim());
   return call(
       op, ScanContext{d}, [&](const Tensor& x) { return raw::window_max(x, window, d); }, x)[0];

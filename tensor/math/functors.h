@@ -181,8 +181,8 @@ struct SiluGrad : Float {
 struct GeluGrad : Float {  // Phi(x) + x phi(x)
   template <class T> INK_HD INK_INLINE T operator()(T g, T x) const {
     T cdf = T(scalar_t<T>(0.5)) * (T(1) + erf(x * T(scalar_t<T>(0.70710678118654752))));
-    T pdf = T(scalar_t<T>(0.39894228040143268)) * exp(x * x * T(scalar_t<T>(-0.5)));
-    return g * (cdf + finite(x) * pdf);
+    T at = finite(x), pdf = T(scalar_t<T>(0.39894228040143268)) * exp(at * at * T(scalar_t<T>(-0.5)));
+    return g * (cdf + at * pdf);
   }
 };
 constexpr double kGeluTanhEnd = 30;  // beyond it the derivative is 0 or 1 in every dtype, and powers of x would overflow

@@ -73,17 +73,14 @@ double pool_flops(const Call& c) {
 }
 
 // The gradient of a maximum goes to the element that was chosen.
+Tensor max_pool_rule(B b) {
+  const Shape& s = b.in_shape(0);  // [batch, channels, h, w]
+  const Shape chosen{s[0], s[1], b.out(1).size(2) * b.out(1).size(3)};
+  Tensor dx = zeros({s[0], s[1], s[2] * s[3]}, b.grad().options());
+  return reshape(scatter_add(dx, 2, reshape(b.out(1), chosen), reshape(b.grad(), chosen)), s);
+}
 Tensor max_pool(const char* name, int dims, const Tensor& x, const Pool2dOptions& options) {
-  static constexpr Op op{.name = "max_pool2d",
-                         .rules = {{[](B b) {
-                                      const Shape& s = b.in_shape(0);  // [batch, channels, h, w]
-                                      const Shape chosen{s[0], s[1], b.out(1).size(2) * b.out(1).size(3)};
-                                      Tensor dx = zeros({s[0], s[1], s[2] * s[3]}, b.grad().options());
-                                      return reshape(
-                                          scatter_add(dx, 2, reshape(b.out(1), chosen), reshape(b.grad(), chosen)), s);
-                                    },
-                                    kOut1}},
-                         .flops = pool_flops};
+  static constexpr Op op{.name = "max_pool2d", .rules = {{max_pool_rule, kOut1}}, .flops = pool_flops};
   PoolArgs args = make_args(name, dims, x, options);
   return on_plane(x, [&](const Tensor& x) {
     return call(

@@ -92,37 +92,33 @@ Tensor remainder(const Tensor& a, const Tensor& b) {
 }
 Tensor remainder(const Tensor& a, const Scalar& b) { return remainder(a, full({}, b, {promote(a.dtype(), b), a.device()})); }
 
+// Exponent 0 has gradient 0 even at base 0.
+static Tensor pow_base_rule(B b) {
+  Tensor x = b.in(0), e = b.in(1);
+  Tensor g = b.grad() * conj(e * pow(x, e - 1));
+  return where(e == 0, zeros_like(g), g);
+}
+// a^b log a; 0 where the base is 0 and the exponent is not negative
+static Tensor pow_exponent_rule(B b) {
+  Tensor x = b.in(0), y = b.out();
+  Tensor safe = where(x == 0, ones_like(x), x);
+  return b.grad() * conj(y * log(safe));
+}
 Tensor pow(const Tensor& a, const Tensor& b) {
-  static constexpr Op op{.name = "pow",
-                         .rules = {{[](B b) {  // exponent 0 has gradient 0 even at base 0
-                                      Tensor x = b.in(0), e = b.in(1);
-                                      Tensor g = b.grad() * conj(e * pow(x, e - 1));
-                                      return where(e == 0, zeros_like(g), g);
-                                    },
-                                    kIn0 | kIn1},
-                                   {[](B b) {  // a^b log a; 0 where the base is 0 and the exponent is not negative
-                                      Tensor x = b.in(0), y = b.out();
-                                      Tensor safe = where(x == 0, ones_like(x), x);
-                                      return b.grad() * conj(y * log(safe));
-                                    },
-                                    kIn0 | kOut0}},
-                         .cast = Cast::raise};
+  static constexpr Op op{
+      .name = "pow", .rules = {{pow_base_rule, kIn0 | kIn1}, {pow_exponent_rule, kIn0 | kOut0}}, .cast = Cast::raise};
   return binary(op, fn::Pow{}, a, b);
 }
+static Tensor pow_number_rule(B b) {
+  const Scalar& s = scalar_of<fn::PowScalar>(b);
+  if (s.is_complex())
+    return b.grad() * ink::conj(pow(b.in(0), Scalar(s.to<complex<double>>() - complex<double>(1))) * s);
+  double e = s.as_double();
+  if (e == 0) return zeros_like(b.grad());
+  return b.grad() * ink::conj(e * pow(b.in(0), e - 1));
+}
 Tensor pow(const Tensor& a, const Scalar& b) {
-  static constexpr Op op{
-      .name = "pow",
-      .rules = {{[](B b) {
-                   const Scalar& s = scalar_of<fn::PowScalar>(b);
-                   if (s.is_complex())
-                     return b.grad() *
-                            ink::conj(pow(b.in(0), Scalar(s.to<complex<double>>() - complex<double>(1))) * s);
-                   double e = s.as_double();
-                   if (e == 0) return zeros_like(b.grad());
-                   return b.grad() * ink::conj(e * pow(b.in(0), e - 1));
-                 },
-                 kIn0}},
-      .cast = Cast::raise};
+  static constexpr Op op{.name = "pow", .rules = {{pow_number_rule, kIn0}}, .cast = Cast::raise};
   if (!b.is_complex()) {
     if (b.as_double() == 2) return square(a);
     if (b.as_double() == 1) return clone(a);
@@ -131,15 +127,13 @@ Tensor pow(const Tensor& a, const Scalar& b) {
   }
   return with_scalar<fn::PowScalar>(op, a, b);
 }
+static Tensor number_pow_rule(B b) {
+  const Scalar& s = scalar_of<fn::RpowScalar>(b);
+  Tensor base = full({}, s, b.out().options());
+  return b.grad() * ink::conj(b.out() * log(base));
+}
 Tensor pow(const Scalar& a, const Tensor& b) {
-  static constexpr Op op{.name = "pow",
-                         .rules = {{[](B b) {
-                                      const Scalar& s = scalar_of<fn::RpowScalar>(b);
-                                      Tensor base = full({}, s, b.out().options());
-                                      return b.grad() * ink::conj(b.out() * log(base));
-                                    },
-                                    kOut0}},
-                         .cast = Cast::raise};
+  static constexpr Op op{.name = "pow", .rules = {{number_pow_rule, kOut0}}, .cast = Cast::raise};
   return with_scalar<fn::RpowScalar>(op, b, a);
 }
 Tensor atan2(const Tensor& y, const Tensor& x) {

@@ -28,16 +28,16 @@ Tensor conj(const Tensor& x) {
   static constexpr Op op{.name = "conj", .rules = {{[](B b) { return conj(b.grad()); }}}};
   return unary(op, fn::Conj{}, x);
 }
+// i z / |z|^2, 0 at 0
+static Tensor angle_rule(B b) {
+  Tensor z = b.in(0), squares = square(real(z)) + square(imag(z));
+  Tensor turned = complex_of(-imag(z), real(z));
+  return b.grad() * (turned / where(squares == 0, ones_like(squares), squares));
+}
 Tensor angle(const Tensor& x) {
   if (is_integral(x.dtype())) return angle(to(x, f32));
   if (!is_complex(x.dtype())) return where(x < 0, full({}, M_PI, x.options()), x * 0);  // gradient 0, NaN stays
-  static constexpr Op op{.name = "angle",
-                         .rules = {{[](B b) {  // i z / |z|^2, 0 at 0
-                                      Tensor z = b.in(0), squares = square(real(z)) + square(imag(z));
-                                      Tensor turned = complex_of(-imag(z), real(z));
-                                      return b.grad() * (turned / where(squares == 0, ones_like(squares), squares));
-                                    },
-                                    kIn0}}};
+  static constexpr Op op{.name = "angle", .rules = {{angle_rule, kIn0}}};
   return unary(op, fn::Angle{}, x);
 }
 Tensor complex_of(const Tensor& re, const Tensor& im) {

@@ -14,15 +14,14 @@ Tensor neg(const Tensor& x) {
   static constexpr Op op{.name = "neg", .rules = {{[](B b) { return neg(b.grad()); }}}};
   return unary(op, fn::Neg{}, x);
 }
+static Tensor abs_rule(B b) {
+  Tensor x = b.in(0);
+  if (!is_complex(x.dtype())) return b.grad() * sign(x);
+  Tensor y = abs(x);  // z / |z|, 0 at 0
+  return b.grad() * (x / where(y == 0, ones_like(y), y));
+}
 Tensor abs(const Tensor& x) {
-  static constexpr Op op{.name = "abs",
-                         .rules = {{[](B b) {
-                                      Tensor x = b.in(0);
-                                      if (!is_complex(x.dtype())) return b.grad() * sign(x);
-                                      Tensor y = abs(x);  // z / |z|, 0 at 0
-                                      return b.grad() * (x / where(y == 0, ones_like(y), y));
-                                    },
-                                    kIn0}}};
+  static constexpr Op op{.name = "abs", .rules = {{abs_rule, kIn0}}};
   return unary(op, fn::Abs{}, x);
 }
 Tensor sign(const Tensor& x) {

@@ -10,7 +10,7 @@
 
 namespace ink {
 
-// ---- signs and rounding: integers stay integers
+// ---- signs and rounding: integers stay integers, bool becomes i64
 Tensor neg(const Tensor& x);         // (complex); DTypeError for bool
 Tensor abs(const Tensor& x);         // (complex: |z|, real); the gradient at 0 is 0
 Tensor sign(const Tensor& x);        // -1, 0, 1; NaN of NaN; gradient 0

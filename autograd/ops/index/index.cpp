@@ -16,9 +16,8 @@ struct DimContext {
   int dim;
 };
 int dim_of(B b) { return b.context<DimContext>().dim; }
-double flops_of_source(const Call& c) {
-  return double(c.in(2).numel());
-}  // one addition for each element that is written
+// One addition for each element that is written.
+double flops_of_source(const Call& c) { return double(c.in(2).numel()); }
 
 // What is written into x: in x's dtype.
 Tensor as_source(const char* op, const Tensor& x, const Tensor& source) {
@@ -48,14 +47,11 @@ Tensor checked(const char* op, const Tensor& x, int dim, const Tensor& index) {
 
 }  // namespace
 
+static Tensor gather_rule(B b) {
+  return scatter_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad());
+}
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
-  static constexpr Op op{.name = "gather",
-                         .rules = {{[](B b) {
-                                      return scatter_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1),
-                                                         b.grad());
-                                    },
-                                    kIn1}},
-                         .flops = no_flops};
+  static constexpr Op op{.name = "gather", .rules = {{gather_rule, kIn1}}, .flops = no_flops};
   int d = wrap_dim("gather", dim, x.dim());
   Tensor i = checked("gather", x, d, index);
   return call(
@@ -95,16 +91,16 @@ static Tensor survives(const Shape& shape, int dim, const Tensor& index) {
   Tensor written = raw::scatter("scatter", raw::zeros(shape, number.options()), dim, index, number, false);
   return eq(raw::gather("scatter", written, dim, index), number);
 }
+static Tensor source_of_scatter_rule(B b) {
+  Tensor g = gather(b.grad(), dim_of(b), b.in(1));
+  return where(survives(b.grad().shape(), dim_of(b), b.in(1)), g, zeros_like(g));
+}
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
   static constexpr Op op{
       .name = "scatter",
       .rules = {{[](B b) { return scatter(b.grad(), dim_of(b), b.in(1), zeros({}, b.grad().options())); }, kIn1},
                 {},
-                {[](B b) {
-                   Tensor g = gather(b.grad(), dim_of(b), b.in(1));
-                   return where(survives(b.grad().shape(), dim_of(b), b.in(1)), g, zeros_like(g));
-                 },
-                 kIn1}},
+                {source_of_scatter_rule, kIn1}},
       .flops = no_flops};
   int d = wrap_dim("scatter", dim, x.dim());
   Tensor i = checked("scatter", x, d, index);

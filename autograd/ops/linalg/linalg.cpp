@@ -35,10 +35,10 @@ double cubic_flops(const Call& c) {
 double triangular_flops(const Call& c) {  // n^2 for each column of in(1)
   return for_each_matrix(c, std::pow(double(c.in(0).size(-1)), 2) * double(c.in(1).size(-1)));
 }
-double solve_flops(const Call& c) {
-  return cubic_flops<2>(c) + 2 * triangular_flops(c);
-}  // the factors L and U; both solved
-double qr_flops(const Call& c) {  // r, and as much again for q
+// The factors L and U, and both solved.
+double solve_flops(const Call& c) { return cubic_flops<2>(c) + 2 * triangular_flops(c); }
+// r, and as much again for q.
+double qr_flops(const Call& c) {
   const double m = double(c.in(0).size(-2)), n = double(c.in(0).size(-1));
   return for_each_matrix(c, 4 * n * n * (m - n / 3));
 }
@@ -46,31 +46,26 @@ double qr_flops(const Call& c) {  // r, and as much again for q
 }  // namespace
 
 // X = A^-1 B:  dB = A^-H dX,  dA = -dB X^H
+static void solve_rule(B b, std::span<Tensor> grads) {
+  Tensor of_b = solve(adjoint(b.in(0)), b.grad());
+  if (b.needs(0)) grads[0] = -matmul(of_b, adjoint(b.out()));
+  if (b.needs(1)) grads[1] = of_b;
+}
 Tensor solve(const Tensor& a, const Tensor& b) {
-  static constexpr Op op{.name = "solve",
-                         .backward =
-                             [](B b, std::span<Tensor> grads) {
-                               Tensor of_b = solve(adjoint(b.in(0)), b.grad());
-                               if (b.needs(0)) grads[0] = -matmul(of_b, adjoint(b.out()));
-                               if (b.needs(1)) grads[1] = of_b;
-                             },
-                         .saves = kIn0 | kOut0,
-                         .cast = Cast::raise,
-                         .flops = solve_flops};
+  static constexpr Op op{
+      .name = "solve", .backward = solve_rule, .saves = kIn0 | kOut0, .cast = Cast::raise, .flops = solve_flops};
   return call(
       op, NoContext{}, [](const Tensor& a, const Tensor& b) { return raw::solve("solve", a, b); }, a, b);
 }
 
 // Y = A^-1:  dA = -Y^H dY Y^H
+static Tensor inverse_rule(B b) {
+  Tensor y = adjoint(b.out());
+  return -matmul(matmul(y, b.grad()), y);
+}
 Tensor inverse(const Tensor& a) {
-  static constexpr Op op{.name = "inverse",
-                         .rules = {{[](B b) {
-                                      Tensor y = adjoint(b.out());
-                                      return -matmul(matmul(y, b.grad()), y);
-                                    },
-                                    kOut0}},
-                         .cast = Cast::raise,
-                         .flops = cubic_flops<8>};
+  static constexpr Op op{
+      .name = "inverse", .rules = {{inverse_rule, kOut0}}, .cast = Cast::raise, .flops = cubic_flops<8>};
   return call(
       op, NoContext{},
       [](const Tensor& a) {
@@ -92,16 +87,14 @@ Tensor det(const Tensor& a) {
 }
 
 // With t = tr(A^-1 dA): d log|det| = Re t and d sign = i sign Im t. A real sign is constant.
+static Tensor slogdet_rule(B b) {
+  Tensor a = b.in(0), c = b.grad(1).defined() ? b.grad(1) : zeros_like(real(b.out(0)));
+  if (is_complex(a.dtype()) && b.grad(0).defined()) c = ink::complex_of(c, -imag(conj(b.grad(0)) * b.out(0)));
+  return per_matrix(c) * adjoint(inverse(a));
+}
 std::tuple<Tensor, Tensor> slogdet(const Tensor& a) {
   static constexpr Op op{.name = "slogdet",
-                         .rules = {{[](B b) {
-                                      Tensor a = b.in(0),
-                                             c = b.grad(1).defined() ? b.grad(1) : zeros_like(real(b.out(0)));
-                                      if (is_complex(a.dtype()) && b.grad(0).defined())
-                                        c = ink::complex_of(c, -imag(conj(b.grad(0)) * b.out(0)));
-                                      return per_matrix(c) * adjoint(inverse(a));
-                                    },
-                                    kIn0 | kOut0}},
+                         .rules = {{slogdet_rule, kIn0 | kOut0}},
                          .cast = Cast::raise,
                          .differentiable = 2,
                          .flops = cubic_flops<2>};
@@ -117,34 +110,31 @@ std::tuple<Tensor, Tensor> slogdet(const Tensor& a) {
 
 // Murray 2016, eq. 9: dA is the hermitian part of L^-H P L^-1, where P is the lower triangle of L^H dL with half its
 // diagonal.
+static Tensor cholesky_rule(B b) {
+  Tensor l = b.out(), p = matmul(adjoint(l), b.grad());
+  p = tril(p) - eye_like(p) * p * 0.5;
+  Tensor left = triangular_solve(adjoint(l), p, true);                       // L^-H P
+  return hermitian_part(triangular_solve(adjoint(l), adjoint(left), true));  // (L^-H P L^-1)^H
+}
 Tensor cholesky(const Tensor& a) {
   static constexpr Op op{
-      .name = "cholesky",
-      .rules = {{[](B b) {
-                   Tensor l = b.out(), p = matmul(adjoint(l), b.grad());
-                   p = tril(p) - eye_like(p) * p * 0.5;
-                   Tensor left = triangular_solve(adjoint(l), p, true);                       // L^-H P
-                   return hermitian_part(triangular_solve(adjoint(l), adjoint(left), true));  // (L^-H P L^-1)^H
-                 },
-                 kOut0}},
-      .cast = Cast::raise,
-      .flops = cubic_flops<1>};
+      .name = "cholesky", .rules = {{cholesky_rule, kOut0}}, .cast = Cast::raise, .flops = cubic_flops<1>};
   return call(
       op, NoContext{}, [](const Tensor& a) { return raw::cholesky("cholesky", a); }, a);
 }
 
 // As solve; only the triangle of A that was read gets a gradient.
+static void triangular_solve_rule(B b, std::span<Tensor> grads) {
+  const bool upper = b.context<bool>();
+  Tensor of_b = triangular_solve(adjoint(b.in(0)), b.grad(), !upper);
+  if (b.needs(1)) grads[1] = of_b;
+  if (!b.needs(0)) return;
+  Tensor full = -matmul(of_b, adjoint(b.out()));
+  grads[0] = upper ? triu(full) : tril(full);
+}
 Tensor triangular_solve(const Tensor& a, const Tensor& b, bool upper) {
   static constexpr Op op{.name = "triangular_solve",
-                         .backward =
-                             [](B b, std::span<Tensor> grads) {
-                               const bool upper = b.context<bool>();
-                               Tensor of_b = triangular_solve(adjoint(b.in(0)), b.grad(), !upper);
-                               if (b.needs(1)) grads[1] = of_b;
-                               if (!b.needs(0)) return;
-                               Tensor full = -matmul(of_b, adjoint(b.out()));
-                               grads[0] = upper ? triu(full) : tril(full);
-                             },
+                         .backward = triangular_solve_rule,
                          .saves = kIn0 | kOut0,
                          .cast = Cast::raise,
                          .flops = triangular_flops};

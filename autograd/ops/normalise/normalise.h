@@ -1,6 +1,6 @@
 // Rows rescaled as a whole: softmax, norms, and the losses that go with them. Floating point dtypes, which results
-// keep; softmax and the norms convert integers to f32. Complex numbers are a DTypeError. f16 and bf16 are computed in
-// f32 and rounded once; under autocast the results are f32.
+// keep; softmax, norms and cross entropy convert integers to f32, and refuse complex numbers (DTypeError). f16 and bf16
+// are computed in f32 and rounded once; under autocast the results are f32.
 #pragma once
 #include "tensor/tensor.h"
 
@@ -38,7 +38,7 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;   // s: the target gets 1 - s, and every class s / classes more; Szegedy et al. 2016
   int64_t ignore_index = -100;  // rows with this target do not count
 };
-// -log softmax(logits)[target] for logits [n, classes] and targets i64 or i32 [n]. ShapeError for other shapes,
+// -log softmax(logits)[target] for logits [n, classes] and targets of integers [n]. ShapeError for other shapes,
 // IndexError for a target that is no class and not ignore_index, DTypeError for targets that are no integers,
 // ValueError for a label_smoothing outside [0, 1].
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {});

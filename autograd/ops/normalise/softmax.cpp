@@ -76,16 +76,16 @@ static Tensor stable_logsumexp(const Tensor& x, const Dims& dims, bool keepdim) 
   return keepdim ? y : raw::reshape(y, squeezed_shape(reduced("logsumexp", x, dims)));
 }
 
+// A row of -inf has y = -inf and gradient 0
+static Tensor logsumexp_rule(B b) {
+  const Reduced& r = b.context<Reduced>();
+  Tensor y = keep(b.out(), r);
+  Tensor safe = where(y == -std::numeric_limits<double>::infinity(), zeros_like(y), y);
+  return keep(b.grad(), r) * exp(b.in(0) - safe);
+}
 Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{.name = "logsumexp",
-                         .rules = {{[](B b) {  // a row of -inf has y = -inf and gradient 0
-                                      const Reduced& r = b.context<Reduced>();
-                                      Tensor y = keep(b.out(), r);
-                                      Tensor safe =
-                                          where(y == -std::numeric_limits<double>::infinity(), zeros_like(y), y);
-                                      return keep(b.grad(), r) * exp(b.in(0) - safe);
-                                    },
-                                    kIn0 | kOut0}},
+                         .rules = {{logsumexp_rule, kIn0 | kOut0}},
                          .cast = Cast::raise,
                          .flops = flops_per_input<1>};  // the maximum; the rest are ops of their own
   DType t = raw::computed_in("logsumexp", x.dtype(), kFloat);

@@ -92,16 +92,16 @@ Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double beta, dou
   return call(op, Factors{beta, alpha}, forward, c, a, b);
 }
 
+static Tensor linear_weight_rule(B b) {
+  Tensor g = b.grad(), x = b.in(0);
+  if (x.numel() == 0 || g.numel() == 0) return zeros(b.in_shape(1), g.options());
+  return matmul(transpose(rows(g), 0, 1), conj(rows(x)));
+}
 // Y = X W^T + b over the flattened rows of X; the engine sums the gradient of b over the rows.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   static constexpr Op op{.name = "linear",
                          .rules = {{[](B b) { return matmul(b.grad(), conj(b.in(1))); }, kIn1},
-                                   {[](B b) {
-                                      Tensor g = b.grad(), x = b.in(0);
-                                      if (x.numel() == 0 || g.numel() == 0) return zeros(b.in_shape(1), g.options());
-                                      return matmul(transpose(rows(g), 0, 1), conj(rows(x)));
-                                    },
-                                    kIn0},
+                                   {linear_weight_rule, kIn0},
                                    {[](B b) { return b.grad(); }}},
                          .cast = Cast::lower,
                          .flops = product_flops};

@@ -51,26 +51,24 @@ static Tensor products_of_others(const Tensor& x) {  // along the last dim
   Tensor right = flip(cumprod(cat({one, flip(slice(x, -1, 1, n), -1)}, -1), -1), -1);
   return left * right;
 }
+static Tensor prod_rule(B b) {
+  const Reduced& r = b.context<Reduced>();
+  if (count_of(r) == 0) return zeros_like(b.in(0));
+  Tensor others = products_of_others(flat_reduced(b.in(0), r));
+  // back to x's order of dims
+  Shape moved, inverse = Shape::filled(r.shape.size(), 0);
+  int at = 0;
+  for (uint32_t wanted : {0u, 1u})
+    for (int d = 0; d < r.shape.size(); ++d)
+      if ((r.mask >> d & 1) == wanted) {
+        moved.push_back(r.shape[d]);
+        inverse[d] = at++;
+      }
+  return spread(b.grad(), r) * conj(permute(reshape(others, moved), inverse));
+}
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
-  static constexpr Op op{.name = "prod",
-                         .rules = {{[](B b) {
-                                      const Reduced& r = b.context<Reduced>();
-                                      if (count_of(r) == 0) return zeros_like(b.in(0));
-                                      Tensor others = products_of_others(flat_reduced(b.in(0), r));
-                                      // back to x's order of dims
-                                      Shape moved, inverse = Shape::filled(r.shape.size(), 0);
-                                      int at = 0;
-                                      for (uint32_t wanted : {0u, 1u})
-                                        for (int d = 0; d < r.shape.size(); ++d)
-                                          if ((r.mask >> d & 1) == wanted) {
-                                            moved.push_back(r.shape[d]);
-                                            inverse[d] = at++;
-                                          }
-                                      return spread(b.grad(), r) * conj(permute(reshape(others, moved), inverse));
-                                    },
-                                    kIn0}},
-                         .cast = Cast::raise,
-                         .flops = flops_per_input<1>};
+  static constexpr Op op{
+      .name = "prod", .rules = {{prod_rule, kIn0}}, .cast = Cast::raise, .flops = flops_per_input<1>};
   return call(op, reduced("prod", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Prod>("prod", x, dims, keepdim); }, x);
 }
 
@@ -110,17 +108,16 @@ static Tensor euclidean(const Tensor& x, const Dims& dims) {
   largest = where(logical_and(largest > 0, isfinite(largest)), largest, ones_like(largest));
   return root_of_squares(x / largest) * largest;
 }
+// x / |x|, 0 where |x| is 0
+static Tensor euclidean_rule(B b) {
+  const Reduced& r = b.context<Reduced>();
+  Tensor y = keep(b.out(), r), zero = y == 0;
+  Tensor unit = b.in(0) / where(zero, ones_like(y), y);
+  return keep(b.grad(), r) * where(zero, zeros_like(unit), unit);
+}
 static Tensor norm_of_wide(const Tensor& x, const Dims& dims, bool keepdim) {
-  static constexpr Op op{.name = "norm",
-                         .rules = {{[](B b) {  // x / |x|, 0 where |x| is 0
-                                      const Reduced& r = b.context<Reduced>();
-                                      Tensor y = keep(b.out(), r), zero = y == 0;
-                                      Tensor unit = b.in(0) / where(zero, ones_like(y), y);
-                                      return keep(b.grad(), r) * where(zero, zeros_like(unit), unit);
-                                    },
-                                    kIn0 | kOut0}},
-                         .cast = Cast::raise,
-                         .flops = flops_per_input<2>};
+  static constexpr Op op{
+      .name = "norm", .rules = {{euclidean_rule, kIn0 | kOut0}}, .cast = Cast::raise, .flops = flops_per_input<2>};
   raw::check_domain("norm", x.dtype(), kField);
   return call(op, reduced("norm", x, dims), [&](const Tensor& x) {
     NoGrad guard;

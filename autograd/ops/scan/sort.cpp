@@ -9,7 +9,6 @@ using B = const Backward&;
 
 namespace {
 
-// (Comparisons of sort and topk are not counted: how many there are is the kernel's business.)
 struct DimContext {
   int dim;
 };
@@ -31,6 +30,7 @@ std::tuple<Tensor, Tensor> extreme(const Op& op, bool largest, const Tensor& x, 
 
 }  // namespace
 
+// Comparisons are not counted as operations: how many there are is the kernel's business.
 std::tuple<Tensor, Tensor> sort(const Tensor& x, int64_t dim, bool descending) {
   static constexpr Op op{.name = "sort", .rules = {{to_source, kOut1}}, .flops = no_flops};
   int d = wrap_dim("sort", dim, x.dim());

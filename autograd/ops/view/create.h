@@ -12,8 +12,8 @@
 
 namespace ink {
 
-// A tensor of that shape: uninitialised; of zeros; of ones; of one number (ValueError if the dtype cannot hold its
-// kind).
+// A tensor of that shape: uninitialised; of zeros; of ones; of one number (ValueError for an integer that the dtype
+// does not hold).
 Tensor empty(const Shape& shape, const Options& options = {});
 Tensor zeros(const Shape& shape, const Options& options = {});
 Tensor ones(const Shape& shape, const Options& options = {});

@@ -70,13 +70,14 @@ Tensor unsqueeze(const Tensor& x, int64_t dim) {
   return reshape(x, s);
 }
 
+static Tensor permute_rule(B b) {
+  const Shape& order = b.context<Shape>();
+  Dims inverse(Shape::filled(order.size(), 0));
+  for (int i = 0; i < order.size(); ++i) inverse[int(order[i])] = i;
+  return permute(b.grad(), inverse);
+}
 Tensor permute(const Tensor& x, const Dims& order) {
-  static constexpr Op op{.name = "permute", .rules = {{[](B b) {
-                                              const Shape& order = b.context<Shape>();
-                                              Dims inverse(Shape::filled(order.size(), 0));
-                                              for (int i = 0; i < order.size(); ++i) inverse[int(order[i])] = i;
-                                              return permute(b.grad(), inverse);
-                                            }}}};
+  static constexpr Op op{.name = "permute", .rules = {{permute_rule}}};
   if (order.size() != x.dim() || __builtin_popcount(raw::dim_mask("permute", order, x.dim())) != x.dim())
     throw ShapeError(fmt::format("permute: not an order of the dims; got {} for {} dims", order.str(), x.dim()));
   Shape wrapped = order;
@@ -234,26 +235,25 @@ Tensor piece(const Tensor& x, const PiecesArgs& a, int64_t at) {
   return raw::as_strided(y, shape, strides, y.storage_offset());
 }
 
+void split_rule(const Backward& b, std::span<Tensor> grads) {
+  const PiecesArgs& a = b.context<PiecesArgs>();
+  std::vector<Tensor> parts;
+  Tensor like;
+  for (int i = 0; i < b.num_outputs(); ++i)
+    if (b.grad(i).defined()) like = b.grad(i);
+  Shape whole = b.in_shape(0);
+  for (int i = 0; i < b.num_outputs(); ++i) {
+    Shape shape = whole;
+    int64_t at = i * a.size;
+    shape[a.dim] = at + a.size <= whole[a.dim] ? a.size : whole[a.dim] - at;
+    Tensor g = b.grad(i);
+    if (!g.defined()) g = zeros(shape, like.options());
+    parts.push_back(a.squeeze && g.dim() < whole.size() ? unsqueeze(g, a.dim) : g);
+  }
+  grads[0] = cat(parts, a.dim);
+}
 std::vector<Tensor> pieces(const Tensor& x, const PiecesArgs& args) {
-  static constexpr Op op{.name = "split",
-                         .backward = [](const Backward& b, std::span<Tensor> grads) {
-                           const PiecesArgs& a = b.context<PiecesArgs>();
-                           std::vector<Tensor> parts;
-                           Tensor like;
-                           for (int i = 0; i < b.num_outputs(); ++i)
-                             if (b.grad(i).defined()) like = b.grad(i);
-                           Shape whole = b.in_shape(0);
-                           for (int i = 0; i < b.num_outputs(); ++i) {
-                             Shape shape = whole;
-                             int64_t at = i * a.size;
-                             shape[a.dim] = at + a.size <= whole[a.dim] ? a.size : whole[a.dim] - at;
-                             Tensor g = b.grad(i);
-                             if (!g.defined()) g = zeros(shape, like.options());
-                             parts.push_back(a.squeeze && g.dim() < whole.size() ? unsqueeze(g, a.dim) : g);
-                           }
-                           grads[0] = cat(parts, a.dim);
-                         },
-                         .differentiable = 1 << 30};
+  static constexpr Op op{.name = "split", .backward = split_rule, .differentiable = 1 << 30};
   auto cut = [&](const Tensor& x) {
     std::vector<Tensor> parts;
     for (int64_t at = 0; at < x.shape()[args.dim]; at += args.size) parts.push_back(piece(x, args, at));

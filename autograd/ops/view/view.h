@@ -40,8 +40,9 @@ Tensor diagonal(const Tensor& x, int64_t offset = 0, int64_t dim1 = 0, int64_t d
 // Windows of `size` neighbours, `step` apart: the dim's size becomes (n - size) / step + 1, and [.., size] a new last
 // dim. ShapeError unless 1 <= size <= n and step >= 1.
 Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step);
-// Pieces along a dim: of `size` (the last may be smaller); of these sizes, whose sum is the dim's (ShapeError else);
-// `chunks` pieces of equal size, the last smaller; of size 1 and without the dim. ValueError for sizes below 1.
+// Pieces along a dim: of `size` (the last may be smaller); of these sizes, whose sum is the dim's (ShapeError if it is
+// less, IndexError if it is more); `chunks` pieces of equal size, the last smaller; of size 1 and without the dim.
+// ValueError for sizes below 1.
 std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim = 0);
 std::vector<Tensor> split(const Tensor& x, const Shape& sizes, int64_t dim);
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim = 0);

@@ -19,6 +19,7 @@ struct Call {
   std::span<Tensor> outputs;
   const void* parameters = nullptr;
   size_t parameters_size = 0;
+  bool formula = false;  // the parameters are an elementwise formula of tensor/math/functors.h
 
   const Tensor& in(int i) const { return *inputs[i]; }
   const Tensor& out(int i = 0) const { return outputs[size_t(i)]; }
@@ -64,7 +65,9 @@ auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> de
     auto run = [&](const auto&... in) {
       R out = forward(in...);
       const Tensor* list[] = {&in...};
-      Call r{op, list, sizeof...(in), detail::outputs_of(out), &context, size};
+      Call r{op, list, sizeof...(in), detail::outputs_of(out), &context, size, requires {C::domain;
+    }
+  };
       observed.done(r);
       if (mode().grad && (in.requires_grad() || ...)) detail::record(r);
       return out;

@@ -55,7 +55,7 @@ struct Op {
   uint32_t saves = kNothing;    // with backward: what it needs
   Cast cast = Cast::none;
   int differentiable = 1;       // the first outputs get gradients, the rest are indices, statistics, ...
-  Flops flops = nullptr;        // null: one for each element of the first output, and none if that is a view
+  Flops flops = nullptr;        // null: one for each element that an elementwise formula gives, else none
 };
 
 // ---- the graph

@@ -34,7 +34,7 @@ Cost cost_of(const Call& c) {
     if (c.in(i).defined()) cost.read += c.in(i).nbytes();
   for (const Tensor& t : c.outputs)
     if (t.defined()) cost.written += t.nbytes();
-  cost.flops = c.op.flops ? c.op.flops(c) : double(first.numel());
+  cost.flops = c.op.flops ? c.op.flops(c) : c.formula ? double(first.numel()) : 0;
   return cost;
 }
 

@@ -165,6 +165,7 @@ TEST_CASE("rows, reductions and scans", "[cost]") {
   // 3 comparisons for each of 40 elements (van Herk 1992)
   CHECK(flops_of("sliding_window_max", [&] { sliding_window_max(x, 3); }) == 120);
   CHECK(flops_of("max_pool2d", [&] { max_pool2d(ones({1, 2, 4, 6}), {.kernel = 2}); }) == 48);  // 2 2 3 windows of 4
+  CHECK(flops_of("dropout", [&] { dropout(x, 0.5); }) == 40);
   CHECK(flops_of("index_add", [&] { index_add(x, 0, tensor({1, 1}, i64), ones({2, 10})); }) == 20);
 }
 

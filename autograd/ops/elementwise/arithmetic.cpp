@@ -2,7 +2,6 @@
 // output's shape and dtype.
 #include <fmt/format.h>
 
-#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
 #include "autograd/ops/list_op.h"
@@ -184,8 +183,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   static constexpr Op op{.name = "where",
                          .rules = {{},
                                    {[](B b) { return where(b.in(0), b.grad(), zeros_like(b.grad())); }, kIn0},
-                                   {[](B b) { return where(b.in(0), zeros_like(b.grad()), b.grad()); }, kIn0}},
-                         .flops = no_flops};
+                                   {[](B b) { return where(b.in(0), zeros_like(b.grad()), b.grad()); }, kIn0}}};
   return call(op, NoContext{}, raw::where, condition, a, b);
 }
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Scalar& value) {

@@ -51,7 +51,7 @@ static Tensor gather_rule(B b) {
   return scatter_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad());
 }
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
-  static constexpr Op op{.name = "gather", .rules = {{gather_rule, kIn1}}, .flops = no_flops};
+  static constexpr Op op{.name = "gather", .rules = {{gather_rule, kIn1}}};
   int d = wrap_dim("gather", dim, x.dim());
   Tensor i = checked("gather", x, d, index);
   return call(
@@ -100,8 +100,7 @@ Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
       .name = "scatter",
       .rules = {{[](B b) { return scatter(b.grad(), dim_of(b), b.in(1), zeros({}, b.grad().options())); }, kIn1},
                 {},
-                {source_of_scatter_rule, kIn1}},
-      .flops = no_flops};
+                {source_of_scatter_rule, kIn1}}};
   int d = wrap_dim("scatter", dim, x.dim());
   Tensor i = checked("scatter", x, d, index);
   Tensor from = source_part("scatter", as_source("scatter", x, source), i.shape());
@@ -121,8 +120,7 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   static constexpr Op op{
       .name = "index_select",
       .rules = {{[](B b) { return index_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad()); },
-                 kIn1}},
-      .flops = no_flops};
+                 kIn1}}};
   int d = row_dim("index_select", x, dim, index);
   Tensor i = checked("index_select", x, d, index);
   return call(

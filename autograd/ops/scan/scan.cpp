@@ -38,7 +38,8 @@ Tensor running_sum(const Tensor& x, const ScanContext& c) {
                            auto c = b.context<ScanContext>();
                            return running_sum(b.grad(), {c.dim, !c.reverse});
                          }}},
-                         .cast = Cast::raise};
+                         .cast = Cast::raise,
+                         .flops = flops_per_input<1>};
   return call(
       op, c, [&](const Tensor& x) { return raw::scan("cumsum", ScanOp::sum, x, c.dim, c.reverse); }, x);
 }
@@ -56,7 +57,8 @@ static Tensor cumprod_rule(B b) {
   return before * reverse_recurrence(b.grad(), ahead(x, dim, 1), dim);
 }
 Tensor cumprod(const Tensor& x, int64_t dim) {
-  static constexpr Op op{.name = "cumprod", .rules = {{cumprod_rule, kIn0}}, .cast = Cast::raise};
+  static constexpr Op op{
+      .name = "cumprod", .rules = {{cumprod_rule, kIn0}}, .cast = Cast::raise, .flops = flops_per_input<1>};
   int d = wrap_dim("cumprod", dim, x.dim());
   return in_f32_if_half(
       [&](const Tensor& x) {

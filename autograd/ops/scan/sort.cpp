@@ -32,7 +32,7 @@ std::tuple<Tensor, Tensor> extreme(const Op& op, bool largest, const Tensor& x, 
 
 // Comparisons are not counted as operations: how many there are is the kernel's business.
 std::tuple<Tensor, Tensor> sort(const Tensor& x, int64_t dim, bool descending) {
-  static constexpr Op op{.name = "sort", .rules = {{to_source, kOut1}}, .flops = no_flops};
+  static constexpr Op op{.name = "sort", .rules = {{to_source, kOut1}}};
   int d = wrap_dim("sort", dim, x.dim());
   return unpack(call(
       op, DimContext{d}, [&](const Tensor& x) { return raw::sort(x, d, descending); }, x));
@@ -41,7 +41,7 @@ Tensor argsort(const Tensor& x, int64_t dim, bool descending) {
   return raw::sort(x, wrap_dim("argsort", dim, x.dim()), descending)[1];
 }
 std::tuple<Tensor, Tensor> topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
-  static constexpr Op op{.name = "topk", .rules = {{to_source, kOut1}}, .flops = no_flops};
+  static constexpr Op op{.name = "topk", .rules = {{to_source, kOut1}}};
   int d = wrap_dim("topk", dim, x.dim());
   return unpack(call(
       op, DimContext{d}, [&](const Tensor& x) { return raw::topk(x, k, d, largest); }, x));

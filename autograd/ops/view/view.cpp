@@ -2,7 +2,7 @@
 // gradient written back into zeros through the same view.
 #include <fmt/format.h>
 
-#include "autograd/observe/cost.h"
+#include "autograd/graph/call.h"
 #include "autograd/ops.h"
 #include "tensor/raw/raw.h"
 
@@ -28,8 +28,7 @@ static Shape infer(const char* op, const Tensor& x, const Shape& shape) {
   return out;
 }
 Tensor reshape(const Tensor& x, const Shape& shape) {
-  static constexpr Op op{
-      .name = "reshape", .rules = {{[](B b) { return reshape(b.grad(), b.in_shape(0)); }}}, .flops = no_flops};
+  static constexpr Op op{.name = "reshape", .rules = {{[](B b) { return reshape(b.grad(), b.in_shape(0)); }}}};
   Shape to = infer("reshape", x, shape);
   return call(op, NoContext{}, [&](const Tensor& x) { return raw::reshape(x, to); }, x);
 }
@@ -154,8 +153,7 @@ Tensor take_view(const Tensor& x, const ViewArgs& args);
 // Zeros of shape args.base with g added through the view.
 Tensor embed_view(const Tensor& g, const ViewArgs& args) {
   static constexpr Op op{.name = "embed_view",
-                         .rules = {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}},
-                         .flops = no_flops};
+                         .rules = {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}}};
   return call(op, args, [&](const Tensor& g) {
     Tensor base = raw::zeros(args.base, g.options()), view = raw_view(base, args);
     if (args.kind != ViewArgs::kUnfold || args.size <= 1 || args.step >= args.size) {

@@ -48,7 +48,9 @@ struct AttentionOptions {
 // softmax(scale q k^T) v for q [batch, heads, nq, d], k [batch, kv_heads, nk, d], v [batch, kv_heads, nk, dv] ->
 // [batch, heads, nq, dv]; heads is a multiple of kv_heads (grouped queries: head h reads key head h / (heads /
 // kv_heads)). Fewer dims: those in front are 1. A query that sees no key gets 0. Differentiable in q, k, v any number
-// of times. Dao et al. 2022, 2023.
+// of times. DTypeError unless q, k and v have one floating point dtype, which the result keeps (autocast lowers it);
+// ShapeError for shapes, slopes or masks that do not fit; ValueError for a negative window, softcap or block size, or a
+// dropout outside [0, 1]. Dao et al. 2022, 2023.
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                     const AttentionOptions& options = {});
 // The same with the log-sum-exp of each query's scores, [batch, heads, nq] (f32 for halves; -inf where no key is seen),
@@ -57,13 +59,15 @@ std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q, const Tensor& k, 
                                               const AttentionOptions& options = {});
 // Attention over the union of two disjoint sets of keys, from the results over each. Associative; (0, -inf) is neutral.
 //   lse = log(e^{lse_a} + e^{lse_b}),   o = e^{lse_a - lse} o_a + e^{lse_b - lse} o_b
+// out_a, out_b [.., nq, dv], lse_a, lse_b [.., nq] -> the same shapes, in out_a's dtype. ShapeError if they do not fit.
 std::tuple<Tensor, Tensor> merge_attention(const Tensor& out_a, const Tensor& lse_a, const Tensor& out_b,
                                            const Tensor& lse_b);
 
 // o_i = sum over j <= i of e^{decay_i - decay_j} (q_i . k_j) v_j, or over j >= i with `reverse`, for q, k [..., n, d],
 // v [..., n, dv], decay [..., n] (undefined: 0; for weights of at most 1 it must not rise along n). Time O(n d dv),
 // working memory O(d dv), to any order of derivative. Not normalised: nn/attention/linear/linear.h is. Katharopoulos et al.
-// 2020, eq. 9-12; chunks as in Hua et al. 2022.
+// 2020, eq. 9-12; chunks as in Hua et al. 2022. The result has v's shape. ShapeError for shapes that do not fit,
+// DTypeError unless all have one floating point dtype.
 Tensor causal_linear_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay = {},
                                bool reverse = false);
 

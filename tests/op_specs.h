@@ -89,6 +89,7 @@ void add_index_specs(Specs& s);
 void add_product_specs(Specs& s);
 void add_linalg_specs(Specs& s);
 void add_conv_specs(Specs& s);
+void add_softmax_specs(Specs& s);
 void add_norm_specs(Specs& s);
 void add_loss_specs(Specs& s);
 void add_fft_specs(Specs& s);

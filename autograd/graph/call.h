@@ -11,26 +11,36 @@ namespace ink {
 
 struct NoContext {};  // for ops without parameters
 
-namespace detail {
-
-struct Recording {  // one call, as record() and the observers see it
+// One call of an op, as record(), the observers and the row's `flops` see it.
+struct Call {
   const Op& op;
-  const Tensor* const* inputs;
+  const Tensor* const* inputs;  // each may be undefined
   int num_inputs;
   std::span<Tensor> outputs;
-  const void* context = nullptr;
-  size_t context_size = 0;
+  const void* parameters = nullptr;
+  size_t parameters_size = 0;
+  bool formula = false;  // the parameters are an elementwise formula of tensor/math/functors.h
+
+  const Tensor& in(int i) const { return *inputs[i]; }
+  const Tensor& out(int i = 0) const { return outputs[size_t(i)]; }
+  template <class C>
+  const C& context() const {
+    return *static_cast<const C*>(parameters);
+  }
 };
+
+namespace detail {
+
 // Makes the node and hangs it on the outputs. GradError if an input was overwritten through another handle.
 // Returns null when no output is differentiable.
-Node* record(const Recording& call);
+Node* record(const Call& call);
 
 // Wraps one call while autocast, anomaly, profile or trace is on (autograd/observe/observe.cpp).
 class Observed {
  public:
   explicit Observed(const Op& op);
   Tensor cast(const Tensor& input) const;
-  void done(const Recording& call);
+  void done(const Call& call);
 
  private:
   const Op& op_;
@@ -55,7 +65,9 @@ auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> de
     auto run = [&](const auto&... in) {
       R out = forward(in...);
       const Tensor* list[] = {&in...};
-      detail::Recording r{op, list, sizeof...(in), detail::outputs_of(out), &context, size};
+      Call r{op, list, sizeof...(in), detail::outputs_of(out), &context, size, requires {C::domain;
+    }
+  };
       observed.done(r);
       if (mode().grad && (in.requires_grad() || ...)) detail::record(r);
       return out;
@@ -87,7 +99,7 @@ Tensor call_list(const Op& op, const C& context, F&& forward, std::span<const Te
     list.push_back(&t);
     wanted |= t.requires_grad();
   }
-  detail::Recording r{op, list.data(), int(list.size()), {&out, 1}, &context, std::is_empty_v<C> ? 0 : sizeof(C)};
+  Call r{op, list.data(), int(list.size()), {&out, 1}, &context, std::is_empty_v<C> ? 0 : sizeof(C)};
   if (mode().observers) detail::Observed(op).done(r);
   if (mode().grad && wanted) detail::record(r);
   return out;

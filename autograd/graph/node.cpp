@@ -101,7 +101,7 @@ static void attach(Tensor& output, const Ref<Node>& node, int index) {
   impl.recorded_version = impl.storage->version;
 }
 
-Node* record(const Recording& c) {
+Node* record(const Call& c) {
   auto differentiable = [&](int i) {
     return i < c.op.differentiable && c.outputs[size_t(i)].defined() && is_differentiable(c.outputs[size_t(i)].dtype());
   };
@@ -125,9 +125,9 @@ Node* record(const Recording& c) {
   for (int i = 0; i < 4; ++i)
     if (mask >> (8 + i) & 1) node->saved.push_back(save(c.outputs[size_t(i)], true));
   node->save_mask = mask;
-  if (c.context_size) {
-    node->context.reset(new char[c.context_size]);
-    std::memcpy(node->context.get(), c.context, c.context_size);
+  if (c.parameters_size) {
+    node->context.reset(new char[c.parameters_size]);
+    std::memcpy(node->context.get(), c.parameters, c.parameters_size);
   }
   node->outputs.resize(size_t(c.outputs.size()));
   for (int i = 0; i < int(c.outputs.size()); ++i)

@@ -14,6 +14,7 @@
 namespace ink {
 
 struct Node;
+struct Call;
 class Backward;
 
 // ---- ops
@@ -36,16 +37,25 @@ struct RuleRow {
 };
 
 // How autocast treats an op's floating-point inputs.
-enum class Cast : uint8_t { none, lower /* to f16 or bf16: products, convolutions */, raise /* to f32: exp, sums, losses */ };
+enum class Cast : uint8_t {
+  none,   // as they are
+  lower,  // converted to f16 or bf16: products, convolutions
+  raise,  // converted to f32: exp, sums, losses
+};
 
-// The constant row that describes an op. It lives as long as the program.
+// How many floating point operations one call makes. autograd/observe/cost.h says what counts, and has the common
+// functions.
+using Flops = double (*)(const Call&);
+
+// The constant row that describes an op, written with the names of its fields. It lives as long as the program.
 struct Op {
   const char* name;
-  RuleRow rules[4] = {};
+  RuleRow rules[4] = {};        // one for each input
   FullRule backward = nullptr;  // used instead of rules when set
   uint32_t saves = kNothing;    // with backward: what it needs
   Cast cast = Cast::none;
   int differentiable = 1;       // the first outputs get gradients, the rest are indices, statistics, ...
+  Flops flops = nullptr;        // null: one for each element that an elementwise formula gives, else none
 };
 
 // ---- the graph

@@ -5,10 +5,10 @@
 #include <chrono>
 
 #include "autograd/observe/autocast.h"
-#include "autograd/graph/call.h"
-#include "autograd/ops.h"
+#include "autograd/observe/cost.h"
 #include "autograd/observe/profile.h"
 #include "autograd/observe/trace.h"
+#include "autograd/ops.h"
 
 namespace ink {
 
@@ -20,18 +20,30 @@ thread_local void* trace_context = nullptr;
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Multiply-adds count two. Products: one inner dim; convolutions: taps per output.
-double flops_of(const detail::Recording& r) {
-  std::string_view name = r.op.name;
-  const Tensor& out = r.outputs[0];
-  if ((name == "matmul" || name == "linear") && r.num_inputs >= 2) return 2. * double(out.numel()) * double(r.inputs[0]->size(-1));
-  if (name == "conv2d" && r.num_inputs >= 2) return 2. * double(out.numel()) * double(r.inputs[1]->numel() / r.inputs[1]->size(0));
-  return 0;
-}
 bool is_cast(const Tensor& x) {
   return mode().observers & kAutocast && x.defined() && is_floating(x.dtype()) && x.dtype() != f64;
 }
 }  // namespace
+
+Cost cost_of(const Call& c) {
+  if (c.outputs.empty() || !c.out().defined()) return {};
+  const Tensor& first = c.out();
+  if (c.num_inputs > 0 && c.in(0).defined() && first.shares_storage(c.in(0))) return {};  // a view
+  Cost cost;
+  for (int i = 0; i < c.num_inputs; ++i)
+    if (c.in(i).defined()) cost.read += c.in(i).nbytes();
+  for (const Tensor& t : c.outputs)
+    if (t.defined()) cost.written += t.nbytes();
+  cost.flops = c.op.flops ? c.op.flops(c) : c.formula ? double(first.numel()) : 0;
+  return cost;
+}
+
+double pairs_in_band(const Rectangle& r, int64_t low, int64_t high) {
+  double pairs = 0;
+  for (int64_t i = r.row; i < r.row_end; ++i)
+    pairs += double(std::max<int64_t>(std::min(r.column_end, i + high + 1) - std::max(r.column, i + low), 0));
+  return pairs;
+}
 
 Tensor lowered(const Tensor& x) { return is_cast(x) && x.dtype() != cast_dtype ? to(x, cast_dtype) : x; }
 
@@ -46,14 +58,12 @@ Tensor Observed::cast(const Tensor& input) const {
   return to(input, wanted);
 }
 
-void Observed::done(const Recording& r) {
+void Observed::done(const Call& r) {
   uint8_t on = mode().observers;
   ObserverScope quiet(Observer(kAnomaly | kProfile | kTrace), false);
   if ((on & kProfile) && profile) {
-    int64_t bytes = 0;
-    for (int i = 0; i < int(r.outputs.size()); ++i)
-      if (r.outputs[size_t(i)].defined()) bytes += r.outputs[size_t(i)].nbytes();
-    profile->add(op_.name, now() - start_, bytes, flops_of(r));
+    const double seconds = now() - start_;
+    profile->add(op_.name, seconds, cost_of(r));
   }
   if ((on & kTrace) && trace_fn)
     trace_fn(trace_context, op_.name, {r.inputs, size_t(r.num_inputs)}, r.outputs);
@@ -87,13 +97,14 @@ Trace::~Trace() {
 
 Profile::Profile() : outer_(profile), on_(kProfile) { profile = this; }
 Profile::~Profile() { profile = outer_; }
-void Profile::add(const char* op, double seconds, int64_t bytes, double flops) {
+void Profile::add(const char* op, double seconds, const Cost& cost) {
   auto it = std::find_if(rows_.begin(), rows_.end(), [&](const ProfileRow& r) { return r.op == op; });
   if (it == rows_.end()) it = rows_.insert(rows_.end(), ProfileRow{op});
   ++it->calls;
   it->seconds += seconds;
-  it->bytes += bytes;
-  it->flops += flops;
+  it->bytes += cost.written;
+  it->bytes_read += cost.read;
+  it->flops += cost.flops;
 }
 std::vector<ProfileRow> Profile::rows() const {
   std::vector<ProfileRow> sorted = rows_;
@@ -101,10 +112,11 @@ std::vector<ProfileRow> Profile::rows() const {
   return sorted;
 }
 std::string Profile::table() const {
-  std::string s = fmt::format("{:<20} {:>8} {:>12} {:>12} {:>10}\n", "op", "calls", "time ms", "written MB", "GFLOP/s");
+  std::string s = fmt::format("{:<28} {:>8} {:>12} {:>12} {:>12} {:>10}\n", "op", "calls", "time ms", "read MB",
+                              "written MB", "GFLOP/s");
   for (const ProfileRow& r : rows())
-    s += fmt::format("{:<20} {:>8} {:>12.3f} {:>12.2f} {:>10.1f}\n", r.op, r.calls, r.seconds * 1e3, double(r.bytes) / 1e6,
-                     r.seconds > 0 ? r.flops / r.seconds / 1e9 : 0);
+    s += fmt::format("{:<28} {:>8} {:>12.3f} {:>12.2f} {:>12.2f} {:>10.1f}\n", r.op, r.calls, r.seconds * 1e3,
+                     double(r.bytes_read) / 1e6, double(r.bytes) / 1e6, r.seconds > 0 ? r.flops / r.seconds / 1e9 : 0);
   return s;
 }
 

@@ -1,4 +1,4 @@
-// Counts what ran: calls, time and bytes written per op. `Profile p; ...; std::cout << p.table();`
+// Counts what ran: calls, time, operations and bytes per op. `Profile p; ...; std::cout << p.table();`
 #pragma once
 #include <string>
 #include <vector>
@@ -7,12 +7,15 @@
 
 namespace ink {
 
+struct Cost;
+
 struct ProfileRow {
   std::string op;
   int64_t calls = 0;
-  double seconds = 0;  // wall time of the forward functions
-  int64_t bytes = 0;   // bytes of the outputs
-  double flops = 0;    // of matrix products and convolutions; 0 for other ops
+  double seconds = 0;      // wall time of the forward functions
+  int64_t bytes = 0;       // written: of the outputs, but of views none
+  int64_t bytes_read = 0;  // of the inputs, each once
+  double flops = 0;        // by the op's row: autograd/observe/cost.h
 };
 
 // Profiles the ops of this thread while it lives. Profiles may nest; the innermost counts.
@@ -24,7 +27,7 @@ class Profile {
   Profile& operator=(const Profile&) = delete;
   std::vector<ProfileRow> rows() const;  // by falling time
   std::string table() const;
-  void add(const char* op, double seconds, int64_t bytes, double flops);
+  void add(const char* op, double seconds, const Cost& cost);
 
  private:
   std::vector<ProfileRow> rows_;

@@ -13,11 +13,4 @@ template <class F> Tensor binary(const Op& op, const F& f, const Tensor& a, cons
   return call(op, f, [&](const Tensor& x, const Tensor& y) { return raw::binary(op.name, f, x, y); }, a, b);
 }
 
-// The product of a rule that has both a one-pass kernel and a form in public ops: the kernel while no higher derivative is
-// being recorded, the form (a callable) otherwise. Both are checked against each other by gradcheck and gradgradcheck.
-template <class Fused, class Form> Tensor fused_or(const char* name, const Tensor& g, const Tensor& saved, Form form) {
-  if (!grad_enabled()) return raw::binary(name, Fused{}, g, saved);
-  return form();
-}
-
 }  // namespace ink

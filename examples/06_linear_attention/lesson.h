@@ -46,7 +46,7 @@ inline Tensor singular_values(const Tensor& a) {
   return flip(both.narrow(0, n, n), {0});
 }
 
-// Operations of the matrix products in f, counted.
+// Floating point operations in f, counted.
 template <class F>
 double flops(const F& f) {
   Profile profile;

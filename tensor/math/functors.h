@@ -73,7 +73,8 @@ struct Ceil : Float { template <class T> INK_HD INK_INLINE T operator()(T x) con
 struct Trunc : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return trunc(x); } };
 
 // Activations.
-struct Sigmoid : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return T(1) / (T(1) + exp(-x)); } };
+template <class T> INK_HD INK_INLINE T sigmoid(T x) { return T(1) / (T(1) + exp(-x)); }
+struct Sigmoid : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return sigmoid(x); } };
 struct Relu : Real { template <class T> INK_HD INK_INLINE T operator()(T x) const { return max(x, T(0)); } };
 struct LeakyRelu : Float {
   double slope;
@@ -166,21 +167,22 @@ struct MakeComplex : Float {  // re + i im; scalar T only
   template <class T> INK_HD INK_INLINE auto operator()(T re, T im) const { return complex<T>(re, im); }
 };
 
-// Gradients in one pass, used when no higher derivative is being recorded: g = gradient of the output, x = input, y = output.
+// Derivatives: g = gradient of the output, x = input, y = output. As kernels they make one pass; while a higher derivative
+// is recorded the same formulas run as compositions of public ops (autograd/ops/elementwise/derivative.h).
 struct ReluGrad : Float { template <class T> INK_HD INK_INLINE T operator()(T g, T y) const { return select(y > T(0), g, T(0)); } };
 struct SigmoidGrad : Float { template <class T> INK_HD INK_INLINE T operator()(T g, T y) const { return g * y * (T(1) - y); } };
 struct TanhGrad : Float { template <class T> INK_HD INK_INLINE T operator()(T g, T y) const { return g * (T(1) - y * y); } };
 struct SiluGrad : Float {
   template <class T> INK_HD INK_INLINE T operator()(T g, T x) const {
-    T s = T(1) / (T(1) + exp(-x));
+    T s = sigmoid(x);
     return g * s * (T(1) + finite(x) * (T(1) - s));
   }
 };
 struct GeluGrad : Float {  // Phi(x) + x phi(x)
   template <class T> INK_HD INK_INLINE T operator()(T g, T x) const {
     T cdf = T(scalar_t<T>(0.5)) * (T(1) + erf(x * T(scalar_t<T>(0.70710678118654752))));
-    T pdf = T(scalar_t<T>(0.39894228040143268)) * exp(x * x * T(scalar_t<T>(-0.5)));
-    return g * (cdf + finite(x) * pdf);
+    T at = finite(x), pdf = T(scalar_t<T>(0.39894228040143268)) * exp(at * at * T(scalar_t<T>(-0.5)));
+    return g * (cdf + at * pdf);
   }
 };
 constexpr double kGeluTanhEnd = 30;  // beyond it the derivative is 0 or 1 in every dtype, and powers of x would overflow
@@ -188,7 +190,7 @@ struct GeluTanhGrad : Float {
   template <class T> INK_HD INK_INLINE T operator()(T g, T x_any) const {
     T x = min(max(x_any, T(scalar_t<T>(-kGeluTanhEnd))), T(scalar_t<T>(kGeluTanhEnd)));
     T a = T(scalar_t<T>(1.5957691216057308)), b = T(scalar_t<T>(0.071354816272600248));
-    T s = T(1) / (T(1) + exp(-x * (a + b * x * x)));
+    T s = sigmoid(x * (a + b * x * x));
     return g * s * (T(1) + x * (T(1) - s) * (a + T(3) * b * x * x));
   }
 };

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "autograd/graph/checkpoint.h"
 #include "autograd/observe/dot.h"
@@ -174,6 +176,23 @@ TEST_CASE("anomaly mode names the first op whose value is not finite", "[autogra
   REQUIRE_THROWS_WITH(log(x), contains("log") && contains("not finite"));
   Tensor y = sqrt(x);
   REQUIRE_THROWS_WITH(y.backward(), contains("sqrt") && contains("gradient"));
+}
+
+// One formula serves the fused derivative and the one that is differentiated again.
+TEST_CASE("activations far out: fused and recorded derivatives agree, second ones are numbers", "[autograd]") {
+  const double inf = std::numeric_limits<double>::infinity();
+  using Activation = Tensor (*)(const Tensor&);
+  for (Activation f :
+       std::initializer_list<Activation>{tanh, sigmoid, relu, silu, [](const Tensor& x) { return gelu(x); },
+                                         [](const Tensor& x) { return gelu(x, GeluForm::tanh); }})
+    for (DType t : {f16, f32, f64})
+      for (double at : {-inf, -60000., -88., -30., -1.5, -0., 0., 0.7, 20., 60000., inf}) {
+        Tensor x = full({}, at, t).requires_grad_();
+        Tensor fused = grad(f(x), x), recorded = grad(f(x), x, {}, {.create_graph = true});
+        INFO(name_of(t) << " at " << at << ": " << fused.item() << " and " << recorded.item());
+        REQUIRE(std::abs(fused.item() - recorded.item()) <= (t == f16 ? 4e-3 : t == f32 ? 1e-6 : 1e-14));
+        if (recorded.requires_grad()) REQUIRE(std::isfinite(grad(recorded, x).item()));
+      }
 }
 
 TEST_CASE("profile counts calls, dot draws the graph", "[autograd]") {

@@ -184,6 +184,38 @@ TEST_CASE("public headers are thin, define no macros but tensor/math/hd.h's, and
   }
 }
 
+// What ink.h leaves out, and why. testing.h is for who writes ops and layers; the rest of autograd/ is the library's own.
+TEST_CASE("ink.h and testing.h lead to every public header of autograd, nn and optim", "[house]") {
+  const std::map<string, string> left_out{
+      {"autograd/graph/call.h", "the door that ops of the library go through; users' ops are a Function<T>"},
+      {"autograd/graph/recompute.h", "how checkpoint and reversible layers run twice"},
+      {"autograd/observe/cost.h", "what rows of ops name"},
+      {"autograd/ops/attention/attention_formula.h", "shared by the rules of attention"},
+      {"autograd/ops/elementwise/derivative.h", "shared by the rules of elementwise ops"},
+      {"autograd/ops/halves.h", "shared by compositions"},
+      {"autograd/ops/index/places.h", "shared by index and index_put"},
+      {"autograd/ops/linalg/adjoint.h", "shared by the rules of matrices"},
+      {"autograd/ops/list_op.h", "how list ops are called"},
+      {"autograd/ops/random/dropout.h", "shared by dropout and attention"},
+      {"autograd/ops/reduce/reduced.h", "shared by the rules of reductions"},
+      {"autograd/ops/view/inplace.h", "shared by ops that write in place"},
+  };
+  std::set<string> reached;
+  std::vector<string> open{"include/inkstone/ink.h", "include/inkstone/testing.h"};
+  while (!open.empty()) {
+    const string header = open.back();
+    open.pop_back();
+    if (!reached.insert(header).second) continue;
+    for (const string& next : found(read(root / header), "#include \"([^\"]+)\"")) open.push_back(next);
+  }
+  for (const string& header : public_headers()) {
+    if (place(header) < place("autograd/")) continue;
+    INFO(header);
+    CHECK(reached.count(header) + left_out.count(header) == 1);
+  }
+  for (const auto& [header, why] : left_out) CHECK(fs::exists(root / header));
+}
+
 TEST_CASE("docs/map.md lists the ops that have a kernel of their own, and they are fewer than 50", "[house]") {
   string header = read(root / "tensor/backend/kernels.h"), page = read(root / "docs/map.md");
   std::set<string> slots, listed;

@@ -1,7 +1,8 @@
-// Rows of the normalisations and losses.
+// Rows of softmax, the norms and the losses.
+#include <algorithm>
 #include <cmath>
 
-#include "tests/specs/samples.h"
+#include "tests/specs/lines.h"
 
 namespace ink::test {
 namespace {
@@ -65,7 +66,54 @@ OpSpec pair_loss(const char* name, PairLoss f, double (*g)(double, double), Make
               })}};
 }
 
+Line softmax_line(const Line& x) {
+  Line y;
+  C l = log_sum_exp(x);
+  for (C v : x) y.push_back(std::exp(v - l));
+  return y;
+}
+
 }  // namespace
+
+void add_softmax_specs(Specs& s) {
+  s.push_back({.name = "softmax",
+               .cases = line_cases(one([](T x, int64_t d) { return softmax(x, d); }), {softmax_line}),
+               .factor = 8,
+               .errors = {bad_dim("softmax: dim out of range; got -3", [](T x) { softmax(x, -3); })}});
+  s.push_back({.name = "log_softmax",
+               .cases = line_cases(one([](T x, int64_t d) { return log_softmax(x, d); }), {[](const Line& x) {
+                                     Line y;
+                                     C l = log_sum_exp(x);
+                                     for (C v : x) y.push_back(v - l);
+                                     return y;
+                                   }}),
+               .factor = 8});
+  s.push_back({.name = "causal_softmax",
+               .cases =
+                   [] {
+                     std::vector<Case> cases;
+                     for (const Shape& shape : {Shape{3, 3}, {2, 2, 2}, {2, 4}, {1, 3}, {0, 2}, {2, 7, 19}})
+                       cases.push_back(make_case(
+                           shape.str(), {away(shape)}, fn1(causal_softmax),
+                           [](const NdList& in) {
+                             Nd y(in[0].shape);
+                             int last = y.shape.size() - 1;
+                             int64_t keys = y.shape[last], queries = y.shape[last - 1];
+                             for (int64_t row = 0; keys > 0 && row < int64_t(y.v.size()) / keys; ++row) {
+                               int64_t seen = row % queries + keys - queries + 1;
+                               Line line = softmax_line(
+                                   Line(in[0].v.begin() + row * keys, in[0].v.begin() + row * keys + seen));
+                               std::copy(line.begin(), line.end(), y.v.begin() + row * keys);
+                             }
+                             return NdList{y};
+                           },
+                           shape.numel() < 13));
+                     return cases;
+                   },
+               .factor = 8,
+               .errors = {fails<ShapeError>("ShapeError", "causal_softmax: too few dims; got [3]",
+                                            [] { return causal_softmax(away({3})); })}});
+}
 
 void add_norm_specs(Specs& s) {
   auto affine = [](Nd y, const NdList& in, int at) {

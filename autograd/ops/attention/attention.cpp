@@ -14,10 +14,11 @@
 #include <cmath>
 #include <limits>
 
-#include "autograd/ops/attention/attention_formula.h"
-#include "autograd/graph/call.h"
 #include "autograd/observe/autocast.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
+#include "autograd/ops/attention/attention_formula.h"
+#include "tensor/capture.h"
 #include "tensor/raw/attention.h"
 #include "tensor/raw/random.h"
 
@@ -51,6 +52,27 @@ void attention_rule(B b, std::span<Tensor> grads) {
                           : raw::attention_backward(args, g, b.grad(1), q, k, v, out, b.out(1), masks);
   for (size_t i = 0; i < 3; ++i)
     if (b.needs(int(i))) grads[i] = d[i];
+}
+
+// Two products: q . k and p v, d + dv multiply-adds for every pair of a query and a key; the softmax between them is
+// left out, as is usual. Pairs hidden by causality, a window or an empty tile of a block mask are skipped and do not
+// count. Pairs hidden by a dense mask, or in a tile of which something is seen, are computed and do count.
+double attention_flops(const Call& c) {
+  const AttentionArgs& a = c.context<AttentionArgs>();
+  const auto pairs = [&](const Rectangle& r) { return pairs_in_band(r, a.low, a.high); };
+  const Tensor& tiles = c.in(5);
+  double seen = 0;
+  if (tiles.defined() && !capture::active()) {  // a captured step cannot look at values
+    Tensor names = tiles.to(Device::cpu()).contiguous();
+    const int32_t* name = names.data<int32_t>();
+    for (int64_t head = 0; head < a.batch * a.heads; ++head)
+      for (int64_t i = 0; i < a.nq; i += kMaskTile)
+        for (int64_t j = 0; j < a.nk; j += kMaskTile)
+          if (*name++ != 0) seen += pairs({i, std::min(i + kMaskTile, a.nq), j, std::min(j + kMaskTile, a.nk)});
+  } else {
+    seen = double(a.batch * a.heads) * pairs({0, a.nq, 0, a.nk});
+  }
+  return multiply_adds(c.in(0).dtype(), seen * double(c.in(0).size(-1) + c.in(2).size(-1)));
 }
 
 template <class... A>
@@ -156,7 +178,12 @@ Tensor seen_by(const AttentionOptions& o, const Tensor& q0, const Tensor& k0) {
 
 std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q0, const Tensor& k0, const Tensor& v0,
                                               const AttentionOptions& o) {
-  static constexpr Op op{kName, {}, attention_rule, 0x7f | kOut0 | kOut1, Cast::lower, 2};
+  static constexpr Op op{.name = kName,
+                         .backward = attention_rule,
+                         .saves = 0x7f | kOut0 | kOut1,
+                         .cast = Cast::lower,
+                         .differentiable = 2,
+                         .flops = attention_flops};
   Tensor q = lowered(as4(q0)), k = lowered(as4(k0)), v = lowered(as4(v0));
   check_shapes(q, k, v);
   AttentionArgs args = arguments(o, q, k);

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "autograd/attention.h"
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "tensor/raw/attention.h"
 
@@ -23,6 +23,11 @@ struct Direction {
   bool reverse;
 };
 Tensor run(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay, bool reverse);
+
+// As a recurrence: each token adds k v^T to the state [d, dv] and reads q times the state.
+double linear_attention_flops(const Call& c) {
+  return multiply_adds(c.in(0).dtype(), 2 * double(c.in(0).numel()) * double(c.in(2).size(-1)));
+}
 
 void linear_attention_rule(B b, std::span<Tensor> grads) {
   const bool reverse = b.context<Direction>().reverse;
@@ -39,7 +44,11 @@ void linear_attention_rule(B b, std::span<Tensor> grads) {
 
 Tensor run(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay,
            bool reverse) {  // all [batch, n, ..]
-  static constexpr Op op{"causal_linear_attention", {}, linear_attention_rule, kIn0 | kIn1 | kIn2 | kIn3, Cast::raise};
+  static constexpr Op op{.name = "causal_linear_attention",
+                         .backward = linear_attention_rule,
+                         .saves = kIn0 | kIn1 | kIn2 | kIn3,
+                         .cast = Cast::raise,
+                         .flops = linear_attention_flops};
   auto forward = [&](const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay) {
     return raw::linear_attention("causal_linear_attention", q, k, v, decay, reverse);
   };

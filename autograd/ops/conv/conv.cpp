@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "tensor/raw/conv.h"
 
@@ -20,38 +20,44 @@ Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvArgs
 Tensor backward_input(const Tensor& dy, const Tensor& w, const ConvArgs& args);
 Tensor backward_weight(const Tensor& dy, const Tensor& x, const ConvArgs& args);
 
+// Each output, of the convolution and so of its adjoints too, is a sum over the kernel's places and the channels of a
+// group; those in the padding count as well. A bias is one addition each.
+double conv_flops(const Call& c) {
+  const ConvArgs& a = c.context<ConvArgs>();
+  const double outputs = double(a.batch * a.out) * double(a.oh * a.ow),
+               bias = c.num_inputs > 2 && c.in(2).defined() ? outputs : 0;
+  return multiply_adds(c.out().dtype(), outputs * double(a.in / a.groups * a.kh * a.kw)) + bias;
+}
+
 Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvArgs& args) {
-  static constexpr Op op{"conv2d",
-                         {{[](B b) { return backward_input(b.grad(), b.in(1), args_of(b)); }, kIn1},
-                          {[](B b) { return backward_weight(b.grad(), b.in(0), args_of(b)); }, kIn0},
-                          {[](B b) {
-                            return sum(b.grad(), {0, 2, 3});
-                          }}},
-                         nullptr,
-                         0,
-                         Cast::lower};
+  static constexpr Op op{.name = "conv2d",
+                         .rules = {{[](B b) { return backward_input(b.grad(), b.in(1), args_of(b)); }, kIn1},
+                                   {[](B b) { return backward_weight(b.grad(), b.in(0), args_of(b)); }, kIn0},
+                                   {[](B b) {
+                                     return sum(b.grad(), {0, 2, 3});
+                                   }}},
+                         .cast = Cast::lower,
+                         .flops = conv_flops};
   auto forward = [&](const Tensor& x, const Tensor& w, const Tensor& b) {
     return raw::conv2d("conv2d", args, x, w, b);
   };
   return call(op, args, forward, x, w, bias);
 }
 Tensor backward_input(const Tensor& dy, const Tensor& w, const ConvArgs& args) {
-  static constexpr Op op{"conv2d_backward_input",
-                         {{[](B b) { return conv(b.grad(), b.in(1), {}, args_of(b)); }, kIn1},
-                          {[](B b) { return backward_weight(b.in(0), b.grad(), args_of(b)); }, kIn0}},
-                         nullptr,
-                         0,
-                         Cast::lower};
+  static constexpr Op op{.name = "conv2d_backward_input",
+                         .rules = {{[](B b) { return conv(b.grad(), b.in(1), {}, args_of(b)); }, kIn1},
+                                   {[](B b) { return backward_weight(b.in(0), b.grad(), args_of(b)); }, kIn0}},
+                         .cast = Cast::lower,
+                         .flops = conv_flops};
   auto forward = [&](const Tensor& g, const Tensor& w) { return raw::conv2d_backward_input(op.name, args, g, w); };
   return call(op, args, forward, dy, w);
 }
 Tensor backward_weight(const Tensor& dy, const Tensor& x, const ConvArgs& args) {
-  static constexpr Op op{"conv2d_backward_weight",
-                         {{[](B b) { return conv(b.in(1), b.grad(), {}, args_of(b)); }, kIn1},
-                          {[](B b) { return backward_input(b.in(0), b.grad(), args_of(b)); }, kIn0}},
-                         nullptr,
-                         0,
-                         Cast::lower};
+  static constexpr Op op{.name = "conv2d_backward_weight",
+                         .rules = {{[](B b) { return conv(b.in(1), b.grad(), {}, args_of(b)); }, kIn1},
+                                   {[](B b) { return backward_input(b.in(0), b.grad(), args_of(b)); }, kIn0}},
+                         .cast = Cast::lower,
+                         .flops = conv_flops};
   auto forward = [&](const Tensor& g, const Tensor& x) { return raw::conv2d_backward_weight(op.name, args, g, x); };
   return call(op, args, forward, dy, x);
 }

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "tensor/raw/conv.h"
 
@@ -66,33 +66,41 @@ Tensor on_plane(const Tensor& x, F pool) {
   return x.dim() == 3 ? squeeze(pool(unsqueeze(x, 2)), 2) : pool(x);
 }
 
+// An addition or a comparison for each place of each window.
+double pool_flops(const Call& c) {
+  const PoolArgs& a = c.context<PoolArgs>();
+  return double(a.planes * a.oh * a.ow) * double(a.kh * a.kw);
+}
+
 // The gradient of a maximum goes to the element that was chosen.
+Tensor max_pool_rule(B b) {
+  const Shape& s = b.in_shape(0);  // [batch, channels, h, w]
+  const Shape chosen{s[0], s[1], b.out(1).size(2) * b.out(1).size(3)};
+  Tensor dx = zeros({s[0], s[1], s[2] * s[3]}, b.grad().options());
+  return reshape(scatter_add(dx, 2, reshape(b.out(1), chosen), reshape(b.grad(), chosen)), s);
+}
 Tensor max_pool(const char* name, int dims, const Tensor& x, const Pool2dOptions& options) {
-  static constexpr Op op{"max_pool2d",
-                         {{[](B b) {
-                             const Shape& s = b.in_shape(0);  // [batch, channels, h, w]
-                             const Shape chosen{s[0], s[1], b.out(1).size(2) * b.out(1).size(3)};
-                             Tensor dx = zeros({s[0], s[1], s[2] * s[3]}, b.grad().options());
-                             return reshape(scatter_add(dx, 2, reshape(b.out(1), chosen), reshape(b.grad(), chosen)),
-                                            s);
-                           },
-                           kOut1}}};
+  static constexpr Op op{.name = "max_pool2d", .rules = {{max_pool_rule, kOut1}}, .flops = pool_flops};
   PoolArgs args = make_args(name, dims, x, options);
   return on_plane(x, [&](const Tensor& x) {
     return call(
-        op, NoContext{}, [&](const Tensor& x) { return raw::max_pool2d(name, args, x); }, x)[0];
+        op, args, [&](const Tensor& x) { return raw::max_pool2d(name, args, x); }, x)[0];
   });
 }
 
 // A mean and its adjoint: each is the gradient of the other.
 Tensor avg_pool_backward(const Tensor& dy, const PoolArgs& args);
 Tensor avg_pool(const Tensor& x, const PoolArgs& args) {
-  static constexpr Op op{"avg_pool2d", {{[](B b) { return avg_pool_backward(b.grad(), b.context<PoolArgs>()); }}}};
+  static constexpr Op op{.name = "avg_pool2d",
+                         .rules = {{[](B b) { return avg_pool_backward(b.grad(), b.context<PoolArgs>()); }}},
+                         .flops = pool_flops};
   return call(
       op, args, [&](const Tensor& x) { return raw::avg_pool2d(op.name, args, x); }, x);
 }
 Tensor avg_pool_backward(const Tensor& dy, const PoolArgs& args) {
-  static constexpr Op op{"avg_pool2d_backward", {{[](B b) { return avg_pool(b.grad(), b.context<PoolArgs>()); }}}};
+  static constexpr Op op{.name = "avg_pool2d_backward",
+                         .rules = {{[](B b) { return avg_pool(b.grad(), b.context<PoolArgs>()); }}},
+                         .flops = pool_flops};
   return call(
       op, args, [&](const Tensor& g) { return raw::avg_pool2d_backward(op.name, args, g); }, dy);
 }

@@ -27,44 +27,48 @@ bool both_bool(const Tensor& a, const Tensor& b) { return a.dtype() == boolean &
 
 Tensor add(const Tensor& a, const Tensor& b, const Scalar& alpha) {
   if (both_bool(a, b)) return logical_or(a, b);
-  static constexpr Op op{"add", {{[](B b) { return b.grad(); }}, {[](B b) { return b.grad(); }}}};
+  static constexpr Op op{.name = "add", .rules = {{[](B b) { return b.grad(); }}, {[](B b) { return b.grad(); }}}};
   bool plain = alpha.kind() <= kInt && alpha.to<int64_t>() == 1;
   return binary(op, fn::Add{}, a, plain ? b : mul(b, alpha));
 }
 Tensor add(const Tensor& a, const Scalar& b) {
-  static constexpr Op op{"add", {{[](B b) { return b.grad(); }}}};
+  static constexpr Op op{.name = "add", .rules = {{[](B b) { return b.grad(); }}}};
   return with_scalar<fn::AddScalar>(op, a, b);
 }
 Tensor sub(const Tensor& a, const Tensor& b) {
   if (both_bool(a, b)) throw DTypeError("sub: got bool and bool; expected a number; hint: logical_xor, or to(i64) first");
-  static constexpr Op op{"sub", {{[](B b) { return b.grad(); }}, {[](B b) { return -b.grad(); }}}};
+  static constexpr Op op{.name = "sub", .rules = {{[](B b) { return b.grad(); }}, {[](B b) { return -b.grad(); }}}};
   return binary(op, fn::Sub{}, a, b);
 }
 Tensor sub(const Tensor& a, const Scalar& b) { return add(a, b.is_complex() ? Scalar(-b.to<complex<double>>()) : b.kind() == kFloat ? Scalar(-b.as_double()) : Scalar(-b.to<int64_t>())); }
 Tensor sub(const Scalar& a, const Tensor& b) {
-  static constexpr Op op{"sub", {{[](B b) { return -b.grad(); }}}};
+  static constexpr Op op{.name = "sub", .rules = {{[](B b) { return -b.grad(); }}}};
   return with_scalar<fn::RsubScalar>(op, b, a);
 }
 Tensor mul(const Tensor& a, const Tensor& b) {
   if (both_bool(a, b)) return logical_and(a, b);
-  static constexpr Op op{"mul", {{[](B b) { return b.grad() * conj(b.in(1)); }, kIn1}, {[](B b) { return b.grad() * conj(b.in(0)); }, kIn0}}};
+  static constexpr Op op{.name = "mul",
+                         .rules = {{[](B b) { return b.grad() * conj(b.in(1)); }, kIn1},
+                                   {[](B b) { return b.grad() * conj(b.in(0)); }, kIn0}}};
   return binary(op, fn::Mul{}, a, b);
 }
 Tensor mul(const Tensor& a, const Scalar& b) {
-  static constexpr Op op{"mul", {{[](B b) { return b.grad() * conj(scalar_of<fn::MulScalar>(b)); }}}};
+  static constexpr Op op{.name = "mul", .rules = {{[](B b) { return b.grad() * conj(scalar_of<fn::MulScalar>(b)); }}}};
   return with_scalar<fn::MulScalar>(op, a, b);
 }
 Tensor div(const Tensor& a, const Tensor& b) {
-  static constexpr Op op{"div", {{[](B b) { return b.grad() / conj(b.in(1)); }, kIn1},
-                                 {[](B b) { return -(b.grad() * conj(b.out() / b.in(1))); }, kIn1 | kOut0}}};
+  static constexpr Op op{.name = "div",
+                         .rules = {{[](B b) { return b.grad() / conj(b.in(1)); }, kIn1},
+                                   {[](B b) { return -(b.grad() * conj(b.out() / b.in(1))); }, kIn1 | kOut0}}};
   return binary(op, fn::Div{}, a, b);
 }
 Tensor div(const Tensor& a, const Scalar& b) {
-  static constexpr Op op{"div", {{[](B b) { return b.grad() / conj(scalar_of<fn::DivScalar>(b)); }}}};
+  static constexpr Op op{.name = "div", .rules = {{[](B b) { return b.grad() / conj(scalar_of<fn::DivScalar>(b)); }}}};
   return with_scalar<fn::DivScalar>(op, a, b);
 }
 Tensor div(const Scalar& a, const Tensor& b) {
-  static constexpr Op op{"div", {{[](B b) { return -(b.grad() * conj(b.out() / b.in(0))); }, kIn0 | kOut0}}};
+  static constexpr Op op{.name = "div",
+                         .rules = {{[](B b) { return -(b.grad() * conj(b.out() / b.in(0))); }, kIn0 | kOut0}}};
   return with_scalar<fn::RdivScalar>(op, b, a);
 }
 
@@ -80,35 +84,40 @@ Tensor floor_divide(const Tensor& a, const Tensor& b) {
 Tensor floor_divide(const Tensor& a, const Scalar& b) { return floor_divide(a, full({}, b, {promote(a.dtype(), b), a.device()})); }
 Tensor remainder(const Tensor& a, const Tensor& b) {
   check_divisor("remainder", a, b);
-  static constexpr Op op{"remainder", {{[](B b) { return b.grad(); }},
-                                       {[](B b) { return -(b.grad() * floor(b.in(0) / b.in(1))); }, kIn0 | kIn1}}};
+  static constexpr Op op{.name = "remainder",
+                         .rules = {{[](B b) { return b.grad(); }},
+                                   {[](B b) { return -(b.grad() * floor(b.in(0) / b.in(1))); }, kIn0 | kIn1}}};
   return binary(op, fn::Remainder{}, a, b);
 }
 Tensor remainder(const Tensor& a, const Scalar& b) { return remainder(a, full({}, b, {promote(a.dtype(), b), a.device()})); }
 
+// Exponent 0 has gradient 0 even at base 0.
+static Tensor pow_base_rule(B b) {
+  Tensor x = b.in(0), e = b.in(1);
+  Tensor g = b.grad() * conj(e * pow(x, e - 1));
+  return where(e == 0, zeros_like(g), g);
+}
+// a^b log a; 0 where the base is 0 and the exponent is not negative
+static Tensor pow_exponent_rule(B b) {
+  Tensor x = b.in(0), y = b.out();
+  Tensor safe = where(x == 0, ones_like(x), x);
+  return b.grad() * conj(y * log(safe));
+}
 Tensor pow(const Tensor& a, const Tensor& b) {
-  static constexpr Op op{"pow", {{[](B b) {  // exponent 0 has gradient 0 even at base 0
-                            Tensor x = b.in(0), e = b.in(1);
-                            Tensor g = b.grad() * conj(e * pow(x, e - 1));
-                            return where(e == 0, zeros_like(g), g);
-                          }, kIn0 | kIn1},
-                                 {[](B b) {  // a^b log a; 0 where the base is 0 and the exponent is not negative
-                                    Tensor x = b.in(0), y = b.out();
-                                    Tensor safe = where(x == 0, ones_like(x), x);
-                                    return b.grad() * conj(y * log(safe));
-                                  }, kIn0 | kOut0}},
-                        nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "pow", .rules = {{pow_base_rule, kIn0 | kIn1}, {pow_exponent_rule, kIn0 | kOut0}}, .cast = Cast::raise};
   return binary(op, fn::Pow{}, a, b);
 }
+static Tensor pow_number_rule(B b) {
+  const Scalar& s = scalar_of<fn::PowScalar>(b);
+  if (s.is_complex())
+    return b.grad() * ink::conj(pow(b.in(0), Scalar(s.to<complex<double>>() - complex<double>(1))) * s);
+  double e = s.as_double();
+  if (e == 0) return zeros_like(b.grad());
+  return b.grad() * ink::conj(e * pow(b.in(0), e - 1));
+}
 Tensor pow(const Tensor& a, const Scalar& b) {
-  static constexpr Op op{"pow", {{[](B b) {
-                            const Scalar& s = scalar_of<fn::PowScalar>(b);
-                            if (s.is_complex()) return b.grad() * ink::conj(pow(b.in(0), Scalar(s.to<complex<double>>() - complex<double>(1))) * s);
-                            double e = s.as_double();
-                            if (e == 0) return zeros_like(b.grad());
-                            return b.grad() * ink::conj(e * pow(b.in(0), e - 1));
-                          }, kIn0}},
-                        nullptr, 0, Cast::raise};
+  static constexpr Op op{.name = "pow", .rules = {{pow_number_rule, kIn0}}, .cast = Cast::raise};
   if (!b.is_complex()) {
     if (b.as_double() == 2) return square(a);
     if (b.as_double() == 1) return clone(a);
@@ -117,13 +126,13 @@ Tensor pow(const Tensor& a, const Scalar& b) {
   }
   return with_scalar<fn::PowScalar>(op, a, b);
 }
+static Tensor number_pow_rule(B b) {
+  const Scalar& s = scalar_of<fn::RpowScalar>(b);
+  Tensor base = full({}, s, b.out().options());
+  return b.grad() * ink::conj(b.out() * log(base));
+}
 Tensor pow(const Scalar& a, const Tensor& b) {
-  static constexpr Op op{"pow", {{[](B b) {
-                            const Scalar& s = scalar_of<fn::RpowScalar>(b);
-                            Tensor base = full({}, s, b.out().options());
-                            return b.grad() * ink::conj(b.out() * log(base));
-                          }, kOut0}},
-                        nullptr, 0, Cast::raise};
+  static constexpr Op op{.name = "pow", .rules = {{number_pow_rule, kOut0}}, .cast = Cast::raise};
   return with_scalar<fn::RpowScalar>(op, b, a);
 }
 Tensor atan2(const Tensor& y, const Tensor& x) {
@@ -132,7 +141,8 @@ Tensor atan2(const Tensor& y, const Tensor& x) {
     Tensor r = square(b.in(0)) + square(b.in(1));
     return where(r == 0, ones_like(r), r);
   };
-  static constexpr Op op{"atan2", {{[](B b) { return b.grad() * (b.in(1) / squared(b)); }, kIn0 | kIn1},
+  static constexpr Op op{.name = "atan2",
+                         .rules = {{[](B b) { return b.grad() * (b.in(1) / squared(b)); }, kIn0 | kIn1},
                                    {[](B b) { return b.grad() * (-b.in(0) / squared(b)); }, kIn0 | kIn1}}};
   return binary(op, fn::Atan2{}, y, x);
 }
@@ -143,13 +153,15 @@ static Tensor share(const Tensor& g, const Tensor& mine, const Tensor& other, bo
   return where(wins, g, where(mine == other, g * 0.5, zeros_like(g)));
 }
 Tensor maximum(const Tensor& a, const Tensor& b) {
-  static constexpr Op op{"maximum", {{[](B b) { return share(b.grad(), b.in(0), b.in(1), true); }, kIn0 | kIn1},
-                                     {[](B b) { return share(b.grad(), b.in(1), b.in(0), true); }, kIn0 | kIn1}}};
+  static constexpr Op op{.name = "maximum",
+                         .rules = {{[](B b) { return share(b.grad(), b.in(0), b.in(1), true); }, kIn0 | kIn1},
+                                   {[](B b) { return share(b.grad(), b.in(1), b.in(0), true); }, kIn0 | kIn1}}};
   return binary(op, fn::Maximum{}, a, b);
 }
 Tensor minimum(const Tensor& a, const Tensor& b) {
-  static constexpr Op op{"minimum", {{[](B b) { return share(b.grad(), b.in(0), b.in(1), false); }, kIn0 | kIn1},
-                                     {[](B b) { return share(b.grad(), b.in(1), b.in(0), false); }, kIn0 | kIn1}}};
+  static constexpr Op op{.name = "minimum",
+                         .rules = {{[](B b) { return share(b.grad(), b.in(0), b.in(1), false); }, kIn0 | kIn1},
+                                   {[](B b) { return share(b.grad(), b.in(1), b.in(0), false); }, kIn0 | kIn1}}};
   return binary(op, fn::Minimum{}, a, b);
 }
 // From the nearer end, so that a weight of 0 or 1 gives that end itself.
@@ -168,7 +180,8 @@ Tensor lerp(const Tensor& a, const Tensor& b, double weight) {
 }
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
-  static constexpr Op op{"where", {{},
+  static constexpr Op op{.name = "where",
+                         .rules = {{},
                                    {[](B b) { return where(b.in(0), b.grad(), zeros_like(b.grad())); }, kIn0},
                                    {[](B b) { return where(b.in(0), zeros_like(b.grad()), b.grad()); }, kIn0}}};
   return call(op, NoContext{}, raw::where, condition, a, b);

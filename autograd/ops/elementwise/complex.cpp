@@ -4,8 +4,9 @@
 
 #include <cmath>
 
-#include "autograd/ops/list_op.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
+#include "autograd/ops/list_op.h"
 
 namespace ink {
 
@@ -13,33 +14,36 @@ using B = const Backward&;
 
 Tensor real(const Tensor& x) {
   if (!is_complex(x.dtype())) return x;
-  static constexpr Op op{"real", {{[](B b) { return b.grad(); }}}};
+  static constexpr Op op{.name = "real", .rules = {{[](B b) { return b.grad(); }}}, .flops = no_flops};
   return unary(op, fn::RealPart{}, x);
 }
 Tensor imag(const Tensor& x) {
   if (!is_complex(x.dtype())) return zeros_like(x);
-  static constexpr Op op{"imag", {{[](B b) { return complex_of(zeros_like(b.grad()), b.grad()); }}}};
+  static constexpr Op op{
+      .name = "imag", .rules = {{[](B b) { return complex_of(zeros_like(b.grad()), b.grad()); }}}, .flops = no_flops};
   return unary(op, fn::ImagPart{}, x);
 }
 Tensor conj(const Tensor& x) {
   if (!is_complex(x.dtype())) return x;
-  static constexpr Op op{"conj", {{[](B b) { return conj(b.grad()); }}}};
+  static constexpr Op op{.name = "conj", .rules = {{[](B b) { return conj(b.grad()); }}}};
   return unary(op, fn::Conj{}, x);
+}
+// i z / |z|^2, 0 at 0
+static Tensor angle_rule(B b) {
+  Tensor z = b.in(0), squares = square(real(z)) + square(imag(z));
+  Tensor turned = complex_of(-imag(z), real(z));
+  return b.grad() * (turned / where(squares == 0, ones_like(squares), squares));
 }
 Tensor angle(const Tensor& x) {
   if (is_integral(x.dtype())) return angle(to(x, f32));
   if (!is_complex(x.dtype())) return where(x < 0, full({}, M_PI, x.options()), x * 0);  // gradient 0, NaN stays
-  static constexpr Op op{"angle",
-                         {{[](B b) {  // i z / |z|^2, 0 at 0
-                             Tensor z = b.in(0), squares = square(real(z)) + square(imag(z));
-                             Tensor turned = complex_of(-imag(z), real(z));
-                             return b.grad() * (turned / where(squares == 0, ones_like(squares), squares));
-                           },
-                           kIn0}}};
+  static constexpr Op op{.name = "angle", .rules = {{angle_rule, kIn0}}};
   return unary(op, fn::Angle{}, x);
 }
 Tensor complex_of(const Tensor& re, const Tensor& im) {
-  static constexpr Op op{"complex", {{[](B b) { return real(b.grad()); }}, {[](B b) { return imag(b.grad()); }}}};
+  static constexpr Op op{.name = "complex",
+                         .rules = {{[](B b) { return real(b.grad()); }}, {[](B b) { return imag(b.grad()); }}},
+                         .flops = no_flops};
   auto widened = [](const Tensor& x) { return is_half(x.dtype()) ? to(x, f32) : x; };
   return binary(op, fn::MakeComplex{}, widened(re), widened(im));
 }
@@ -52,7 +56,7 @@ static Tensor reinterpret(const Tensor& x, DType dtype, const Shape& shape, cons
   return y;
 }
 Tensor view_as_real(const Tensor& x) {
-  static constexpr Op op{"view_as_real", {{[](B b) { return view_as_complex(b.grad()); }}}};
+  static constexpr Op op{.name = "view_as_real", .rules = {{[](B b) { return view_as_complex(b.grad()); }}}};
   raw::check_domain("view_as_real", x.dtype(), kComplex);
   return call(
       op, NoContext{},
@@ -66,7 +70,7 @@ Tensor view_as_real(const Tensor& x) {
       x);
 }
 Tensor view_as_complex(const Tensor& x) {
-  static constexpr Op op{"view_as_complex", {{[](B b) { return view_as_real(b.grad()); }}}};
+  static constexpr Op op{.name = "view_as_complex", .rules = {{[](B b) { return view_as_real(b.grad()); }}}};
   if ((x.dtype() != f32 && x.dtype() != f64) || x.dim() == 0 || x.shape().back() != 2)
     throw ShapeError(
         fmt::format("view_as_complex: takes f32 or f64 [..., 2]; got {} {}", name_of(x.dtype()), x.shape().str()));

@@ -1,126 +1,128 @@
 // Elementwise ops of one operand: y = f(x). Rules are written for complex x too (gradients follow torch's convention, so a
 // holomorphic f gives g * conj(f'(x)); conj() is free for reals).
 #include <cmath>
-#include <limits>
 
-#include "autograd/ops/list_op.h"
-#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
+#include "autograd/ops/elementwise/derivative.h"
 
 namespace ink {
-
-// The largest finite number of a real floating dtype.
-static double largest_of(DType t) {
-  return t == f64 ? std::numeric_limits<double>::max() : t == f16 ? 65504. : t == bf16 ? 0x1.fep127 : double(std::numeric_limits<float>::max());
-}
 
 using B = const Backward&;
 
 Tensor neg(const Tensor& x) {
   if (x.dtype() == boolean) throw DTypeError("neg: got bool; expected a number; hint: logical_not, or to(i64) first");
-  static constexpr Op op{"neg", {{[](B b) { return neg(b.grad()); }}}};
+  static constexpr Op op{.name = "neg", .rules = {{[](B b) { return neg(b.grad()); }}}};
   return unary(op, fn::Neg{}, x);
 }
+static Tensor abs_rule(B b) {
+  Tensor x = b.in(0);
+  if (!is_complex(x.dtype())) return b.grad() * sign(x);
+  Tensor y = abs(x);  // z / |z|, 0 at 0
+  return b.grad() * (x / where(y == 0, ones_like(y), y));
+}
 Tensor abs(const Tensor& x) {
-  static constexpr Op op{"abs", {{[](B b) {
-                           Tensor x = b.in(0);
-                           if (!is_complex(x.dtype())) return b.grad() * sign(x);
-                           Tensor y = abs(x);  // z / |z|, 0 at 0
-                           return b.grad() * (x / where(y == 0, ones_like(y), y));
-                         }, kIn0}}};
+  static constexpr Op op{.name = "abs", .rules = {{abs_rule, kIn0}}};
   return unary(op, fn::Abs{}, x);
 }
 Tensor sign(const Tensor& x) {
-  static constexpr Op op{"sign", {{[](B b) { return zeros_like(b.grad()); }}}};
+  static constexpr Op op{.name = "sign", .rules = {{[](B b) { return zeros_like(b.grad()); }}}};
   return unary(op, fn::Sign{}, x);
 }
 Tensor exp(const Tensor& x) {
-  static constexpr Op op{"exp", {{[](B b) { return b.grad() * conj(b.out()); }, kOut0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "exp", .rules = {{[](B b) { return b.grad() * conj(b.out()); }, kOut0}}, .cast = Cast::raise};
   return unary(op, fn::Exp{}, x);
 }
 Tensor expm1(const Tensor& x) {
-  static constexpr Op op{"expm1", {{[](B b) { return b.grad() * (b.out() + 1); }, kOut0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "expm1", .rules = {{[](B b) { return b.grad() * (b.out() + 1); }, kOut0}}, .cast = Cast::raise};
   return unary(op, fn::Expm1{}, x);
 }
 Tensor log(const Tensor& x) {
-  static constexpr Op op{"log", {{[](B b) { return b.grad() / conj(b.in(0)); }, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "log", .rules = {{[](B b) { return b.grad() / conj(b.in(0)); }, kIn0}}, .cast = Cast::raise};
   return unary(op, fn::Log{}, x);
 }
 Tensor log1p(const Tensor& x) {
-  static constexpr Op op{"log1p", {{[](B b) { return b.grad() / (b.in(0) + 1); }, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "log1p", .rules = {{[](B b) { return b.grad() / (b.in(0) + 1); }, kIn0}}, .cast = Cast::raise};
   return unary(op, fn::Log1p{}, x);
 }
 Tensor log2(const Tensor& x) {
-  static constexpr Op op{"log2", {{[](B b) { return b.grad() / (b.in(0) * M_LN2); }, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "log2", .rules = {{[](B b) { return b.grad() / (b.in(0) * M_LN2); }, kIn0}}, .cast = Cast::raise};
   return unary(op, fn::Log2{}, x);
 }
 Tensor log10(const Tensor& x) {
-  static constexpr Op op{"log10", {{[](B b) { return b.grad() / (b.in(0) * M_LN10); }, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "log10", .rules = {{[](B b) { return b.grad() / (b.in(0) * M_LN10); }, kIn0}}, .cast = Cast::raise};
   return unary(op, fn::Log10{}, x);
 }
 Tensor sqrt(const Tensor& x) {
-  static constexpr Op op{"sqrt", {{[](B b) { return b.grad() / (2 * conj(b.out())); }, kOut0}}};
+  static constexpr Op op{.name = "sqrt", .rules = {{[](B b) { return b.grad() / (2 * conj(b.out())); }, kOut0}}};
   return unary(op, fn::Sqrt{}, x);
 }
 Tensor rsqrt(const Tensor& x) {
-  static constexpr Op op{"rsqrt", {{[](B b) { return b.grad() * (-0.5 * pow(b.out(), 3)); }, kOut0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{.name = "rsqrt",
+                         .rules = {{[](B b) { return b.grad() * (-0.5 * pow(b.out(), 3)); }, kOut0}},
+                         .cast = Cast::raise};
   return unary(op, fn::Rsqrt{}, x);
 }
 Tensor reciprocal(const Tensor& x) { return div(Scalar(1), x); }
 Tensor square(const Tensor& x) {
-  static constexpr Op op{"square", {{[](B b) { return b.grad() * (2 * conj(b.in(0))); }, kIn0}}};
+  static constexpr Op op{.name = "square", .rules = {{[](B b) { return b.grad() * (2 * conj(b.in(0))); }, kIn0}}};
   return unary(op, fn::Square{}, x);
 }
 Tensor sin(const Tensor& x) {
-  static constexpr Op op{"sin", {{[](B b) { return b.grad() * conj(cos(b.in(0))); }, kIn0}}};
+  static constexpr Op op{.name = "sin", .rules = {{[](B b) { return b.grad() * conj(cos(b.in(0))); }, kIn0}}};
   return unary(op, fn::Sin{}, x);
 }
 Tensor cos(const Tensor& x) {
-  static constexpr Op op{"cos", {{[](B b) { return -(b.grad() * conj(sin(b.in(0)))); }, kIn0}}};
+  static constexpr Op op{.name = "cos", .rules = {{[](B b) { return -(b.grad() * conj(sin(b.in(0)))); }, kIn0}}};
   return unary(op, fn::Cos{}, x);
 }
 Tensor tan(const Tensor& x) {
-  static constexpr Op op{"tan", {{[](B b) { return b.grad() * (1 + square(b.out())); }, kOut0}}};
+  static constexpr Op op{.name = "tan", .rules = {{[](B b) { return b.grad() * (1 + square(b.out())); }, kOut0}}};
   return unary(op, fn::Tan{}, x);
 }
 Tensor asin(const Tensor& x) {
-  static constexpr Op op{"asin", {{[](B b) { return b.grad() * rsqrt(1 - square(b.in(0))); }, kIn0}}};
+  static constexpr Op op{.name = "asin", .rules = {{[](B b) { return b.grad() * rsqrt(1 - square(b.in(0))); }, kIn0}}};
   return unary(op, fn::Asin{}, x);
 }
 Tensor acos(const Tensor& x) {
-  static constexpr Op op{"acos", {{[](B b) { return -(b.grad() * rsqrt(1 - square(b.in(0)))); }, kIn0}}};
+  static constexpr Op op{.name = "acos",
+                         .rules = {{[](B b) { return -(b.grad() * rsqrt(1 - square(b.in(0)))); }, kIn0}}};
   return unary(op, fn::Acos{}, x);
 }
 Tensor atan(const Tensor& x) {
-  static constexpr Op op{"atan", {{[](B b) { return b.grad() / (1 + square(b.in(0))); }, kIn0}}};
+  static constexpr Op op{.name = "atan", .rules = {{[](B b) { return b.grad() / (1 + square(b.in(0))); }, kIn0}}};
   return unary(op, fn::Atan{}, x);
 }
 Tensor sinh(const Tensor& x) {
-  static constexpr Op op{"sinh", {{[](B b) { return b.grad() * conj(cosh(b.in(0))); }, kIn0}}};
+  static constexpr Op op{.name = "sinh", .rules = {{[](B b) { return b.grad() * conj(cosh(b.in(0))); }, kIn0}}};
   return unary(op, fn::Sinh{}, x);
 }
 Tensor cosh(const Tensor& x) {
-  static constexpr Op op{"cosh", {{[](B b) { return b.grad() * conj(sinh(b.in(0))); }, kIn0}}};
+  static constexpr Op op{.name = "cosh", .rules = {{[](B b) { return b.grad() * conj(sinh(b.in(0))); }, kIn0}}};
   return unary(op, fn::Cosh{}, x);
 }
 Tensor tanh(const Tensor& x) {
-  static constexpr Op op{"tanh", {{[](B b) {
-                            Tensor g = b.grad(), y = b.out();
-                            if (is_complex(y.dtype())) return g * conj(1 - square(y));
-                            return fused_or<fn::TanhGrad>("tanh", g, y, [&] { return g * (1 - square(y)); });
-                          }, kOut0}}};
+  static constexpr Op op{.name = "tanh", .rules = {{[](B b) { return derivative<fn::TanhGrad>(b, b.out()); }, kOut0}}};
   return unary(op, fn::Tanh{}, x);
 }
 Tensor erf(const Tensor& x) {
-  static constexpr Op op{"erf", {{[](B b) { return b.grad() * (M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0}}};
+  static constexpr Op op{.name = "erf",
+                         .rules = {{[](B b) { return b.grad() * (M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0}}};
   return unary(op, fn::Erf{}, x);
 }
 Tensor erfc(const Tensor& x) {
-  static constexpr Op op{"erfc", {{[](B b) { return b.grad() * (-M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0}}};
+  static constexpr Op op{.name = "erfc",
+                         .rules = {{[](B b) { return b.grad() * (-M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0}}};
   return unary(op, fn::Erfc{}, x);
 }
 Tensor erfinv(const Tensor& x) {
-  static constexpr Op op{"erfinv", {{[](B b) { return b.grad() * (exp(square(b.out())) / M_2_SQRTPI); }, kOut0}}};
+  static constexpr Op op{.name = "erfinv",
+                         .rules = {{[](B b) { return b.grad() * (exp(square(b.out())) / M_2_SQRTPI); }, kOut0}}};
   return unary(op, fn::Erfinv{}, x);
 }
 // psi'(x) by its recurrence, then the asymptotic series; left of 1/2 by reflection (Abramowitz & Stegun 6.4.6, 6.4.12, 6.4.7).
@@ -134,11 +136,13 @@ static Tensor trigamma(const Tensor& x) {
   return where(left, square(M_PI / sin(M_PI * inside)) - y, y);
 }
 Tensor digamma(const Tensor& x) {
-  static constexpr Op op{"digamma", {{[](B b) { return b.grad() * trigamma(b.in(0)); }, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "digamma", .rules = {{[](B b) { return b.grad() * trigamma(b.in(0)); }, kIn0}}, .cast = Cast::raise};
   return unary(op, fn::Digamma{}, x);
 }
 Tensor lgamma(const Tensor& x) {
-  static constexpr Op op{"lgamma", {{[](B b) { return b.grad() * digamma(b.in(0)); }, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "lgamma", .rules = {{[](B b) { return b.grad() * digamma(b.in(0)); }, kIn0}}, .cast = Cast::raise};
   return unary(op, fn::Lgamma{}, x);
 }
 
@@ -148,103 +152,82 @@ template <class F> static Tensor rounding(const Op& op, const Tensor& x) {
 }
 static constexpr Rule zero_rule = [](B b) { return zeros_like(b.grad()); };
 Tensor round(const Tensor& x) {
-  static constexpr Op op{"round", {{zero_rule}}};
+  static constexpr Op op{.name = "round", .rules = {{zero_rule}}};
   return rounding<fn::Round>(op, x);
 }
 Tensor floor(const Tensor& x) {
-  static constexpr Op op{"floor", {{zero_rule}}};
+  static constexpr Op op{.name = "floor", .rules = {{zero_rule}}};
   return rounding<fn::Floor>(op, x);
 }
 Tensor ceil(const Tensor& x) {
-  static constexpr Op op{"ceil", {{zero_rule}}};
+  static constexpr Op op{.name = "ceil", .rules = {{zero_rule}}};
   return rounding<fn::Ceil>(op, x);
 }
 Tensor trunc(const Tensor& x) {
-  static constexpr Op op{"trunc", {{zero_rule}}};
+  static constexpr Op op{.name = "trunc", .rules = {{zero_rule}}};
   return rounding<fn::Trunc>(op, x);
 }
 
 // ---- activations
 Tensor sigmoid(const Tensor& x) {
-  static constexpr Op op{"sigmoid", {{[](B b) {
-                               Tensor g = b.grad(), y = b.out();
-                               return fused_or<fn::SigmoidGrad>("sigmoid", g, y, [&] { return g * (y * (1 - y)); });
-                             }, kOut0}}};
+  static constexpr Op op{.name = "sigmoid",
+                         .rules = {{[](B b) { return derivative<fn::SigmoidGrad>(b, b.out()); }, kOut0}}};
   return unary(op, fn::Sigmoid{}, x);
 }
 Tensor log_sigmoid(const Tensor& x) { return -softplus(-x); }
 Tensor relu(const Tensor& x) {
-  static constexpr Op op{"relu", {{[](B b) {
-                            Tensor g = b.grad(), y = b.out();
-                            return fused_or<fn::ReluGrad>("relu", g, y, [&] { return where(y > 0, g, zeros_like(g)); });
-                          }, kOut0}}};
+  static constexpr Op op{.name = "relu", .rules = {{[](B b) { return derivative<fn::ReluGrad>(b, b.out()); }, kOut0}}};
   return unary(op, fn::Relu{}, x);
 }
 Tensor leaky_relu(const Tensor& x, double slope) {
-  static constexpr Op op{"leaky_relu", {{[](B b) {
-                                  return where(b.in(0) > 0, b.grad(), b.grad() * b.context<fn::LeakyRelu>().slope);
-                                }, kIn0}}};
+  static constexpr Op op{
+      .name = "leaky_relu",
+      .rules = {{[](B b) { return where(b.in(0) > 0, b.grad(), b.grad() * b.context<fn::LeakyRelu>().slope); }, kIn0}}};
   return unary(op, fn::LeakyRelu{{}, slope}, x);
 }
 Tensor elu(const Tensor& x, double alpha) {
-  static constexpr Op op{"elu", {{[](B b) {  // alpha e^x below 0
-                           Tensor x = b.in(0);
-                           return where(x > 0, b.grad(), b.grad() * exp(clamp(x, {}, 0)) * b.context<fn::Elu>().alpha);
-                         }, kIn0}}};
+  static constexpr Op op{.name = "elu",
+                         .rules = {{[](B b) {  // alpha e^x below 0
+                                      Tensor x = b.in(0);
+                                      return where(x > 0, b.grad(),
+                                                   b.grad() * exp(clamp(x, {}, 0)) * b.context<fn::Elu>().alpha);
+                                    },
+                                    kIn0}}};
   return unary(op, fn::Elu{{}, alpha}, x);
 }
-// x with the largest number of its dtype for an infinity: where a factor is 0 at infinity, the product is then 0, its limit.
-static Tensor finite(const Tensor& x) {
-  const double largest = largest_of(x.dtype());
-  return clamp(x, -largest, largest);
-}
 Tensor silu(const Tensor& x) {
-  static constexpr Op op{"silu", {{[](B b) {
-                            Tensor g = b.grad(), x = b.in(0);
-                            return fused_or<fn::SiluGrad>("silu", g, x, [&] {
-                              Tensor s = sigmoid(x);
-                              return g * (s * (1 + finite(x) * (1 - s)));
-                            });
-                          }, kIn0}}};
+  static constexpr Op op{.name = "silu", .rules = {{[](B b) { return derivative<fn::SiluGrad>(b, b.in(0)); }, kIn0}}};
   return unary(op, fn::Silu{}, x);
 }
 Tensor softplus(const Tensor& x) {
-  static constexpr Op op{"softplus", {{[](B b) { return b.grad() * sigmoid(b.in(0)); }, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "softplus", .rules = {{[](B b) { return b.grad() * sigmoid(b.in(0)); }, kIn0}}, .cast = Cast::raise};
   return unary(op, fn::Softplus{}, x);
 }
 static Tensor gelu_erf(const Tensor& x) {
-  static constexpr Op op{"gelu", {{[](B b) {
-                            Tensor g = b.grad(), x = b.in(0);
-                            return fused_or<fn::GeluGrad>("gelu", g, x, [&] {  // Phi(x) + x phi(x)
-                              Tensor cdf = 0.5 * (1 + erf(x * M_SQRT1_2));
-                              Tensor pdf = exp(-0.5 * square(x)) * (0.5 * M_SQRT1_2 * M_2_SQRTPI);
-                              return g * (cdf + finite(x) * pdf);
-                            });
-                          }, kIn0}}};
+  static constexpr Op op{.name = "gelu", .rules = {{[](B b) { return derivative<fn::GeluGrad>(b, b.in(0)); }, kIn0}}};
   return unary(op, fn::Gelu{}, x);
 }
 static Tensor gelu_tanh(const Tensor& x) {
-  static constexpr Op op{"gelu_tanh", {{[](B b) {
-                                 Tensor g = b.grad(), x = b.in(0);
-                                 return fused_or<fn::GeluTanhGrad>("gelu_tanh", g, x, [&] {
-                                   // x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
-                                   double a = 2 * std::sqrt(2 / M_PI), c = 0.044715 * a;
-                                   Tensor near = clamp(x, -fn::kGeluTanhEnd, fn::kGeluTanhEnd), x2 = square(near);
-                                   Tensor s = sigmoid(near * (a + c * x2));
-                                   return g * (s * (1 + near * (1 - s) * (a + 3 * c * x2)));
-                                 });
-                               }, kIn0}}};
+  static constexpr Op op{.name = "gelu_tanh",
+                         .rules = {{[](B b) { return derivative<fn::GeluTanhGrad>(b, b.in(0)); }, kIn0}}};
   return unary(op, fn::GeluTanh{}, x);
 }
 Tensor gelu(const Tensor& x, GeluForm form) { return form == GeluForm::erf ? gelu_erf(x) : gelu_tanh(x); }
 
 // ---- bounds
 static Tensor clamp_min(const Tensor& x, Scalar low) {
-  static constexpr Op op{"clamp", {{[](B b) { return where(b.in(0) >= b.context<fn::ClampMin>().s, b.grad(), zeros_like(b.grad())); }, kIn0}}};
+  static constexpr Op op{
+      .name = "clamp",
+      .rules = {
+          {[](B b) { return where(b.in(0) >= b.context<fn::ClampMin>().s, b.grad(), zeros_like(b.grad())); }, kIn0}}};
   return unary(op, fn::ClampMin{{}, low}, x);
 }
 static Tensor clamp_max(const Tensor& x, Scalar high) {
-  static constexpr Op op{"clamp", {{[](B b) { return where(b.in(0) <= b.context<fn::ClampMax>().s, b.grad(), zeros_like(b.grad())); }, kIn0}}};
+  static constexpr Op op{
+      .name = "clamp",
+      .rules = {
+          {[](B b) { return where(b.in(0) <= b.context<fn::ClampMax>().s, b.grad(), zeros_like(b.grad())); }, kIn0}}};
   return unary(op, fn::ClampMax{{}, high}, x);
 }
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {

@@ -3,7 +3,9 @@
 // conversion.
 #include <fmt/format.h>
 
-#include "autograd/graph/call.h"
+#include <cmath>
+
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "tensor/raw/conv.h"
 
@@ -18,12 +20,18 @@ struct Transform {
   bool inverse;
   double scale;
 };
+// 5 n log2 n for n complex numbers (Cooley & Tukey 1965), whatever n is.
+double transform_flops(const Call& c) {
+  return 5 * double(c.in(0).numel()) * std::log2(double(c.in(0).size(c.context<Transform>().dim)));
+}
 Tensor transform(const Tensor& x, const Transform& t) {
-  static constexpr Op op{"fft", {{[](B b) {
+  static constexpr Op op{.name = "fft",
+                         .rules = {{[](B b) {
                            Transform t = b.context<Transform>();
                            t.inverse = !t.inverse;
                            return transform(b.grad(), t);
-                         }}}};
+                         }}},
+                         .flops = transform_flops};
   return call(
       op, t, [&](const Tensor& x) { return raw::dft("fft", x, t.dim, t.inverse, t.scale); }, x);
 }

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include "autograd/graph/call.h"
-#include "autograd/ops/view/inplace.h"
 #include "autograd/ops.h"
 #include "autograd/ops/index/places.h"
+#include "autograd/ops/view/inplace.h"
 #include "tensor/raw/index.h"
 
 namespace ink {
@@ -119,7 +119,7 @@ Tensor index(const Tensor& x, Places places) {
 }
 
 Tensor index_put(const Tensor& x, Places places, const Tensor& value, bool accumulate) {
-  static constexpr Op op{"index_put", {}, put_rule, kAllIn & ~uint32_t(kIn0 | kIn1)};
+  static constexpr Op op{.name = "index_put", .backward = put_rule, .saves = kAllIn & ~uint32_t(kIn0 | kIn1)};
   std::vector<Tensor> inputs{x, value};
   for (const Index& i : places)
     if (i.kind == Index::Kind::tensor) inputs.push_back(*i.tensor);

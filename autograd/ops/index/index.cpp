@@ -2,7 +2,7 @@
 // gradient: gather and scatter_add, index_select and index_add.
 #include <fmt/format.h>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "tensor/raw/index.h"
 
@@ -16,6 +16,8 @@ struct DimContext {
   int dim;
 };
 int dim_of(B b) { return b.context<DimContext>().dim; }
+// One addition for each element that is written.
+double flops_of_source(const Call& c) { return double(c.in(2).numel()); }
 
 // What is written into x: in x's dtype.
 Tensor as_source(const char* op, const Tensor& x, const Tensor& source) {
@@ -45,11 +47,11 @@ Tensor checked(const char* op, const Tensor& x, int dim, const Tensor& index) {
 
 }  // namespace
 
+static Tensor gather_rule(B b) {
+  return scatter_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad());
+}
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
-  static constexpr Op op{
-      "gather",
-      {{[](B b) { return scatter_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad()); },
-        kIn1}}};
+  static constexpr Op op{.name = "gather", .rules = {{gather_rule, kIn1}}};
   int d = wrap_dim("gather", dim, x.dim());
   Tensor i = checked("gather", x, d, index);
   return call(
@@ -71,8 +73,9 @@ Tensor take_along_dim(const Tensor& x, const Tensor& index, int64_t dim) {
 
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
   static constexpr Op op{
-      "scatter_add",
-      {{[](B b) { return b.grad(); }}, {}, {[](B b) { return gather(b.grad(), dim_of(b), b.in(1)); }, kIn1}}};
+      .name = "scatter_add",
+      .rules = {{[](B b) { return b.grad(); }}, {}, {[](B b) { return gather(b.grad(), dim_of(b), b.in(1)); }, kIn1}},
+      .flops = flops_of_source};
   int d = wrap_dim("scatter_add", dim, x.dim());
   Tensor i = checked("scatter_add", x, d, index);
   Tensor from = source_part("scatter_add", as_source("scatter_add", x, source), i.shape());
@@ -88,16 +91,16 @@ static Tensor survives(const Shape& shape, int dim, const Tensor& index) {
   Tensor written = raw::scatter("scatter", raw::zeros(shape, number.options()), dim, index, number, false);
   return eq(raw::gather("scatter", written, dim, index), number);
 }
+static Tensor source_of_scatter_rule(B b) {
+  Tensor g = gather(b.grad(), dim_of(b), b.in(1));
+  return where(survives(b.grad().shape(), dim_of(b), b.in(1)), g, zeros_like(g));
+}
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
   static constexpr Op op{
-      "scatter",
-      {{[](B b) { return scatter(b.grad(), dim_of(b), b.in(1), zeros({}, b.grad().options())); }, kIn1},
-       {},
-       {[](B b) {
-          Tensor g = gather(b.grad(), dim_of(b), b.in(1));
-          return where(survives(b.grad().shape(), dim_of(b), b.in(1)), g, zeros_like(g));
-        },
-        kIn1}}};
+      .name = "scatter",
+      .rules = {{[](B b) { return scatter(b.grad(), dim_of(b), b.in(1), zeros({}, b.grad().options())); }, kIn1},
+                {},
+                {source_of_scatter_rule, kIn1}}};
   int d = wrap_dim("scatter", dim, x.dim());
   Tensor i = checked("scatter", x, d, index);
   Tensor from = source_part("scatter", as_source("scatter", x, source), i.shape());
@@ -115,17 +118,20 @@ static int row_dim(const char* op, const Tensor& x, int64_t dim, const Tensor& i
 }
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   static constexpr Op op{
-      "index_select",
-      {{[](B b) { return index_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad()); }, kIn1}}};
+      .name = "index_select",
+      .rules = {{[](B b) { return index_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad()); },
+                 kIn1}}};
   int d = row_dim("index_select", x, dim, index);
   Tensor i = checked("index_select", x, d, index);
   return call(
       op, DimContext{d}, [&](const Tensor& x, const Tensor& i) { return raw::index_select(x, d, i); }, x, i);
 }
 Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
-  static constexpr Op op{
-      "index_add",
-      {{[](B b) { return b.grad(); }}, {}, {[](B b) { return index_select(b.grad(), dim_of(b), b.in(1)); }, kIn1}}};
+  static constexpr Op op{.name = "index_add",
+                         .rules = {{[](B b) { return b.grad(); }},
+                                   {},
+                                   {[](B b) { return index_select(b.grad(), dim_of(b), b.in(1)); }, kIn1}},
+                         .flops = flops_of_source};
   int d = row_dim("index_add", x, dim, index);
   Tensor i = checked("index_add", x, d, index);
   return call(

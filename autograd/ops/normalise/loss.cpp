@@ -1,7 +1,7 @@
 // Losses. All but cross entropy are compositions; each gives one value per element (or row), then reduces it.
 #include <fmt/format.h>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
 #include "tensor/raw/index.h"
@@ -56,10 +56,18 @@ Tensor cross_entropy_rule(B b) {
   return unsqueeze(where(counts, g, zeros_like(g)), 1) * (softmax(z, 1) - q);
 }
 
+// For each logit: the maximum, the difference from it, exp and the sum; with label smoothing the sum of the logits too.
+double cross_entropy_flops(const Call& c) {
+  return double(c.in(0).numel()) * (c.context<CrossEntropyArgs>().label_smoothing > 0 ? 5 : 4);
+}
+
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
-  static constexpr Op op{"cross_entropy", {{cross_entropy_rule, kIn0 | kIn1 | kOut1}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{.name = "cross_entropy",
+                         .rules = {{cross_entropy_rule, kIn0 | kIn1 | kOut1}},
+                         .cast = Cast::raise,
+                         .flops = cross_entropy_flops};
   Targets targets = check_targets("cross_entropy", logits, target, options.ignore_index);
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
     throw ValueError(fmt::format("cross_entropy: label_smoothing got {}; expected 0 .. 1", options.label_smoothing));

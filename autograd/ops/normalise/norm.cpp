@@ -4,7 +4,7 @@
 //   dw = sum g x_hat,  db = sum g
 #include <fmt/format.h>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops/halves.h"
 #include "autograd/ops/reduce/reduced.h"
 #include "tensor/raw/normalise.h"
@@ -51,6 +51,12 @@ void norm_rule(B b, std::span<Tensor> grads) {
 
 constexpr uint32_t kSaved = kIn0 | kIn1 | kOut1 | kOut2;
 
+// For each element: the sum and the difference of the mean (not for RMS norm), the square, its sum, and a
+// multiplication with rstd; then the weight and the bias.
+double norm_flops(const Call& c) {
+  return double(c.in(0).numel()) * ((c.context<NormArgs>().rms ? 3 : 5) + c.in(1).defined() + c.in(2).defined());
+}
+
 Tensor normalise(const Op& op, const NormArgs& args, int64_t affine, const Tensor& x, const Tensor& weight,
                  const Tensor& bias) {
   for (const Tensor* p : {&weight, &bias})
@@ -70,17 +76,20 @@ NormArgs last_dim(const char* op, const Tensor& x, double eps, bool rms) {
 }  // namespace
 
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
-  static constexpr Op op{"layer_norm", {}, norm_rule, kSaved, Cast::raise};
+  static constexpr Op op{
+      .name = "layer_norm", .backward = norm_rule, .saves = kSaved, .cast = Cast::raise, .flops = norm_flops};
   return normalise(op, last_dim("layer_norm", x, eps, false), x.size(-1), x, weight, bias);
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps) {
-  static constexpr Op op{"rms_norm", {}, norm_rule, kSaved, Cast::raise};
+  static constexpr Op op{
+      .name = "rms_norm", .backward = norm_rule, .saves = kSaved, .cast = Cast::raise, .flops = norm_flops};
   return normalise(op, last_dim("rms_norm", x, eps, true), x.size(-1), x, weight, {});
 }
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps) {
-  static constexpr Op op{"group_norm", {}, norm_rule, kSaved, Cast::raise};
+  static constexpr Op op{
+      .name = "group_norm", .backward = norm_rule, .saves = kSaved, .cast = Cast::raise, .flops = norm_flops};
   if (x.dim() < 2 || groups < 1 || x.size(1) % groups != 0)
     throw ShapeError(
         fmt::format("group_norm: the channels cannot be cut into {} groups; got {}; expected [batch, channels, ...]",
@@ -127,7 +136,11 @@ std::array<Tensor, 2> var_mean_forward(const Tensor& x, const Spread& s, bool ke
 }  // namespace
 
 std::tuple<Tensor, Tensor> var_mean(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
-  static constexpr Op op{"var_mean", {{var_mean_rule, kIn0 | kOut1}}, nullptr, 0, Cast::raise, 2};
+  static constexpr Op op{.name = "var_mean",
+                         .rules = {{var_mean_rule, kIn0 | kOut1}},
+                         .cast = Cast::raise,
+                         .differentiable = 2,
+                         .flops = flops_per_input<4>};  // sum, difference, square, sum
   raw::check_domain("var_mean", x.dtype(), kFloat);
   Spread s{reduced("var_mean", x, dims), correction};
   auto [var, mean] = call(

@@ -4,9 +4,10 @@
 //   logsumexp    dx = g e^(x - y)
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops/reduce/reduced.h"
 #include "tensor/raw/normalise.h"
 
@@ -23,22 +24,36 @@ static Tensor softmax_rule(B b) {
   return y * (g - sum(g * y, form.dim, true));
 }
 
+// For each element: the maximum, the difference from it, exp, the sum, and the division (or the difference from the
+// logarithm).
+static constexpr Flops softmax_flops = flops_per_input<5>;
+// The same over what the queries see.
+static double causal_flops(const Call& c) {
+  const Tensor& scores = c.in(0);
+  const int64_t queries = scores.size(-2), keys = scores.size(-1),
+                matrices = scores.numel() / std::max<int64_t>(queries * keys, 1);
+  return 5 * double(matrices) * pairs_in_band({0, queries, 0, keys}, -queries, keys - queries);
+}
+
 Tensor softmax(const Tensor& x, int64_t dim) {
-  static constexpr Op op{"softmax", {{softmax_rule, kOut0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "softmax", .rules = {{softmax_rule, kOut0}}, .cast = Cast::raise, .flops = softmax_flops};
   SoftmaxForm form{wrap_dim("softmax", dim, x.dim())};
   return call(
       op, form, [&](const Tensor& x) { return raw::softmax("softmax", x, form); }, x);
 }
 
 Tensor log_softmax(const Tensor& x, int64_t dim) {
-  static constexpr Op op{"log_softmax", {{softmax_rule, kOut0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "log_softmax", .rules = {{softmax_rule, kOut0}}, .cast = Cast::raise, .flops = softmax_flops};
   SoftmaxForm form{wrap_dim("log_softmax", dim, x.dim()), true};
   return call(
       op, form, [&](const Tensor& x) { return raw::softmax("log_softmax", x, form); }, x);
 }
 
 Tensor causal_softmax(const Tensor& scores) {
-  static constexpr Op op{"causal_softmax", {{softmax_rule, kOut0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "causal_softmax", .rules = {{softmax_rule, kOut0}}, .cast = Cast::raise, .flops = causal_flops};
   if (scores.dim() < 2)
     throw ShapeError(
         fmt::format("causal_softmax: too few dims; got {}; expected [..., queries, keys]", scores.shape().str()));
@@ -61,18 +76,18 @@ static Tensor stable_logsumexp(const Tensor& x, const Dims& dims, bool keepdim) 
   return keepdim ? y : raw::reshape(y, squeezed_shape(reduced("logsumexp", x, dims)));
 }
 
+// A row of -inf has y = -inf and gradient 0
+static Tensor logsumexp_rule(B b) {
+  const Reduced& r = b.context<Reduced>();
+  Tensor y = keep(b.out(), r);
+  Tensor safe = where(y == -std::numeric_limits<double>::infinity(), zeros_like(y), y);
+  return keep(b.grad(), r) * exp(b.in(0) - safe);
+}
 Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {
-  static constexpr Op op{"logsumexp",
-                         {{[](B b) {  // a row of -inf has y = -inf and gradient 0
-                             const Reduced& r = b.context<Reduced>();
-                             Tensor y = keep(b.out(), r);
-                             Tensor safe = where(y == -std::numeric_limits<double>::infinity(), zeros_like(y), y);
-                             return keep(b.grad(), r) * exp(b.in(0) - safe);
-                           },
-                           kIn0 | kOut0}},
-                         nullptr,
-                         0,
-                         Cast::raise};
+  static constexpr Op op{.name = "logsumexp",
+                         .rules = {{logsumexp_rule, kIn0 | kOut0}},
+                         .cast = Cast::raise,
+                         .flops = flops_per_input<1>};  // the maximum; the rest are ops of their own
   DType t = raw::computed_in("logsumexp", x.dtype(), kFloat);
   auto forward = [&](const Tensor& x) {
     return raw::cast(stable_logsumexp(raw::cast(x, compute_type(t)), dims, keepdim), t);

@@ -3,10 +3,10 @@
 
 #include <limits>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
+#include "autograd/ops.h"
 #include "autograd/ops/random/dropout.h"
 #include "autograd/ops/view/inplace.h"
-#include "autograd/ops.h"
 #include "tensor/raw/random.h"
 
 namespace ink {
@@ -103,10 +103,12 @@ Tensor dropout_by_key(const Tensor& x, RandomKey key, double p) {
     RandomKey key;
     double p;
   };
-  static constexpr Op op{"dropout", {{[](B b) {
+  static constexpr Op op{.name = "dropout",
+                         .rules = {{[](B b) {
                            const auto& [key, p] = b.context<Context>();
                            return dropout_by_key(b.grad(), key, p);
-                         }}}};
+                         }}},
+                         .flops = flops_per_input<1>};
   return call(
       op, Context{key, p}, [&](const Tensor& x) { return raw::dropout(x, key, p); }, x);
 }

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops/halves.h"
 #include "autograd/ops/reduce/reduced.h"
 #include "tensor/capture.h"
@@ -25,7 +25,10 @@ Tensor flat_reduced(const Tensor& x, const Reduced& r) {
 }  // namespace
 
 Tensor sum(const Tensor& x, const Dims& dims, bool keepdim) {
-  static constexpr Op op{"sum", {{[](B b) { return spread(b.grad(), b.context<Reduced>()); }}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{.name = "sum",
+                         .rules = {{[](B b) { return spread(b.grad(), b.context<Reduced>()); }}},
+                         .cast = Cast::raise,
+                         .flops = flops_per_input<1>};
   return call(op, reduced("sum", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Sum>("sum", x, dims, keepdim); }, x);
 }
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
@@ -35,7 +38,8 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
 }
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  static constexpr Op op{"sum_to", {{[](B b) { return expand(b.grad(), b.in_shape(0)); }}}};
+  static constexpr Op op{
+      .name = "sum_to", .rules = {{[](B b) { return expand(b.grad(), b.in_shape(0)); }}}, .flops = flops_per_input<1>};
   return call(op, NoContext{}, [&](const Tensor& x) { return raw::alias(raw::sum_to(x, shape)); }, x);
 }
 
@@ -47,23 +51,24 @@ static Tensor products_of_others(const Tensor& x) {  // along the last dim
   Tensor right = flip(cumprod(cat({one, flip(slice(x, -1, 1, n), -1)}, -1), -1), -1);
   return left * right;
 }
+static Tensor prod_rule(B b) {
+  const Reduced& r = b.context<Reduced>();
+  if (count_of(r) == 0) return zeros_like(b.in(0));
+  Tensor others = products_of_others(flat_reduced(b.in(0), r));
+  // back to x's order of dims
+  Shape moved, inverse = Shape::filled(r.shape.size(), 0);
+  int at = 0;
+  for (uint32_t wanted : {0u, 1u})
+    for (int d = 0; d < r.shape.size(); ++d)
+      if ((r.mask >> d & 1) == wanted) {
+        moved.push_back(r.shape[d]);
+        inverse[d] = at++;
+      }
+  return spread(b.grad(), r) * conj(permute(reshape(others, moved), inverse));
+}
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
-  static constexpr Op op{"prod", {{[](B b) {
-                            const Reduced& r = b.context<Reduced>();
-                            if (count_of(r) == 0) return zeros_like(b.in(0));
-                            Tensor others = products_of_others(flat_reduced(b.in(0), r));
-                            // back to x's order of dims
-                            Shape moved, inverse = Shape::filled(r.shape.size(), 0);
-                            int at = 0;
-                            for (uint32_t wanted : {0u, 1u})
-                              for (int d = 0; d < r.shape.size(); ++d)
-                                if ((r.mask >> d & 1) == wanted) {
-                                  moved.push_back(r.shape[d]);
-                                  inverse[d] = at++;
-                                }
-                            return spread(b.grad(), r) * conj(permute(reshape(others, moved), inverse));
-                          }, kIn0}},
-                         nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "prod", .rules = {{prod_rule, kIn0}}, .cast = Cast::raise, .flops = flops_per_input<1>};
   return call(op, reduced("prod", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Prod>("prod", x, dims, keepdim); }, x);
 }
 
@@ -103,14 +108,16 @@ static Tensor euclidean(const Tensor& x, const Dims& dims) {
   largest = where(logical_and(largest > 0, isfinite(largest)), largest, ones_like(largest));
   return root_of_squares(x / largest) * largest;
 }
+// x / |x|, 0 where |x| is 0
+static Tensor euclidean_rule(B b) {
+  const Reduced& r = b.context<Reduced>();
+  Tensor y = keep(b.out(), r), zero = y == 0;
+  Tensor unit = b.in(0) / where(zero, ones_like(y), y);
+  return keep(b.grad(), r) * where(zero, zeros_like(unit), unit);
+}
 static Tensor norm_of_wide(const Tensor& x, const Dims& dims, bool keepdim) {
-  static constexpr Op op{"norm", {{[](B b) {  // x / |x|, 0 where |x| is 0
-                            const Reduced& r = b.context<Reduced>();
-                            Tensor y = keep(b.out(), r), zero = y == 0;
-                            Tensor unit = b.in(0) / where(zero, ones_like(y), y);
-                            return keep(b.grad(), r) * where(zero, zeros_like(unit), unit);
-                          }, kIn0 | kOut0}},
-                         nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "norm", .rules = {{euclidean_rule, kIn0 | kOut0}}, .cast = Cast::raise, .flops = flops_per_input<2>};
   raw::check_domain("norm", x.dtype(), kField);
   return call(op, reduced("norm", x, dims), [&](const Tensor& x) {
     NoGrad guard;

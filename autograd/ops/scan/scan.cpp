@@ -1,8 +1,8 @@
 // Running reductions along a dim.
-#include "autograd/graph/call.h"
+#include "tensor/raw/scan.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
-#include "tensor/raw/scan.h"
 
 namespace ink {
 
@@ -33,14 +33,13 @@ Tensor reverse_recurrence(const Tensor& g, const Tensor& factors, int dim) {
 }
 
 Tensor running_sum(const Tensor& x, const ScanContext& c) {
-  static constexpr Op op{"cumsum",
-                         {{[](B b) {  // x_k counts in every sum from k on
+  static constexpr Op op{.name = "cumsum",
+                         .rules = {{[](B b) {  // x_k counts in every sum from k on
                            auto c = b.context<ScanContext>();
                            return running_sum(b.grad(), {c.dim, !c.reverse});
                          }}},
-                         nullptr,
-                         0,
-                         Cast::raise};
+                         .cast = Cast::raise,
+                         .flops = flops_per_input<1>};
   return call(
       op, c, [&](const Tensor& x) { return raw::scan("cumsum", ScanOp::sum, x, c.dim, c.reverse); }, x);
 }
@@ -58,12 +57,15 @@ static Tensor cumprod_rule(B b) {
   return before * reverse_recurrence(b.grad(), ahead(x, dim, 1), dim);
 }
 Tensor cumprod(const Tensor& x, int64_t dim) {
-  static constexpr Op op{"cumprod", {{cumprod_rule, kIn0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{
+      .name = "cumprod", .rules = {{cumprod_rule, kIn0}}, .cast = Cast::raise, .flops = flops_per_input<1>};
   int d = wrap_dim("cumprod", dim, x.dim());
-  return in_f32_if_half([&](const Tensor& x) {
-    return call(
-        op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("cumprod", ScanOp::prod, x, d); }, x);
-  }, x);
+  return in_f32_if_half(
+      [&](const Tensor& x) {
+        return call(
+            op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("cumprod", ScanOp::prod, x, d); }, x);
+      },
+      x);
 }
 
 // dL/dx_k = sum_{i >= k} g_i e^{x_k - y_i} = e^{x_k - y_k} s_k with s_k = g_k + e^{y_k - y_{k+1}} s_{k+1}. y never
@@ -76,12 +78,17 @@ static Tensor logcumsumexp_rule(B b) {
   return exp(b.in(0) - y) * reverse_recurrence(b.grad(), exp(y - next), dim);
 }
 Tensor logcumsumexp(const Tensor& x, int64_t dim) {
-  static constexpr Op op{"logcumsumexp", {{logcumsumexp_rule, kIn0 | kOut0}}, nullptr, 0, Cast::raise};
+  static constexpr Op op{.name = "logcumsumexp",
+                         .rules = {{logcumsumexp_rule, kIn0 | kOut0}},
+                         .cast = Cast::raise,
+                         .flops = flops_per_input<5>};  // maximum, difference, exp, log1p, sum
   int d = wrap_dim("logcumsumexp", dim, x.dim());
-  return in_f32_if_half([&](const Tensor& x) {
-    return call(
-        op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("logcumsumexp", ScanOp::logsumexp, x, d); }, x);
-  }, x);
+  return in_f32_if_half(
+      [&](const Tensor& x) {
+        return call(
+            op, ScanContext{d}, [&](const Tensor& x) { return raw::scan("logcumsumexp", ScanOp::logsumexp, x, d); }, x);
+      },
+      x);
 }
 
 // The gradient of each output goes to the element it was taken from.
@@ -89,14 +96,16 @@ static Tensor to_winner(B b) {
   return scatter_add(zeros(b.in_shape(0), b.grad().options()), b.context<ScanContext>().dim, b.out(1), b.grad());
 }
 std::tuple<Tensor, Tensor> cummax(const Tensor& x, int64_t dim) {
-  static constexpr Op op{"cummax", {{to_winner, kOut1}}};
+  static constexpr Op op{.name = "cummax", .rules = {{to_winner, kOut1}}, .flops = flops_per_input<1>};
   int d = wrap_dim("cummax", dim, x.dim());
   auto [values, indices] = call(
       op, ScanContext{d}, [&](const Tensor& x) { return raw::cummax(x, d); }, x);
   return {values, indices};
 }
 Tensor sliding_window_max(const Tensor& x, int64_t window, int64_t dim) {
-  static constexpr Op op{"sliding_window_max", {{to_winner, kOut1}}};
+  static constexpr Op op{.name = "sliding_window_max",
+                         .rules = {{to_winner, kOut1}},
+                         .flops = flops_per_input<3>};  // comparisons of van Herk's algorithm
   int d = wrap_dim("sliding_window_max", dim, x.dim());
   return call(
       op, ScanContext{d}, [&](const Tensor& x) { return raw::window_max(x, window, d); }, x)[0];

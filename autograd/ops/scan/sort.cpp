@@ -1,5 +1,5 @@
 // Sorting and extremes with their positions. Every value is taken from somewhere, and its gradient goes back there.
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "tensor/raw/scan.h"
 
@@ -30,8 +30,9 @@ std::tuple<Tensor, Tensor> extreme(const Op& op, bool largest, const Tensor& x, 
 
 }  // namespace
 
+// Comparisons are not counted as operations: how many there are is the kernel's business.
 std::tuple<Tensor, Tensor> sort(const Tensor& x, int64_t dim, bool descending) {
-  static constexpr Op op{"sort", {{to_source, kOut1}}};
+  static constexpr Op op{.name = "sort", .rules = {{to_source, kOut1}}};
   int d = wrap_dim("sort", dim, x.dim());
   return unpack(call(
       op, DimContext{d}, [&](const Tensor& x) { return raw::sort(x, d, descending); }, x));
@@ -40,17 +41,17 @@ Tensor argsort(const Tensor& x, int64_t dim, bool descending) {
   return raw::sort(x, wrap_dim("argsort", dim, x.dim()), descending)[1];
 }
 std::tuple<Tensor, Tensor> topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
-  static constexpr Op op{"topk", {{to_source, kOut1}}};
+  static constexpr Op op{.name = "topk", .rules = {{to_source, kOut1}}};
   int d = wrap_dim("topk", dim, x.dim());
   return unpack(call(
       op, DimContext{d}, [&](const Tensor& x) { return raw::topk(x, k, d, largest); }, x));
 }
 std::tuple<Tensor, Tensor> max_with_indices(const Tensor& x, int64_t dim, bool keepdim) {
-  static constexpr Op op{"max", {{to_source, kOut1}}};
+  static constexpr Op op{.name = "max", .rules = {{to_source, kOut1}}, .flops = flops_per_input<1>};
   return extreme(op, true, x, dim, keepdim);
 }
 std::tuple<Tensor, Tensor> min_with_indices(const Tensor& x, int64_t dim, bool keepdim) {
-  static constexpr Op op{"min", {{to_source, kOut1}}};
+  static constexpr Op op{.name = "min", .rules = {{to_source, kOut1}}, .flops = flops_per_input<1>};
   return extreme(op, false, x, dim, keepdim);
 }
 Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {

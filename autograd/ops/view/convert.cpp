@@ -9,17 +9,18 @@ using B = const Backward&;
 
 Tensor to(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
-  static constexpr Op op{"to", {{[](B b) { return b.grad(); }}}};
+  static constexpr Op op{.name = "to", .rules = {{[](B b) { return b.grad(); }}}};
   return call(op, NoContext{}, [&](const Tensor& x) { return raw::cast(x, dtype); }, x);
 }
 Tensor to(const Tensor& x, Device device, bool non_blocking) {
   if (x.device() == device) return x;
-  static constexpr Op op{"to_device", {{[](B b) { return to(b.grad(), b.node().inputs[0]->device); }}}};
+  static constexpr Op op{.name = "to_device",
+                         .rules = {{[](B b) { return to(b.grad(), b.node().inputs[0]->device); }}}};
   return call(op, NoContext{}, [&](const Tensor& x) { return raw::to_device(x, device, non_blocking); }, x);
 }
 Tensor to(const Tensor& x, const Options& options) { return to(to(x, options.device), options.dtype); }
 Tensor clone(const Tensor& x) {
-  static constexpr Op op{"clone", {{[](B b) { return b.grad(); }}}};
+  static constexpr Op op{.name = "clone", .rules = {{[](B b) { return b.grad(); }}}};
   return call(op, NoContext{}, raw::clone, x);
 }
 Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone(x); }

@@ -61,7 +61,7 @@ void cat_rule(B b, std::span<Tensor> grads) {
 }  // namespace
 
 Tensor cat(std::span<const Tensor> tensors, int64_t dim) {
-  static constexpr Op op{"cat", {}, cat_rule};
+  static constexpr Op op{.name = "cat", .backward = cat_rule};
   if (tensors.empty()) throw ValueError("cat: needs at least one tensor");
   if (tensors[0].dim() == 0) throw ShapeError("cat: 0-dim tensors cannot be joined; hint: stack()");
   int d = wrap_dim("cat", dim, tensors[0].dim());
@@ -95,11 +95,11 @@ Tensor stack(std::initializer_list<Tensor> tensors, int64_t dim) {
 
 // Constant padding and cropping undo each other, so the gradient is a padding with the opposite widths.
 static Tensor pad_constant(const Tensor& x, const Shape& widths, double value) {
-  static constexpr Op op{"pad", {{[](B b) {
-                           Shape opposite = b.context<Shape>();
-                           for (int64_t& w : opposite) w = -w;
-                           return pad_constant(b.grad(), opposite, 0);
-                         }}}};
+  static constexpr Op op{.name = "pad", .rules = {{[](B b) {
+                                          Shape opposite = b.context<Shape>();
+                                          for (int64_t& w : opposite) w = -w;
+                                          return pad_constant(b.grad(), opposite, 0);
+                                        }}}};
   return call(
       op, widths,
       [&](const Tensor& x) {

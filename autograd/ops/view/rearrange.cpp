@@ -3,8 +3,8 @@
 
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
-#include "tensor/raw/raw.h"
 #include "tensor/raw/index.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 
@@ -17,7 +17,7 @@ Tensor roll(const Tensor& x, int64_t shift, int64_t dim) {
   return cat({slice(x, dim, n - s, n), slice(x, dim, 0, n - s)}, dim);
 }
 Tensor flip(const Tensor& x, const Dims& dims) {
-  static constexpr Op op{"flip", {{[](B b) { return flip(b.grad(), b.context<Dims>()); }}}};
+  static constexpr Op op{.name = "flip", .rules = {{[](B b) { return flip(b.grad(), b.context<Dims>()); }}}};
   uint32_t mask = x.dim() ? raw::dim_mask("flip", dims, x.dim()) : 0;
   return call(
       op, dims,

@@ -28,7 +28,7 @@ static Shape infer(const char* op, const Tensor& x, const Shape& shape) {
   return out;
 }
 Tensor reshape(const Tensor& x, const Shape& shape) {
-  static constexpr Op op{"reshape", {{[](B b) { return reshape(b.grad(), b.in_shape(0)); }}}};
+  static constexpr Op op{.name = "reshape", .rules = {{[](B b) { return reshape(b.grad(), b.in_shape(0)); }}}};
   Shape to = infer("reshape", x, shape);
   return call(op, NoContext{}, [&](const Tensor& x) { return raw::reshape(x, to); }, x);
 }
@@ -69,13 +69,14 @@ Tensor unsqueeze(const Tensor& x, int64_t dim) {
   return reshape(x, s);
 }
 
+static Tensor permute_rule(B b) {
+  const Shape& order = b.context<Shape>();
+  Dims inverse(Shape::filled(order.size(), 0));
+  for (int i = 0; i < order.size(); ++i) inverse[int(order[i])] = i;
+  return permute(b.grad(), inverse);
+}
 Tensor permute(const Tensor& x, const Dims& order) {
-  static constexpr Op op{"permute", {{[](B b) {
-                               const Shape& order = b.context<Shape>();
-                               Dims inverse(Shape::filled(order.size(), 0));
-                               for (int i = 0; i < order.size(); ++i) inverse[int(order[i])] = i;
-                               return permute(b.grad(), inverse);
-                             }}}};
+  static constexpr Op op{.name = "permute", .rules = {{permute_rule}}};
   if (order.size() != x.dim() || __builtin_popcount(raw::dim_mask("permute", order, x.dim())) != x.dim())
     throw ShapeError(fmt::format("permute: not an order of the dims; got {} for {} dims", order.str(), x.dim()));
   Shape wrapped = order;
@@ -98,7 +99,7 @@ Tensor movedim(const Tensor& x, int64_t from, int64_t to) {
   return permute(x, order);
 }
 Tensor expand(const Tensor& x, const Shape& shape) {
-  static constexpr Op op{"expand", {{[](B b) { return b.grad(); }}}};
+  static constexpr Op op{.name = "expand", .rules = {{[](B b) { return b.grad(); }}}};
   Shape to = shape;
   for (int i = 0; i < to.size(); ++i)
     if (to[i] == -1 && i >= to.size() - x.dim()) to[i] = x.shape()[i - to.size() + x.dim()];
@@ -151,7 +152,8 @@ Tensor take_view(const Tensor& x, const ViewArgs& args);
 
 // Zeros of shape args.base with g added through the view.
 Tensor embed_view(const Tensor& g, const ViewArgs& args) {
-  static constexpr Op op{"embed_view", {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}}};
+  static constexpr Op op{.name = "embed_view",
+                         .rules = {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}}};
   return call(op, args, [&](const Tensor& g) {
     Tensor base = raw::zeros(args.base, g.options()), view = raw_view(base, args);
     if (args.kind != ViewArgs::kUnfold || args.size <= 1 || args.step >= args.size) {
@@ -167,7 +169,7 @@ Tensor embed_view(const Tensor& g, const ViewArgs& args) {
   }, g);
 }
 Tensor take_view(const Tensor& x, const ViewArgs& args) {
-  static constexpr Op op{"slice", {{[](B b) { return embed_view(b.grad(), b.context<ViewArgs>()); }}}};
+  static constexpr Op op{.name = "slice", .rules = {{[](B b) { return embed_view(b.grad(), b.context<ViewArgs>()); }}}};
   return call(op, args, [&](const Tensor& x) { return raw_view(x, args); }, x);
 }
 }  // namespace
@@ -231,26 +233,25 @@ Tensor piece(const Tensor& x, const PiecesArgs& a, int64_t at) {
   return raw::as_strided(y, shape, strides, y.storage_offset());
 }
 
+void split_rule(const Backward& b, std::span<Tensor> grads) {
+  const PiecesArgs& a = b.context<PiecesArgs>();
+  std::vector<Tensor> parts;
+  Tensor like;
+  for (int i = 0; i < b.num_outputs(); ++i)
+    if (b.grad(i).defined()) like = b.grad(i);
+  Shape whole = b.in_shape(0);
+  for (int i = 0; i < b.num_outputs(); ++i) {
+    Shape shape = whole;
+    int64_t at = i * a.size;
+    shape[a.dim] = at + a.size <= whole[a.dim] ? a.size : whole[a.dim] - at;
+    Tensor g = b.grad(i);
+    if (!g.defined()) g = zeros(shape, like.options());
+    parts.push_back(a.squeeze && g.dim() < whole.size() ? unsqueeze(g, a.dim) : g);
+  }
+  grads[0] = cat(parts, a.dim);
+}
 std::vector<Tensor> pieces(const Tensor& x, const PiecesArgs& args) {
-  static constexpr Op op{.name = "split",
-                         .backward = [](const Backward& b, std::span<Tensor> grads) {
-                           const PiecesArgs& a = b.context<PiecesArgs>();
-                           std::vector<Tensor> parts;
-                           Tensor like;
-                           for (int i = 0; i < b.num_outputs(); ++i)
-                             if (b.grad(i).defined()) like = b.grad(i);
-                           Shape whole = b.in_shape(0);
-                           for (int i = 0; i < b.num_outputs(); ++i) {
-                             Shape shape = whole;
-                             int64_t at = i * a.size;
-                             shape[a.dim] = at + a.size <= whole[a.dim] ? a.size : whole[a.dim] - at;
-                             Tensor g = b.grad(i);
-                             if (!g.defined()) g = zeros(shape, like.options());
-                             parts.push_back(a.squeeze && g.dim() < whole.size() ? unsqueeze(g, a.dim) : g);
-                           }
-                           grads[0] = cat(parts, a.dim);
-                         },
-                         .differentiable = 1 << 30};
+  static constexpr Op op{.name = "split", .backward = split_rule, .differentiable = 1 << 30};
   auto cut = [&](const Tensor& x) {
     std::vector<Tensor> parts;
     for (int64_t at = 0; at < x.shape()[args.dim]; at += args.size) parts.push_back(piece(x, args, at));

@@ -1,4 +1,4 @@
-// Rows of the shape ops: views, pieces, and copies in another order.
+// Rows of the ops that change shapes: views, pieces, joined tensors, and copies in another order.
 #include <cmath>
 
 #include "tests/specs/samples.h"

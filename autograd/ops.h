@@ -210,7 +210,8 @@ Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t 
 Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length);
 Tensor select(const Tensor& x, int64_t dim, int64_t index);
 Tensor diagonal(const Tensor& x, int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1);  // the diagonal becomes the last dim
-Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step);  // windows, as a new last dim
+// Windows, as a new last dim: [.., n, ..] gives [.., (n - size) / step + 1, .., size]. A 0-dim tensor is one element: [1].
+Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step);
 std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim = 0);
 std::vector<Tensor> split(const Tensor& x, const Shape& sizes, int64_t dim);
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim = 0);
@@ -224,7 +225,7 @@ enum class PadMode { constant, reflect, replicate, circular };
 // `widths` lists (before, after) from the last dim backwards, as in torch; negative widths crop (constant mode).
 Tensor pad(const Tensor& x, const Shape& widths, PadMode mode = PadMode::constant, double value = 0);
 Tensor roll(const Tensor& x, int64_t shift, int64_t dim);
-Tensor flip(const Tensor& x, const Dims& dims);
+Tensor flip(const Tensor& x, const Dims& dims);  // no dims: a copy
 Tensor tril(const Tensor& x, int64_t diagonal = 0);
 Tensor triu(const Tensor& x, int64_t diagonal = 0);
 Tensor repeat(const Tensor& x, const Shape& times);
@@ -235,8 +236,10 @@ Tensor one_hot(const Tensor& index, int64_t classes);     // i64 [...] -> f32 [.
 // ======================================================================================== indices (i64 or i32)
 Tensor index(const Tensor& x, std::span<const Index> where);
 Tensor index_put(const Tensor& x, std::span<const Index> where, const Tensor& value, bool accumulate = false);
+// The slices of x at the places of a 1-D index. A 0-dim x or index counts as one element; the result has x's number of dims.
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index);
 Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
+// out[.., i, ..] = x[.., index[.., i, ..], ..], in the shape of the index; 0-dim operands count as one element along dim 0.
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);  // a position written twice: the last one
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
@@ -267,17 +270,35 @@ std::tuple<Tensor, Tensor> eigh(const Tensor& a);  // eigenvalues ascending, eig
 Tensor matrix_exp(const Tensor& a);
 
 // ======================================================================================== neural network ops
-struct Conv2dOptions { int64_t stride = 1, padding = 0, dilation = 1, groups = 1, output_padding = 0; };
-// x [batch, in, length], weight [out, in / groups, k]; the transpose takes weight [in, out / groups, k].
-Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
-Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
-Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
-struct Pool2dOptions { int64_t kernel = 2, stride = 0 /* 0: kernel */, padding = 0, dilation = 1; bool count_include_pad = true; };
-Tensor max_pool1d(const Tensor& x, const Pool2dOptions& options);  // [batch, channels, length]
-Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options);  // [batch, channels, h, w]
-Tensor avg_pool1d(const Tensor& x, const Pool2dOptions& options);
-Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options);
+// Of convolutions, in one or two dims, as ops and as layers: the fields without a default are what a layer makes its weight and bias
+// from; the ops read them off their operands.
+struct ConvOptions {
+  int64_t in = 0, out = 0, kernel = 0;  // layers only: channels, and the side of the kernel
+  int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
+  int64_t output_padding = 0;  // transposed ones only
+  bool bias = true;            // layers only
+};
+// Each output pixel is a sum over the channels of its group and the kernel's taps. x [batch, in, length], weight [out, in / groups, k],
+// bias [out] (none if undefined) give y [batch, out, (length + 2 padding - dilation (k - 1) - 1) / stride + 1]; in 2-D the same for
+// [.., h, w]. The transposed ones are the adjoints: weight [in, out / groups, k], y [batch, out, (length - 1) stride - 2 padding +
+// dilation (k - 1) + 1 + output_padding]. ShapeError where sizes do not fit, ValueError for options out of range, DTypeError for
+// integers. Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning".
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
+Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
+struct PoolOptions {  // of pooling, in one or two dims, as ops and as layers
+  int64_t kernel = 2, stride = 0;  // stride 0: the kernel's
+  int64_t padding = 0;             // at most half the kernel
+  int64_t dilation = 1;            // of maxima only
+  bool count_include_pad = true;   // means are over the padded input
+};
+// The maximum or mean of each window: [.., length] gives [.., (length + 2 padding - dilation (kernel - 1) - 1) / stride + 1]. NaN is the
+// maximum where there is one. ShapeError for a window that covers padding only, ValueError for options out of range.
+Tensor max_pool1d(const Tensor& x, const PoolOptions& options);  // [batch, channels, length]
+Tensor max_pool2d(const Tensor& x, const PoolOptions& options);  // [batch, channels, h, w]
+Tensor avg_pool1d(const Tensor& x, const PoolOptions& options);
+Tensor avg_pool2d(const Tensor& x, const PoolOptions& options);
 Tensor upsample_nearest2d(const Tensor& x, int64_t scale);
 Tensor layer_norm(const Tensor& x, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);  // over the last dim
 Tensor rms_norm(const Tensor& x, const Tensor& weight = {}, double eps = 1e-6);

@@ -59,8 +59,8 @@ void sum_units(const WeightSum<T>& s, const Units& u, int64_t b, int64_t begin, 
     for (int64_t i = 0, j = 0; i < tiles; ++i) {
       int64_t size = s.sums / tiles + (i < s.sums % tiles);
       with_constant<kTileWeights>(size, [&]<int Q>() {
-        auto tile = lanes > kLanes<T> ? tile_weight<T, 2, Q> : tile_weight<T, 1, Q>;
-        tile(pixels, part + j * B, from, u.offset + j, dy.data());
+        if (lanes > kLanes<T>) tile_weight<T, 2, Q>(pixels, part + j * B, from, u.offset + j, dy.data());
+        else tile_weight<T, 1, Q>(pixels, part + j * B, from, u.offset + j, dy.data());
       });
       j += size;
     }

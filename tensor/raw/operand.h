@@ -3,7 +3,6 @@
 // tensor (an operand that was left out) stays undefined.
 #pragma once
 #include "tensor/raw/raw.h"
-#include "tensor/runtime/gemm.h"
 
 namespace ink::raw {
 
@@ -36,10 +35,6 @@ inline Tensor contiguous_in(const Tensor& x, DType t) { return x.defined() ? con
 inline Tensor rows_contiguous_in(const Tensor& x, DType t) {
   Tensor y = cast(x, t);
   return y.size(-1) <= 1 || y.stride(-1) == 1 ? y : contiguous(y);
-}
-// A factor of a product: its last two dims are a matrix that BLAS can read, perhaps as a transposed one.
-inline Tensor readable_factor(const Tensor& x) {
-  return blas_reads(x.size(-2), x.size(-1), x.stride(-2), x.stride(-1)) ? x : clone(x);
 }
 
 // ---- pointers

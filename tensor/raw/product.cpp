@@ -4,9 +4,15 @@
 #include <fmt/format.h>
 
 #include "tensor/raw/operand.h"
+#include "tensor/runtime/gemm.h"
 
 namespace ink::raw {
 namespace {
+
+// A factor whose last two dims are a matrix that BLAS can read, perhaps as a transposed one.
+Tensor readable_factor(const Tensor& x) {
+  return blas_reads(x.size(-2), x.size(-1), x.stride(-2), x.stride(-1)) ? x : clone(x);
+}
 
 // The step of x when dim d of an array of `dims` dims advances; 0 where x is broadcast.
 int64_t batch_stride(const Tensor& x, int dims, int d) {

@@ -10,6 +10,7 @@ namespace ink {
 
 // ---- autograd
 Tensor& Tensor::requires_grad_(bool on) {
+  checked();
   Vertex* v = vertex_of(*this);
   if (v && v->creator) {
     if (on) return *this;

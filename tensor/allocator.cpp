@@ -14,8 +14,8 @@
 
 #include "tensor/error.h"
 #include "tensor/runtime/cuda_backend.h"
-#include "tensor/runtime/segments.h"
-#include "tensor/runtime/usage.h"
+#include "tensor/runtime/segment_allocator.h"
+#include "tensor/runtime/memory_counters.h"
 
 namespace ink {
 namespace {
@@ -189,9 +189,9 @@ class CpuAllocator final : public Allocator {
         bytes, double(bytes) / (1 << 30), s.live, s.reserved));
   }
 
-  Segments segments_;
+  SegmentAllocator segments_;
   Shared shared_[kClasses];
-  alignas(64) Usage usage_;
+  alignas(64) MemoryCounters usage_;
 };
 
 CpuAllocator& instance() {

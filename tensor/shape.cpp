@@ -24,15 +24,20 @@ int64_t checked_product(const char* op, int64_t a, int64_t b) {
     throw ShapeError(fmt::format("{}: a size is too large; got {} times {}; expected a product that an i64 holds", op, a, b));
   return y;
 }
-int64_t checked_numel(const char* op, const Shape& shape) {
-  int64_t n = 1;
+bool count_elements(const char* op, const Shape& shape, int64_t& n) {
+  bool fits = true, none = false;
+  n = 1;
   for (int64_t s : shape) {
     if (s < 0) throw ShapeError(fmt::format("{}: negative size; got {}", op, shape.str()));
-    if (s == 0) return 0;
+    none = none || s == 0;
+    fits = fits && !__builtin_mul_overflow(n, s, &n);
   }
-  for (int64_t s : shape)
-    if (__builtin_mul_overflow(n, s, &n))
-      throw ShapeError(fmt::format("{}: more elements than an i64 can count; got {}", op, shape.str()));
+  if (none) n = 0;
+  return fits || none;
+}
+int64_t checked_numel(const char* op, const Shape& shape) {
+  int64_t n;
+  if (!count_elements(op, shape, n)) throw ShapeError(fmt::format("{}: more elements than an i64 can count; got {}", op, shape.str()));
   return n;
 }
 

@@ -87,6 +87,8 @@ struct Dims : Shape {
 int64_t checked_sum(const char* op, int64_t a, int64_t b);
 int64_t checked_product(const char* op, int64_t a, int64_t b);
 int64_t checked_numel(const char* op, const Shape& shape);  // the number of elements; also for a negative size
+// The same count into n; false if an i64 cannot hold it. Negative sizes are a ShapeError here too.
+bool count_elements(const char* op, const Shape& shape, int64_t& n);
 constexpr int64_t kMaxOption = (int64_t(1) << 31) - 1;      // of strides, paddings and the like: products of two fit an i64
 
 // Row-major strides, in elements.

@@ -27,13 +27,13 @@ struct Sigmoid : Module { Tensor forward(const Tensor& x) const { return sigmoid
 struct Softplus : Module { Tensor forward(const Tensor& x) const { return softplus(x); } };
 struct Flatten : Module { Tensor forward(const Tensor& x) const { return flatten(x, 1); } };
 struct MaxPool2d : Module {
-  Pool2dOptions options;
-  explicit MaxPool2d(const Pool2dOptions& options) : options(options) {}
+  PoolOptions options;
+  explicit MaxPool2d(const PoolOptions& options) : options(options) {}
   Tensor forward(const Tensor& x) const { return max_pool2d(x, options); }
 };
 struct AvgPool2d : Module {
-  Pool2dOptions options;
-  explicit AvgPool2d(const Pool2dOptions& options) : options(options) {}
+  PoolOptions options;
+  explicit AvgPool2d(const PoolOptions& options) : options(options) {}
   Tensor forward(const Tensor& x) const { return avg_pool2d(x, options); }
 };
 // Zeroes a share p of the values while training and scales the rest by 1 / (1 - p); Srivastava et al. 2014.

@@ -1,10 +1,10 @@
+// How convolution layers make their weights.
 #include "nn/layers/conv.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
-#include "autograd/ops.h"
 #include "nn/init.h"
 
 namespace ink {
@@ -23,7 +23,6 @@ Tensor make_bias(const ConvOptions& o, const Tensor& weight) {
   double fan_in = double(weight.numel()) / double(weight.size(0)), bound = 1 / std::sqrt(fan_in);
   return init::uniform({o.out}, -bound, bound);
 }
-Conv2dOptions call_options(const ConvOptions& o) { return {o.stride, o.padding, o.dilation, o.groups, o.output_padding}; }
 }  // namespace
 
 Conv1d::Conv1d(const ConvOptions& o) : options(o), weight(make_weight(o, 1, false)), bias(make_bias(o, weight)) {}
@@ -31,9 +30,9 @@ Conv2d::Conv2d(const ConvOptions& o) : options(o), weight(make_weight(o, 2, fals
 ConvTranspose1d::ConvTranspose1d(const ConvOptions& o) : options(o), weight(make_weight(o, 1, true)), bias(make_bias(o, weight)) {}
 ConvTranspose2d::ConvTranspose2d(const ConvOptions& o) : options(o), weight(make_weight(o, 2, true)), bias(make_bias(o, weight)) {}
 
-Tensor Conv1d::forward(const Tensor& x) const { return conv1d(x, weight, bias, call_options(options)); }
-Tensor Conv2d::forward(const Tensor& x) const { return conv2d(x, weight, bias, call_options(options)); }
-Tensor ConvTranspose1d::forward(const Tensor& x) const { return conv_transpose1d(x, weight, bias, call_options(options)); }
-Tensor ConvTranspose2d::forward(const Tensor& x) const { return conv_transpose2d(x, weight, bias, call_options(options)); }
+Tensor Conv1d::forward(const Tensor& x) const { return conv1d(x, weight, bias, options); }
+Tensor Conv2d::forward(const Tensor& x) const { return conv2d(x, weight, bias, options); }
+Tensor ConvTranspose1d::forward(const Tensor& x) const { return conv_transpose1d(x, weight, bias, options); }
+Tensor ConvTranspose2d::forward(const Tensor& x) const { return conv_transpose2d(x, weight, bias, options); }
 
 }  // namespace ink

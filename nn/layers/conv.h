@@ -1,16 +1,10 @@
-// Convolution layers. Sizes: out = (in + 2 padding - dilation (kernel - 1) - 1) / stride + 1; the transposed layers invert
-// that relation. Weights and biases start as torch's do.
+// Convolution layers: conv1d and its kin (autograd/ops.h, where ConvOptions is) with a weight and a bias that start as torch's do.
+// ValueError if in, out, kernel or groups are not positive, or groups does not divide the channels.
 #pragma once
+#include "autograd/ops.h"
 #include "nn/module.h"
 
 namespace ink {
-
-struct ConvOptions {
-  int64_t in, out, kernel;
-  int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
-  int64_t output_padding = 0;  // transposed layers only
-  bool bias = true;
-};
 
 struct Conv1d : Module {  // [batch, in, length] -> [batch, out, length']
   ConvOptions options;

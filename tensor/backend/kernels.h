@@ -49,19 +49,34 @@ struct CrossEntropyArgs {
   int64_t ignore_index;    // rows with this target have loss and gradient 0
   double label_smoothing;  // target mass spread evenly over all classes
 };
-struct ConvArgs {  // x [batch, in, h, w], weight [out, in / groups, kh, kw], y [batch, out, oh, ow]
-  DType dtype;
-  int64_t batch, in, out, groups;
+// Windows of kh x kw taps over a plane of h x w pixels, one per output pixel: output pixel (p, q) looks by tap (r, s) at pixel
+// (p stride_h - pad_h + r dilation_h, q stride_w - pad_w + s dilation_w). Pixels outside the plane count as 0, in a maximum not at all.
+struct WindowArgs {
   int64_t h, w, kh, kw, oh, ow;
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+
+  INK_HD INK_INLINE int64_t plane() const { return h * w; }
+  INK_HD INK_INLINE int64_t taps() const { return kh * kw; }
+  INK_HD INK_INLINE int64_t out_plane() const { return oh * ow; }
 };
-struct PoolArgs {  // x [planes, h, w], y [planes, oh, ow]
+// x [batch, in, h, w], weight [out, in / groups, kh, kw], y [batch, out, oh, ow]
+struct ConvArgs : WindowArgs {
   DType dtype;
-  int64_t planes, h, w, kh, kw, oh, ow;
-  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-  bool count_include_pad;
+  int64_t batch, in, out, groups;
+
+  INK_HD INK_INLINE int64_t group_in() const { return in / groups; }  // channels of one group
+  INK_HD INK_INLINE int64_t group_out() const { return out / groups; }
 };
-enum class Epilogue { none, relu, gelu_tanh };  // what a product does to its result; the last two for real floats
+struct PoolArgs : WindowArgs {  // x [planes, h, w], y [planes, oh, ow]
+  DType dtype;
+  int64_t planes;
+  bool count_include_pad;  // means are over the padded plane; else over the pixels of the plane alone
+};
+enum class Epilogue {  // what a product does to its result
+  none,
+  relu,       // fn::Relu, for real floats
+  gelu_tanh,  // fn::GeluTanh, for real floats
+};
 struct GemmArgs {  // c = epilogue(alpha a b + beta c + bias), per batch entry; strides in elements, batch strides may be 0
   DType dtype;     // f32 f64 c64 c128, and i64 i32 u8; on a CUDA device also f16 bf16, computed in f32
   int64_t batch, m, n, k;
@@ -170,7 +185,7 @@ struct Kernels {
                                  const int64_t* target);  // dloss [rows]
   // ---- products and convolutions
   bool half_products;  // whether gemm takes f16 and bf16 (products in f32 inside, one rounding)
-  void (*gemm)(const GemmArgs&);
+  bool (*gemm)(const GemmArgs&);  // false, and nothing is done, if it cannot take this bias or epilogue, or sums without terms (k = 0)
   void (*conv2d)(const ConvArgs&, void* y, const void* x, const void* weight, const void* bias);  // bias may be null
   void (*conv2d_backward_input)(const ConvArgs&, void* dx, const void* dy, const void* weight);
   void (*conv2d_backward_weight)(const ConvArgs&, void* dweight, const void* dy, const void* x);

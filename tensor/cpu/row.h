@@ -30,13 +30,13 @@ template <class T>
 INK_INLINE void store(T* p, Lanes<T> v, int64_t k) {
   v.store(p, k);
 }
-// v with `other` in the lanes that do not count.
+// v in the first k lanes, `other` in the rest.
 template <class T>
-INK_INLINE Lanes<T> keep(Lanes<T> v, Lanes<T>, AllLanes) {
+INK_INLINE Lanes<T> mask_lanes(Lanes<T> v, Lanes<T>, AllLanes) {
   return v;
 }
 template <class T>
-INK_INLINE Lanes<T> keep(Lanes<T> v, Lanes<T> other, int64_t k) {
+INK_INLINE Lanes<T> mask_lanes(Lanes<T> v, Lanes<T> other, int64_t k) {
   Pack<int_of<T>, kLanes<T>> lane(int_of<T>(0));
   for (int i = 0; i < kLanes<T>; ++i) lane.v[i] = int_of<T>(i);
   return Lanes<T>(lane.v < int_of<T>(k) ? v.v : other.v);
@@ -81,7 +81,7 @@ INK_INLINE double sum_packs(int64_t n, F f) {
       s3 += f(i + 3 * kLanes<T>, AllLanes{});
     }
     for (; i + kLanes<T> <= end; i += kLanes<T>) s0 += f(i, AllLanes{});
-    if (i < end) s1 += keep(f(i, end - i), Lanes<T>(T(0)), end - i);
+    if (i < end) s1 += mask_lanes(f(i, end - i), Lanes<T>(T(0)), end - i);
     total += double(sum((s0 + s1) + (s2 + s3)));
   }
   return total;
@@ -110,7 +110,7 @@ INK_INLINE T row_max(int64_t n, const T* x) {
     m0 = larger(load(x + i, AllLanes{}), m0);
     m1 = larger(load(x + i + kLanes<T>, AllLanes{}), m1);
   }
-  for_packs<T>(n - i, [&](int64_t j, auto k) { m0 = larger(keep(load(x + i + j, k), none, k), m0); });
+  for_packs<T>(n - i, [&](int64_t j, auto k) { m0 = larger(mask_lanes(load(x + i + j, k), none, k), m0); });
   return max(larger(m0, m1));
 }
 

@@ -3,6 +3,7 @@
 // A formula is a struct with `T operator()(T...) const`. T is float or double, a Pack of them (so: no branches on T, but
 // select, max and min), ink::complex, an integer or bool, as far as its domain goes. The output dtype of an op is what its
 // operator() returns: a comparison gives bool, abs of a complex number a real one.
+// Integers wrap around: sums, differences and products are plus, minus and times (math.h).
 // A formula may carry parameters (at most 32 bytes); the tables pass it as `const void*`, the kernels take it by value.
 #pragma once
 #include <limits>
@@ -38,7 +39,12 @@ struct Ordered { static constexpr unsigned domain = kOrdered; };    // all but c
 struct ComplexOnly { static constexpr unsigned domain = kComplex; };
 
 // ======================================================================================== one operand
-struct Neg : Number { template <class T> INK_HD INK_INLINE auto operator()(T x) const { return T(-x); } };
+struct Neg : Number {
+  template <class T> INK_HD INK_INLINE T operator()(T x) const {
+    if constexpr (std::integral<T>) return minus(T(0), x);
+    else return T(-x);
+  }
+};
 struct Abs : Number { template <class T> INK_HD INK_INLINE auto operator()(T x) const { return abs(x); } };
 struct Sign : Real {
   template <class T> INK_HD INK_INLINE T operator()(T x) const {  // NaN stays NaN, as 0 * NaN does
@@ -117,14 +123,14 @@ struct IsInf : Float { template <class T> INK_HD INK_INLINE auto operator()(T x)
 struct LogicalNot : Any { template <class T> INK_HD INK_INLINE auto operator()(T x) const { return x == T(0); } };
 
 // One operand and a number.
-struct AddScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return T(x + value<T>(s)); } };
-struct RsubScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return T(value<T>(s) - x); } };
-struct MulScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return T(x * value<T>(s)); } };
+struct AddScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return plus(x, value<T>(s)); } };
+struct RsubScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return minus(value<T>(s), x); } };
+struct MulScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return times(x, value<T>(s)); } };
 struct DivScalar : Field { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return x / value<T>(s); } };
 struct RdivScalar : Field { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return value<T>(s) / x; } };
 struct PowScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return pow(x, value<T>(s)); } };
 struct RpowScalar : Field { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return pow(value<T>(s), x); } };
-struct Square : Number { template <class T> INK_HD INK_INLINE T operator()(T x) const { return T(x * x); } };
+struct Square : Number { template <class T> INK_HD INK_INLINE T operator()(T x) const { return times(x, x); } };
 struct ClampMin : Real { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return max(x, value<T>(s)); } };
 struct ClampMax : Real { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return min(x, value<T>(s)); } };
 struct EqScalar : Any { Scalar s; template <class T> INK_HD INK_INLINE auto operator()(T x) const { return x == value<T>(s); } };
@@ -141,9 +147,9 @@ using UnaryOps =
          RdivScalar, PowScalar, RpowScalar, Square, ClampMin, ClampMax, EqScalar, NeScalar, LtScalar, LeScalar, GtScalar, GeScalar>;
 
 // ======================================================================================== two operands
-struct Add : Number { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return T(a + b); } };
-struct Sub : Number { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return T(a - b); } };
-struct Mul : Number { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return T(a * b); } };
+struct Add : Number { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return plus(a, b); } };
+struct Sub : Number { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return minus(a, b); } };
+struct Mul : Number { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return times(a, b); } };
 struct Div : Field { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return a / b; } };
 struct FloorDiv : Real { template <class T> INK_HD INK_INLINE T operator()(T a, T b) const { return floor_divide(a, b); } };
 struct Remainder : Real {  // the sign of b, as in Python
@@ -203,7 +209,7 @@ using BinaryOps = List<Add, Sub, Mul, Div, FloorDiv, Remainder, Pow, Atan2, Maxi
 struct Sum : Number {
   template <class T> INK_HD INK_INLINE static T start() { return T(0); }
   template <class T> INK_HD INK_INLINE static T map(T x) { return x; }
-  template <class T> INK_HD INK_INLINE static T combine(T a, T b) { return T(a + b); }
+  template <class T> INK_HD INK_INLINE static T combine(T a, T b) { return plus(a, b); }
 };
 struct SumSquares : Float {
   template <class T> INK_HD INK_INLINE static T start() { return T(0); }
@@ -213,7 +219,7 @@ struct SumSquares : Float {
 struct Prod : Number {
   template <class T> INK_HD INK_INLINE static T start() { return T(1); }
   template <class T> INK_HD INK_INLINE static T map(T x) { return x; }
-  template <class T> INK_HD INK_INLINE static T combine(T a, T b) { return T(a * b); }
+  template <class T> INK_HD INK_INLINE static T combine(T a, T b) { return times(a, b); }
 };
 struct Max : Ordered {  // NaN propagates; raw:: refuses empty reductions
   template <class T> INK_HD INK_INLINE static T start() { return T(lowest<scalar_t<T>>()); }

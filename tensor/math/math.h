@@ -94,13 +94,30 @@ INK_HD INK_INLINE constexpr T imag(T) {
   return T(0);
 }
 
+// ---- sums, differences and products: those of signed integers wrap around, as unsigned ones do (overflow itself is undefined)
+template <class T>
+INK_HD INK_INLINE constexpr T plus(T a, T b) {
+  if constexpr (std::signed_integral<T>) return T(std::make_unsigned_t<T>(a) + std::make_unsigned_t<T>(b));
+  else return T(a + b);
+}
+template <class T>
+INK_HD INK_INLINE constexpr T minus(T a, T b) {
+  if constexpr (std::signed_integral<T>) return T(std::make_unsigned_t<T>(a) - std::make_unsigned_t<T>(b));
+  else return T(a - b);
+}
+template <class T>
+INK_HD INK_INLINE constexpr T times(T a, T b) {
+  if constexpr (std::signed_integral<T>) return T(std::make_unsigned_t<T>(a) * std::make_unsigned_t<T>(b));
+  else return T(a * b);
+}
+
+// ---- absolute values
 INK_HD INK_INLINE float abs(float x) { return ::fabsf(x); }
 INK_HD INK_INLINE double abs(double x) { return ::fabs(x); }
 INK_HD INK_INLINE bool abs(bool x) { return x; }
 template <std::integral T>
 INK_HD INK_INLINE constexpr T abs(T x) {  // the lowest integer stays itself
-  using U = std::make_unsigned_t<T>;
-  return x < T(0) ? T(U(0) - U(x)) : x;
+  return x < T(0) ? minus(T(0), x) : x;
 }
 
 // ---- exponentials and logarithms
@@ -199,9 +216,8 @@ INK_HD INK_INLINE T floor_divide(T a, T b) {
 }
 template <std::integral T>
 INK_HD INK_INLINE T floor_divide(T a, T b) {
-  using U = std::make_unsigned_t<T>;
   if (b == T(0)) return T(0);
-  if (std::is_signed_v<T> && b == T(-1)) return T(U(0) - U(a));
+  if (std::is_signed_v<T> && b == T(-1)) return minus(T(0), a);
   T q = T(a / b);
   return (a % b != T(0)) && ((a < T(0)) != (b < T(0))) ? T(q - 1) : q;
 }

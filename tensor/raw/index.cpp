@@ -1,6 +1,9 @@
+// Reading and writing at places given by indices: checks, allocation, the call of the kernel.
 #include "tensor/raw/index.h"
 
 #include <fmt/format.h>
+
+#include "tensor/raw/operand.h"
 
 namespace ink::raw {
 
@@ -17,10 +20,10 @@ Tensor checked_index(const IndexCheck& check, const Tensor& index) {
   if (index.dtype() != i64 && index.dtype() != i32)
     throw DTypeError(
         fmt::format("{}: an index has the wrong dtype; got {}; expected i64 or i32", check.op, name_of(index.dtype())));
-  Tensor i = contiguous(cast(index, i64)), out = empty(i.shape(), i.options());
+  Tensor i = contiguous_in(index, i64), out = empty(i.shape(), i.options());
   if (i.numel() == 0) return out;
-  auto from = static_cast<const int64_t*>(i.raw_data());
-  int64_t place = kernels_of(i).check_index(check, static_cast<int64_t*>(out.raw_data()), from, i.numel());
+  const int64_t* from = index_data(i);
+  int64_t place = kernels_of(i).check_index(check, index_data(out), from, i.numel());
   if (place >= 0) throw_bad_index(check, from[place], place);
   return out;
 }
@@ -62,7 +65,7 @@ Tensor index_select(const Tensor& x, int dim, const Tensor& checked) {
   }
   Tensor out = empty(shape, x.options());
   if (out.numel() > 0)
-    kernels_of(x).index_select(out.raw_data(), x.raw_data(), static_cast<const int64_t*>(checked.raw_data()), k,
+    kernels_of(x).index_select(out.raw_data(), x.raw_data(), index_data(checked), k,
                                lines_of(x.shape(), dim), size_of(x.dtype()));
   return out;
 }
@@ -76,7 +79,7 @@ Tensor index_add(const Tensor& x, int dim, const Tensor& checked, const Tensor& 
   if (is_half(x.dtype())) return cast(index_add(cast(x, f32), dim, checked, cast(source, f32)), x.dtype());
   Tensor out = clone(x), from = contiguous(source);
   if (from.numel() > 0)
-    kernels_of(x).index_add(x.dtype(), out.raw_data(), from.raw_data(), static_cast<const int64_t*>(checked.raw_data()),
+    kernels_of(x).index_add(x.dtype(), out.raw_data(), from.raw_data(), index_data(checked),
                             checked.numel(), lines_of(x.shape(), dim));
   return out;
 }
@@ -87,7 +90,7 @@ Tensor true_positions(const Tensor& mask) {
   auto flags = static_cast<const bool*>(m.raw_data());
   int64_t count = m.numel() ? kernels_of(m).nonzero(flags, m.numel(), nullptr) : 0;
   Tensor out = empty({count}, {i64, m.device()});
-  if (count > 0) kernels_of(m).nonzero(flags, m.numel(), static_cast<int64_t*>(out.raw_data()));
+  if (count > 0) kernels_of(m).nonzero(flags, m.numel(), index_data(out));
   return out;
 }
 

@@ -1,22 +1,17 @@
+// Matrix products: batch dims that broadcast become as few calls of the kernel as their strides allow.
 #include "tensor/raw/product.h"
 
 #include <fmt/format.h>
 
-#include <climits>
+#include "tensor/raw/operand.h"
+#include "tensor/runtime/gemm.h"
 
 namespace ink::raw {
 namespace {
 
-// BLAS walks a matrix that lies by rows or by columns with a fixed step; the stride of a dim of size 1 is free.
-bool lies(int64_t inner, int64_t inner_stride, int64_t outer, int64_t outer_stride) {
-  return (inner <= 1 || inner_stride == 1) && (outer <= 1 || (outer_stride >= inner && outer_stride <= INT_MAX));
-}
-bool walkable(int64_t rows, int64_t row_stride, int64_t cols, int64_t col_stride) {
-  return lies(cols, col_stride, rows, row_stride) || lies(rows, row_stride, cols, col_stride);
-}
-Tensor ready(const Tensor& x) {
-  bool fits = walkable(x.size(-2), x.stride(-2), x.size(-1), x.stride(-1));
-  return fits ? x : clone(x);
+// A factor whose last two dims are a matrix that BLAS can read, perhaps as a transposed one.
+Tensor readable_factor(const Tensor& x) {
+  return blas_reads(x.size(-2), x.size(-1), x.stride(-2), x.stride(-1)) ? x : clone(x);
 }
 
 // The step of x when dim d of an array of `dims` dims advances; 0 where x is broadcast.
@@ -25,21 +20,21 @@ int64_t batch_stride(const Tensor& x, int dims, int d) {
   return own < 0 || x.shape()[own] == 1 ? 0 : x.strides()[own];
 }
 
-struct Run {  // batch dims that advance together: `size` steps of a and b
+struct BatchDim {  // `size` matrices of the result; a and b advance by these steps between them
   int64_t size, a, b;
 };
 
-// The batch dims as runs, the innermost first: neighbouring dims with one common step are merged.
-int batch_runs(const Tensor& out, const Tensor& a, const Tensor& b, Run* runs) {
+// The batch dims, the innermost first: neighbouring dims that can be walked as one are merged.
+int merged_batch_dims(const Tensor& out, const Tensor& a, const Tensor& b, BatchDim* dims) {
   int count = 0;
   for (int d = out.dim() - 3; d >= 0; --d) {
-    Run r{out.shape()[d], batch_stride(a, out.dim(), d), batch_stride(b, out.dim(), d)};
+    BatchDim r{out.shape()[d], batch_stride(a, out.dim(), d), batch_stride(b, out.dim(), d)};
     if (r.size == 1) continue;
-    Run* last = count ? &runs[count - 1] : nullptr;
+    BatchDim* last = count ? &dims[count - 1] : nullptr;
     if (last && r.a == last->size * last->a && r.b == last->size * last->b)
       last->size *= r.size;
     else
-      runs[count++] = r;
+      dims[count++] = r;
   }
   return count;
 }
@@ -50,22 +45,22 @@ std::string pair(const Tensor& a, const Tensor& b) { return a.shape().str() + " 
 
 void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, double alpha, double beta, const Tensor& bias) {
   if (out.numel() == 0) return;
-  const Tensor a = ready(a_in), b = ready(b_in);
+  const Tensor a = readable_factor(a_in), b = readable_factor(b_in);
   GemmArgs g{};
   g.dtype = out.dtype();
   g.m = a.size(-2), g.k = a.size(-1), g.n = b.size(-1);
   g.a_row = a.stride(-2), g.a_col = a.stride(-1);
   g.b_row = b.stride(-2), g.b_col = b.stride(-1);
   g.alpha = alpha, g.beta = beta;
-  g.bias = bias.defined() ? bias.raw_data() : nullptr;
+  g.bias = data_or_null(bias);
   g.c_row = g.n;
 
-  Run runs[kMaxDims], inner{1, 0, 0};
-  int count = batch_runs(out, a, b, runs);
-  if (count > 0) inner = runs[0];
+  BatchDim dims[kMaxDims], inner{1, 0, 0};
+  int count = merged_batch_dims(out, a, b, dims);
+  if (count > 0) inner = dims[0];
   // One b for the whole batch, and the matrices of a continue each other: a single product with more rows.
   int64_t row = g.m == 1 ? inner.a : g.a_row;
-  if (count == 1 && inner.b == 0 && inner.a == g.m * row && walkable(g.m * inner.size, row, g.k, g.a_col)) {
+  if (count == 1 && inner.b == 0 && inner.a == g.m * row && blas_reads(g.m * inner.size, g.k, row, g.a_col)) {
     g.a_row = row;
     g.m *= inner.size;
     inner = {1, 0, 0};
@@ -78,28 +73,26 @@ void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, doub
   for (int64_t i = 0; i < calls; ++i) {
     int64_t a_at = 0, b_at = 0, rest = i;
     for (int d = 1; d < count; ++d) {
-      a_at += rest % runs[d].size * runs[d].a;
-      b_at += rest % runs[d].size * runs[d].b;
-      rest /= runs[d].size;
+      a_at += rest % dims[d].size * dims[d].a;
+      b_at += rest % dims[d].size * dims[d].b;
+      rest /= dims[d].size;
     }
     g.a = static_cast<const char*>(a.raw_data()) + a_at * item;
     g.b = static_cast<const char*>(b.raw_data()) + b_at * item;
     g.c = static_cast<char*>(out.raw_data()) + i * g.batch * g.c_batch * item;
-    kernels_of(out).gemm(g);
+    multiply(kernels_of(out), g);
   }
 }
 
-// What a product is computed from: f16 and bf16 themselves on a device whose kernels take them, else f32.
-static DType working(DType t, Device device) { return kernels(device).half_products ? t : compute_type(t); }
-
-static DType product_dtype(const char* op, DType t) {
+// The dtype of a product: that of any numbers, not of bools.
+static DType number_dtype(const char* op, DType t) {
   check_domain(op, t, kNumber);
   return t;
 }
 
 Tensor matmul(const char* op, const Tensor& a, const Tensor& b) {
   Device device = common_device(op, {&a, &b});
-  DType t = product_dtype(op, promote(a.dtype(), b.dtype())), work = working(t, device);
+  DType t = number_dtype(op, promote(a.dtype(), b.dtype())), work = product_dtype(t, device);
   if (a.size(-1) != b.size(-2))
     throw ShapeError(
         fmt::format("{}: inner sizes differ; got {}; expected [..., m, k] and [..., k, n]", op, pair(a, b)));
@@ -118,7 +111,7 @@ Tensor matmul(const char* op, const Tensor& a, const Tensor& b) {
 
 Tensor addmm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double beta, double alpha) {
   Device device = common_device(op, {&c, &a, &b});
-  DType t = product_dtype(op, promote(c.dtype(), promote(a.dtype(), b.dtype()))), work = working(t, device);
+  DType t = number_dtype(op, promote(c.dtype(), promote(a.dtype(), b.dtype()))), work = product_dtype(t, device);
   if (a.dim() != 2 || b.dim() != 2 || a.size(1) != b.size(0))
     throw ShapeError(fmt::format("{}: factors do not fit; got {}; expected [m, k] and [k, n]", op, pair(a, b)));
   if (is_integral(t) && (alpha != double(int64_t(alpha)) || beta != double(int64_t(beta))))
@@ -135,7 +128,7 @@ Tensor linear(const char* op, const Tensor& x, const Tensor& weight, const Tenso
   Device device = common_device(op, {&x, &weight, &bias});
   DType t = promote(x.dtype(), weight.dtype());
   if (bias.defined()) t = promote(t, bias.dtype());
-  DType work = working(product_dtype(op, t), device);
+  DType work = product_dtype(number_dtype(op, t), device);
   if (weight.dim() != 2 || x.dim() < 1 || x.size(-1) != weight.size(1))
     throw ShapeError(
         fmt::format("{}: input and weight do not fit; got {}; expected [..., in] and [out, in]", op, pair(x, weight)));
@@ -148,7 +141,7 @@ Tensor linear(const char* op, const Tensor& x, const Tensor& weight, const Tenso
   shape.push_back(out_size);
   Tensor out = empty(shape, {work, device});
   if (out.numel() == 0) return cast(out, t);
-  const Tensor flat = reshape(cast(x, work), {rows, in}), start = bias.defined() ? contiguous(cast(bias, work)) : bias;
+  const Tensor flat = reshape(cast(x, work), {rows, in}), start = contiguous_in(bias, work);
   matmul_into(reshape(out, {rows, out_size}), flat, permute(cast(weight, work), {1, 0}), 1, 0, start);
   return cast(out, t);
 }

@@ -1,3 +1,4 @@
+// The graph-free layer: making tensors, views, copies, writes, checks, the list ops and reductions.
 #include "tensor/raw/raw.h"
 
 #include <fmt/format.h>
@@ -14,15 +15,8 @@ Array array(const Tensor& x) { return {x.raw_data(), x.dtype(), x.shape(), x.str
 
 Tensor empty(const Shape& shape, const Options& options) {
   Ref<TensorImpl> impl(new TensorImpl);
-  int64_t n = 1, bytes = 0;
-  bool fits = true;
-  for (int64_t s : shape) {
-    if (s < 0) throw ShapeError(fmt::format("empty: negative size; got {}", shape.str()));
-    fits = fits && !__builtin_mul_overflow(n, s, &n);
-  }
-  for (int64_t s : shape)
-    if (s == 0) n = 0, fits = true;
-  if (!fits || __builtin_mul_overflow(n, size_of(options.dtype), &bytes))
+  int64_t n, bytes;
+  if (!count_elements("empty", shape, n) || __builtin_mul_overflow(n, size_of(options.dtype), &bytes))
     throw MemoryError(fmt::format("empty: more elements than fit memory; got {}", shape.str()));
   impl->storage = Ref<Storage>(new Storage(bytes, options.device));
   impl->shape = shape;
@@ -66,10 +60,10 @@ static bool strides_contiguous(const Shape& shape, const Shape& strides) {
   return true;
 }
 
-Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
+static Tensor view_of(const char* op, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
   Ref<TensorImpl> impl(new TensorImpl);
   impl->storage = x.impl()->storage;
-  impl->numel = checked_numel("view", shape);
+  impl->numel = checked_numel(op, shape);
   impl->shape = shape;
   impl->strides = strides;
   impl->offset = offset;
@@ -77,6 +71,9 @@ Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int
   impl->contiguous = strides_contiguous(shape, strides);
   impl->is_view = true;
   return Tensor(std::move(impl));
+}
+Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
+  return view_of("view", x, shape, strides, offset);
 }
 
 Tensor alias(const Tensor& x) {
@@ -89,16 +86,13 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   Shape strides = Shape::filled(shape.size(), 0);
   int shift = shape.size() - x.dim();
-  for (int64_t n : shape)
-    if (n < 0) throw ShapeError(fmt::format("expand: negative size; got {} for {}; hint: -1 keeps a size the tensor has", shape.str(), x.shape().str()));
   for (int i = 0; i < x.dim(); ++i) {
     bool fits = shift >= 0 && (x.shape()[i] == shape[i + shift] || x.shape()[i] == 1);
     if (!fits) throw ShapeError(fmt::format("expand: sizes do not fit; got {}; cannot become {}", x.shape().str(), shape.str()));
     if (x.shape()[i] == shape[i + shift]) strides[i + shift] = x.strides()[i];
   }
   if (shift < 0) throw ShapeError(fmt::format("expand: fewer dims than the tensor; got {}; cannot become {}", x.shape().str(), shape.str()));
-  checked_numel("expand", shape);
-  return as_strided(x, shape, strides, x.storage_offset());
+  return view_of("expand", x, shape, strides, x.storage_offset());
 }
 
 // The strides that view x as `shape`, if there are any: neighbouring dims of x that can be walked as one are merged, and
@@ -177,7 +171,7 @@ static void check_target(const char* op, const Tensor& target) {
       throw ShapeError(fmt::format("{}: several elements of the target share memory; got shape {} with strides {}; hint: clone() it first", op,
                                    target.shape().str(), target.strides().str()));
 }
-// Kernels read and write element by element: a source that lies elsewhere in the target's memory is copied before it changes.
+// Kernels read and write element by element: a source that shares the target's memory, but not element for element, is copied first.
 static Tensor apart(const Tensor& source, const Tensor& target) {
   if (!source.shares_storage(target)) return source;
   bool same = source.shape() == target.shape() && source.strides() == target.strides() && source.storage_offset() == target.storage_offset();

@@ -1,13 +1,13 @@
+// Scans, extremes, sorting and sliding windows along a dim: dtypes, allocation, the call of the kernel.
 #include "tensor/raw/scan.h"
 
 #include <fmt/format.h>
 
+#include "tensor/raw/operand.h"
+
 namespace ink::raw {
 
 namespace {
-
-// x as a kernel takes it: contiguous, f16 and bf16 as f32.
-Tensor widened(const Tensor& x) { return contiguous(cast(x, compute_type(x.dtype()))); }
 
 Shape with_size(Shape shape, int dim, int64_t n) {
   if (!shape.empty()) shape[dim] = n;
@@ -17,11 +17,11 @@ Shape with_size(Shape shape, int dim, int64_t n) {
 // Outputs of x's dtype as computed, with n elements in dim; run(values, indices, in, lines) fills them.
 template <class F>
 Pair pair_along(const Tensor& x, int dim, int64_t n, F run) {
-  Tensor in = widened(x);
+  Tensor in = contiguous_in(x, compute_type(x.dtype()));
   Shape shape = with_size(x.shape(), dim, n);
   Tensor values = empty(shape, in.options()), indices = empty(shape, {i64, x.device()});
   if (values.numel() > 0)
-    run(values.raw_data(), static_cast<int64_t*>(indices.raw_data()), in, lines_of(x.shape(), dim));
+    run(values.raw_data(), index_data(indices), in, lines_of(x.shape(), dim));
   return {cast(values, x.dtype()), indices};
 }
 
@@ -30,7 +30,7 @@ Pair pair_along(const Tensor& x, int dim, int64_t n, F run) {
 Tensor scan(const char* op, ScanOp kind, const Tensor& x, int dim, bool reverse) {
   bool log = kind == ScanOp::logsumexp;
   check_domain(op, x.dtype(), log ? unsigned(kOrdered) : unsigned(kAny));
-  Tensor in = is_integral(x.dtype()) ? contiguous(cast(x, log ? f32 : i64)) : widened(x);
+  Tensor in = contiguous_in(x, is_integral(x.dtype()) ? (log ? f32 : i64) : compute_type(x.dtype()));
   Tensor out = empty(x.shape(), in.options());
   if (out.numel() > 0)
     kernels_of(x).scan(kind, in.dtype(), out.raw_data(), nullptr, in.raw_data(), lines_of(x.shape(), dim), reverse);

@@ -1,3 +1,4 @@
+// Matrix products on the CPU: how the work is cut into pieces, the calls of BLAS, and products with a bias or an epilogue.
 #include "tensor/runtime/gemm.h"
 
 #include <fmt/format.h>
@@ -47,8 +48,8 @@ Cut cut(const GemmArgs& g) {
 
 // ---- the call of BLAS
 
-// BLAS thinks in columns, and our C by rows is its C^T by columns: C^T = B^T A^T. So the factors change places, and a
-// factor that lies by rows here needs no flip there. R is the real type of the element, which has `reals` of them.
+// BLAS stores matrices by columns, and our C by rows is its C^T by columns: C^T = B^T A^T. So the factors change places, and a
+// factor stored by rows here needs no transposition there. R is the real type of the element, which has `reals` of them.
 template <class R>
 using Product = void(const char*, const char*, const int*, const int*, const int*, const R*, const R*, const int*,
                      const R*, const int*, const R*, R*, const int*);
@@ -57,25 +58,25 @@ using MatVec = void(const char*, const int*, const int*, const R*, const R*, con
                     R*, const int*);
 
 template <class R>
-void run(const GemmArgs& g, int64_t reals, Product<R>* product, MatVec<R>* matvec) {
+void call_blas(const GemmArgs& g, int64_t reals, Product<R>* product, MatVec<R>* matvec) {
   const Layout a = layout("a", g.m, g.k, g.a_row, g.a_col), b = layout("b", g.k, g.n, g.b_row, g.b_col);
   const Layout c = layout("c", g.m, g.n, g.c_row, 1);
   const R alpha[2] = {R(g.alpha), 0}, beta[2] = {R(g.beta), 0};
   const int k = int(g.k), a_step = g.k > 1 ? int(g.a_col) : 1, b_step = g.k > 1 ? int(g.b_row) : 1, unit = 1;
-  const char turned_a = a.flip == 'N' ? 'T' : 'N';
+  const char other_a = a.transpose == 'N' ? 'T' : 'N';
 
   auto block = [&](int64_t entry, int64_t row, int64_t col, const int rows, const int cols) {
     const R* pa = static_cast<const R*>(g.a) + reals * (entry * g.a_batch + row * g.a_row);
     const R* pb = static_cast<const R*>(g.b) + reals * (entry * g.b_batch + col * g.b_col);
     R* pc = static_cast<R*>(g.c) + reals * (entry * g.c_batch + row * g.c_row + col);
     if (g.m == 1 && g.k > 0) {  // c = B^T a
-      auto [down, across] = b.flip == 'N' ? std::pair(&cols, &k) : std::pair(&k, &cols);
-      matvec(&b.flip, down, across, alpha, pb, &b.ld, pa, &a_step, beta, pc, &unit);
+      auto [down, across] = b.transpose == 'N' ? std::pair(&cols, &k) : std::pair(&k, &cols);
+      matvec(&b.transpose, down, across, alpha, pb, &b.ld, pa, &a_step, beta, pc, &unit);
     } else if (g.n == 1 && g.k > 0) {  // c = A b
-      auto [down, across] = a.flip == 'N' ? std::pair(&k, &rows) : std::pair(&rows, &k);
-      matvec(&turned_a, down, across, alpha, pa, &a.ld, pb, &b_step, beta, pc, &c.ld);
+      auto [down, across] = a.transpose == 'N' ? std::pair(&k, &rows) : std::pair(&rows, &k);
+      matvec(&other_a, down, across, alpha, pa, &a.ld, pb, &b_step, beta, pc, &c.ld);
     } else {
-      product(&b.flip, &a.flip, &cols, &rows, &k, alpha, pb, &b.ld, pa, &a.ld, beta, pc, &c.ld);
+      product(&b.transpose, &a.transpose, &cols, &rows, &k, alpha, pb, &b.ld, pa, &a.ld, beta, pc, &c.ld);
     }
   };
 
@@ -90,10 +91,10 @@ void run(const GemmArgs& g, int64_t reals, Product<R>* product, MatVec<R>* matve
 }
 
 template <class R, char Letter>
-void call(const GemmArgs& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
+void gemm_of(const GemmArgs& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
   static const auto product = blas::function<Product<R>>((Letter + std::string("gemm")).c_str());
   static const auto matvec = blas::function<MatVec<R>>((Letter + std::string("gemv")).c_str());
-  run<R>(g, Letter == 'c' || Letter == 'z' ? 2 : 1, product, matvec);
+  call_blas<R>(g, Letter == 'c' || Letter == 'z' ? 2 : 1, product, matvec);
 }
 
 template <class F>
@@ -101,17 +102,23 @@ void apply(const Kernels& k, const F& f, const Array& x) {
   k.unary(index_of<F, UnaryOps>, &f, x, x);
 }
 
+// Whether lines of `inner` neighbouring elements follow each other at a fixed distance that BLAS can take.
+bool stored_by_lines(int64_t inner, int64_t inner_stride, int64_t outer, int64_t outer_stride) {
+  return (inner <= 1 || inner_stride == 1) && (outer <= 1 || (outer_stride >= inner && outer_stride <= INT_MAX));
+}
+
 }  // namespace
 
+bool blas_reads(int64_t rows, int64_t cols, int64_t row_stride, int64_t col_stride) {
+  return stored_by_lines(cols, col_stride, rows, row_stride) || stored_by_lines(rows, row_stride, cols, col_stride);
+}
+
 Layout layout(const char* name, int64_t rows, int64_t cols, int64_t row_stride, int64_t col_stride) {
-  auto lies = [](int64_t inner, int64_t inner_stride, int64_t outer, int64_t outer_stride) {
-    return (inner <= 1 || inner_stride == 1) && (outer <= 1 || (outer_stride >= inner && outer_stride <= INT_MAX));
-  };
-  auto step = [](int64_t inner, int64_t outer, int64_t stride) {
+  auto leading = [](int64_t inner, int64_t outer, int64_t stride) {
     return int(std::max<int64_t>({1, inner, outer > 1 ? stride : 1}));
   };
-  if (lies(cols, col_stride, rows, row_stride)) return {'N', step(cols, rows, row_stride)};
-  if (lies(rows, row_stride, cols, col_stride)) return {'T', step(rows, cols, col_stride)};
+  if (stored_by_lines(cols, col_stride, rows, row_stride)) return {'N', leading(cols, rows, row_stride)};
+  if (stored_by_lines(rows, row_stride, cols, col_stride)) return {'T', leading(rows, cols, col_stride)};
   throw ShapeError(fmt::format(
       "gemm: BLAS cannot walk {}; got shape [{}, {}] with strides ({}, {}); expected one stride of 1; use contiguous()",
       name, rows, cols, row_stride, col_stride));
@@ -124,20 +131,21 @@ void gemm(const GemmArgs& g) {
                                    g.m, g.n, g.k, INT_MAX));
   switch (g.dtype) {
     case DType::f32:
-      return call<float, 's'>(g);
+      return gemm_of<float, 's'>(g);
     case DType::f64:
-      return call<double, 'd'>(g);
+      return gemm_of<double, 'd'>(g);
     case DType::c64:
-      return call<float, 'c'>(g);
+      return gemm_of<float, 'c'>(g);
     case DType::c128:
-      return call<double, 'z'>(g);
+      return gemm_of<double, 'z'>(g);
     default:
       throw DTypeError(
           fmt::format("gemm: no product for this dtype; got {}; expected f32, f64, c64 or c128", name_of(g.dtype)));
   }
 }
 
-void gemm_in_parts(const Kernels& k, GemmArgs g) {
+void multiply(const Kernels& k, GemmArgs g) {
+  if (k.gemm(g)) return;
   const Array c{g.c, g.dtype, {g.batch, g.m, g.n}, {g.c_batch, g.c_row, 1}};
   const Epilogue last = std::exchange(g.epilogue, Epilogue::none);
   if (g.bias) {

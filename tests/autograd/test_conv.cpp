@@ -8,10 +8,10 @@ namespace {
 
 // The definition, by windows: pad, cut windows, multiply, sum. Dilation by windows of the dilated reach, every d-th
 // kept.
-Tensor windows(const Tensor& x, int64_t dim, int64_t kernel, const Conv2dOptions& o) {
+Tensor windows(const Tensor& x, int64_t dim, int64_t kernel, const ConvOptions& o) {
   return slice(unfold(x, dim, o.dilation * (kernel - 1) + 1, o.stride), -1, 0, 1 << 20, o.dilation);
 }
-Tensor naive(const Tensor& x, const Tensor& w, const Conv2dOptions& o) {
+Tensor naive(const Tensor& x, const Tensor& w, const ConvOptions& o) {
   const int64_t p = o.padding, out = w.size(0) / o.groups;
   Tensor padded = pad(x, {p, p, p, p});
   std::vector<Tensor> results;
@@ -25,13 +25,13 @@ Tensor naive(const Tensor& x, const Tensor& w, const Conv2dOptions& o) {
   return cat(results, 1);
 }
 
-const Conv2dOptions kForms[] = {{},
+const ConvOptions kForms[] = {{},
                                 {.padding = 1},
                                 {.stride = 2, .padding = 2},
                                 {.padding = 2, .dilation = 2},
                                 {.padding = 1, .groups = 2},
                                 {.stride = 2, .padding = 1, .dilation = 2, .groups = 2}};
-std::string text(const Conv2dOptions& o) {
+std::string text(const ConvOptions& o) {
   return "stride " + std::to_string(o.stride) + " padding " + std::to_string(o.padding) + " dilation " +
          std::to_string(o.dilation) + " groups " + std::to_string(o.groups);
 }
@@ -40,7 +40,7 @@ std::string text(const Conv2dOptions& o) {
 
 TEST_CASE("conv2d and conv1d are sums over windows", "[conv]") {
   Tensor x = normal({2, 4, 7, 8}, 1), bias = normal({6}, 3);
-  for (const Conv2dOptions& o : kForms) {
+  for (const ConvOptions& o : kForms) {
     INFO(text(o));
     Tensor w = normal({6, 4 / o.groups, 3, 3}, 2);
     CHECK(difference(conv2d(x, w, {}, o), naive(x, w, o)) < 1e-13);
@@ -55,11 +55,11 @@ TEST_CASE("conv2d and conv1d are sums over windows", "[conv]") {
 }
 
 TEST_CASE("the transposed convolution is the adjoint of the convolution", "[conv]") {
-  for (const Conv2dOptions& o : kForms) {
+  for (const ConvOptions& o : kForms) {
     INFO(text(o));
     Tensor w = normal({6, 4 / o.groups, 3, 3}, 2), x = normal({2, 4, 9, 9}, 1), y = conv2d(x, w, {}, o),
            u = normal(y.shape(), 3);
-    Conv2dOptions t = o;  // the size that strides cut off comes back as output_padding
+    ConvOptions t = o;  // the size that strides cut off comes back as output_padding
     t.output_padding = (9 + 2 * o.padding - o.dilation * 2 - 1) % o.stride;
     Tensor back = conv_transpose2d(u, w, {}, t);
     REQUIRE(back.shape() == x.shape());
@@ -75,11 +75,11 @@ TEST_CASE("the transposed convolution is the adjoint of the convolution", "[conv
 }
 
 TEST_CASE("gradients of convolutions, to the second order", "[conv][grad]") {
-  for (const Conv2dOptions& o : kForms) {
+  for (const ConvOptions& o : kForms) {
     INFO(text(o));
     auto f = [&](const TensorList& in) { return TensorList{conv2d(in[0], in[1], in[2], o)}; };
     CHECK(check_twice(f, {normal({1, 2, 5, 4}, 1), normal({2, 2 / o.groups, 2, 2}, 2), normal({2}, 3)}) == "");
-    Conv2dOptions t = o;
+    ConvOptions t = o;
     t.output_padding = o.stride - 1;
     auto g = [&](const TensorList& in) { return TensorList{conv_transpose2d(in[0], in[1], in[2], t)}; };
     CHECK(check_twice(g, {normal({1, 2, 3, 4}, 1), normal({2, 2 / o.groups, 3, 3}, 2), normal({2}, 3)}) == "");

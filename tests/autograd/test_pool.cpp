@@ -7,25 +7,25 @@ using namespace ink::test;
 namespace {
 
 // The windows of x [batch, channels, h, w] as [batch, channels, oh, ow, k * k].
-Tensor windows(const Tensor& x, const Pool2dOptions& o, double fill) {
+Tensor windows(const Tensor& x, const PoolOptions& o, double fill) {
   const int64_t p = o.padding, reach = o.dilation * (o.kernel - 1) + 1, step = o.stride ? o.stride : o.kernel;
   Tensor w = unfold(unfold(pad(x, {p, p, p, p}, PadMode::constant, fill), 2, reach, step), 3, reach, step);
   w = slice(slice(w, 4, 0, reach, o.dilation), 5, 0, reach, o.dilation);
   return flatten(w, 4, 5);
 }
 
-const Pool2dOptions kForms[] = {
+const PoolOptions kForms[] = {
     {}, {.kernel = 3, .stride = 1}, {.kernel = 3, .stride = 2, .padding = 1}, {.kernel = 2, .stride = 3}};
 
 }  // namespace
 
 TEST_CASE("pooling is the maximum or the mean of every window", "[pool]") {
   Tensor x = normal({2, 3, 7, 8}, 1);
-  for (const Pool2dOptions& o : kForms) {
+  for (const PoolOptions& o : kForms) {
     INFO(o.kernel << " " << o.stride << " " << o.padding);
     CHECK(equal(max_pool2d(x, o), max(windows(x, o, -INFINITY), -1)));
     CHECK(difference(avg_pool2d(x, o), mean(windows(x, o, 0), -1)) < 1e-14);
-    Pool2dOptions inside = o;
+    PoolOptions inside = o;
     inside.count_include_pad = false;
     Tensor counted = sum(windows(ones_like(x), o, 0), -1);
     CHECK(difference(avg_pool2d(x, inside), sum(windows(x, o, 0), -1) / counted) < 1e-14);
@@ -35,7 +35,7 @@ TEST_CASE("pooling is the maximum or the mean of every window", "[pool]") {
     CHECK(difference(avg_pool1d(line, o), select(avg_pool2d(rows, o), 2, 1)) < 1e-14);
     CHECK(equal(max_pool2d(transpose(x, 2, 3), o), transpose(max_pool2d(x, o), 2, 3)));
   }
-  Pool2dOptions dilated{.kernel = 2, .stride = 1, .dilation = 3};
+  PoolOptions dilated{.kernel = 2, .stride = 1, .dilation = 3};
   CHECK(equal(max_pool2d(x, dilated), max(windows(x, dilated, -INFINITY), -1)));
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("upsample_nearest2d repeats every pixel", "[pool]") {
 
 TEST_CASE("gradients of pooling, to the second order", "[pool][grad]") {
   Tensor x = normal({1, 2, 5, 4}, 1), line = normal({2, 2, 5}, 2);
-  for (const Pool2dOptions& o : kForms) {
+  for (const PoolOptions& o : kForms) {
     CHECK(check_twice([&](const Tensor& x) { return max_pool2d(x, o); }, x) == "");
     CHECK(check_twice([&](const Tensor& x) { return avg_pool2d(x, o); }, x) == "");
     CHECK(check_twice([&](const Tensor& x) { return max_pool1d(x, o); }, line) == "");

@@ -52,7 +52,7 @@ Case conv_case(const std::string& name, int64_t n, int64_t in, int64_t size, int
   return {name + (backward ? " fwd+bwd" : " fwd"), backward ? 3 * flop : flop, 0,
           [=] {
             Tensor x = leaf({n, in, size, size}), w = leaf({out, in / groups, k, k}), b = leaf({out}), g = randn({n, out, size, size});
-            Conv2dOptions o{.padding = k / 2, .groups = groups};
+            ConvOptions o{.padding = k / 2, .groups = groups};
             return Body([=] {
               GradMode mode(backward);
               Tensor y = conv2d(x, w, b, o);

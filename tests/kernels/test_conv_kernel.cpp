@@ -18,7 +18,7 @@ int64_t output_size(int64_t n, int64_t k, int64_t stride, int64_t pad, int64_t d
 
 ConvArgs conv_args(DType t, int64_t batch, int64_t in, int64_t out, int64_t h, int64_t w, int64_t kh, int64_t kw,
                    int64_t stride = 1, int64_t pad = 0, int64_t dilation = 1, int64_t groups = 1) {
-  ConvArgs a{t, batch, in, out, groups, h, w, kh, kw, 0, 0, stride, stride, pad, pad, dilation, dilation};
+  ConvArgs a{{h, w, kh, kw, 0, 0, stride, stride, pad, pad, dilation, dilation}, t, batch, in, out, groups};
   a.oh = output_size(h, kh, a.stride_h, a.pad_h, a.dilation_h);
   a.ow = output_size(w, kw, a.stride_w, a.pad_w, a.dilation_w);
   return a;

@@ -223,7 +223,7 @@ TEST_CASE("a product with a bias and an activation is the product, plus the bias
           std::vector<double> bias = random_values<double>(n, 4);
           fused.g.bias = with_bias ? bias.data() : nullptr;
           fused.g.epilogue = e;
-          k.gemm(fused.g);
+          multiply(k, fused.g);
           double worst = 0;
           for (int64_t i = 0; i < batch * m; i++)
             for (int64_t j = 0; j < n; j++) {
@@ -235,9 +235,23 @@ TEST_CASE("a product with a bias and an activation is the product, plus the bias
         }
 }
 
+TEST_CASE("a kernel that cannot take a bias or an epilogue says so and writes nothing", "[gemm]") {
+  const Kernels& k = kernels(Device::cpu());
+  Setup<double> s({1, 3, 5, 7});
+  std::fill(s.c.begin(), s.c.end(), 7.0);
+  const std::vector<double> before = s.c, bias(5, 1.0);
+  GemmArgs biased = s.g, activated = s.g;
+  biased.bias = bias.data(), activated.epilogue = Epilogue::relu;
+  CHECK(!k.gemm(biased));
+  CHECK(!k.gemm(activated));
+  CHECK(s.c == before);
+  CHECK(k.gemm(s.g));
+  CHECK(s.c != before);
+}
+
 TEST_CASE("integers take a bias too, and wrap around with it", "[gemm]") {
   std::vector<uint8_t> a{200, 3, 100, 7}, b{2, 250, 5, 9}, c(4, 99), bias{250, 4};
-  kernels(Device::cpu()).gemm({.dtype = DType::u8, .batch = 1, .m = 2, .n = 2, .k = 2, .a = a.data(), .a_row = 2, .a_col = 1,
+  multiply(kernels(Device::cpu()), {.dtype = DType::u8, .batch = 1, .m = 2, .n = 2, .k = 2, .a = a.data(), .a_row = 2, .a_col = 1,
                                .a_batch = 0, .b = b.data(), .b_row = 2, .b_col = 1, .b_batch = 0, .c = c.data(), .c_row = 2,
                                .c_batch = 0, .alpha = 1, .beta = 0, .bias = bias.data()});
   std::vector<uint8_t> expected;

@@ -24,7 +24,7 @@ int64_t output_size(int64_t n, int64_t k, int64_t stride, int64_t pad, int64_t d
 
 PoolArgs pool_args(int64_t planes, int64_t h, int64_t w, int64_t k, int64_t stride, int64_t pad = 0,
                    bool ceil = false) {
-  PoolArgs a{DType::f32, planes, h, w, k, k, 0, 0, stride, stride, pad, pad, 1, 1, true};
+  PoolArgs a{{h, w, k, k, 0, 0, stride, stride, pad, pad, 1, 1}, DType::f32, planes, true};
   a.oh = output_size(h, k, stride, pad, 1, ceil);
   a.ow = output_size(w, k, stride, pad, 1, ceil);
   return a;

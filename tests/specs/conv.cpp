@@ -19,14 +19,14 @@ struct Step {
 struct Window {
   Step h, w;
 };
-Window window_of(const Conv2dOptions& o, bool line) {
+Window window_of(const ConvOptions& o, bool line) {
   Step w{o.stride, o.padding, o.dilation};
   return {line ? Step{1, 0, 1} : w, w};
 }
 int64_t places(int64_t n, int64_t k, Step s) { return (n + 2 * s.padding - s.dilation * (k - 1) - 1) / s.stride + 1; }
 
 // y[b, o, p, q] = sum x[b, c, p stride - pad + r dilation, ...] w[o, c, r, s] over the channels c of o's group
-NdList convolve(const NdList& in, const Conv2dOptions& o, bool line) {
+NdList convolve(const NdList& in, const ConvOptions& o, bool line) {
   Nd x = as_plane(in[0]), w = as_plane(in[1]);
   Window s = window_of(o, line);
   int64_t per_group = w.shape[0] / o.groups, channels = w.shape[1];
@@ -45,7 +45,7 @@ NdList convolve(const NdList& in, const Conv2dOptions& o, bool line) {
   return {y};
 }
 // Every x adds a copy of its kernel to the output.
-NdList convolve_transposed(const NdList& in, const Conv2dOptions& o, bool line) {
+NdList convolve_transposed(const NdList& in, const ConvOptions& o, bool line) {
   Nd x = as_plane(in[0]), w = as_plane(in[1]);
   Window s = window_of(o, line);
   auto size = [&](int64_t n, int64_t k, Step t, int64_t extra) {
@@ -67,18 +67,18 @@ NdList convolve_transposed(const NdList& in, const Conv2dOptions& o, bool line) 
   return {y};
 }
 
-using Conv = Tensor (*)(T, T, T, const Conv2dOptions&);
+using Conv = Tensor (*)(T, T, T, const ConvOptions&);
 struct Form {
   const char* label;
   Shape x, w;
   int64_t bias;  // its size, 0: none
-  Conv2dOptions options;
+  ConvOptions options;
 };
-Cases conv_cases(Conv f, NdList (*g)(const NdList&, const Conv2dOptions&, bool), bool line, std::vector<Form> forms) {
+Cases conv_cases(Conv f, NdList (*g)(const NdList&, const ConvOptions&, bool), bool line, std::vector<Form> forms) {
   return [=] {
     std::vector<Case> cases;
     for (const Form& form : forms) {
-      Conv2dOptions o = form.options;
+      ConvOptions o = form.options;
       TensorList in{away(form.x), away(form.w, 1)};
       if (form.bias) in.push_back(away({form.bias}, 2));
       cases.push_back(make_case(
@@ -93,15 +93,15 @@ Cases conv_cases(Conv f, NdList (*g)(const NdList&, const Conv2dOptions&, bool),
 struct PoolForm {
   const char* label;
   Shape x;
-  Pool2dOptions options;
+  PoolOptions options;
 };
-using Pool = Tensor (*)(T, const Pool2dOptions&);
+using Pool = Tensor (*)(T, const PoolOptions&);
 // A window's elements, and how many positions of the padded plane it covers.
 Cases pool_cases(Pool f, bool line, C (*g)(const Line&, int64_t, bool), std::vector<PoolForm> forms) {
   return [=] {
     std::vector<Case> cases;
     for (const PoolForm& form : forms) {
-      Pool2dOptions o = form.options;
+      PoolOptions o = form.options;
       cases.push_back(make_case(
           form.label, {away(form.x)}, fn1([=](T x) { return f(x, o); }),
           [=](const NdList& in) {
@@ -142,7 +142,7 @@ C mean_of(const Line& x, int64_t covered, bool include) {
 }  // namespace
 
 void add_conv_specs(Specs& s) {
-  auto add = [&](const char* name, Conv f, NdList (*g)(const NdList&, const Conv2dOptions&, bool), bool line,
+  auto add = [&](const char* name, Conv f, NdList (*g)(const NdList&, const ConvOptions&, bool), bool line,
                  std::vector<Form> forms, std::vector<ErrorInput> errors) {
     s.push_back({.name = name, .cases = conv_cases(f, g, line, forms), .factor = 8, .errors = std::move(errors)});
   };

@@ -29,6 +29,9 @@ Reference gathers(int dim) {
     return NdList{y};
   };
 }
+Reference first_element(const Shape& shape) {  // everywhere
+  return [shape](const NdList& in) { return NdList{Nd(shape, in[0].v[0])}; };
+}
 Reference scatters(int dim, bool add) {
   return [=](const NdList& in) {
     Nd y = in[0], source = in[2].shape.empty() ? spread_to(in[2], in[1].shape) : in[2];
@@ -223,7 +226,11 @@ void add_index_specs(Specs& s) {
                          make_case("none", {away({2, 3}), indices({}, {0})}, f(1), reference(1)),
                          make_case("empty", {away({2, 0}), indices({1, 0}, {2})}, f(0), reference(0)),
                          make_case("complex", {complex_away({3}), indices({1, 1}, {2})}, f(0), reference(0)),
-                         make_case("middle", {away({2, 3, 2}), indices({2, 1}, {2})}, f(1), reference(1))};
+                         make_case("middle", {away({2, 3, 2}), indices({2, 1}, {2})}, f(1), reference(1)),
+                         make_case("of one element", {away({}), indices({-1}, {1})}, f(0), first_element({})),
+                         make_case("of one element, by a 0-dim index", {away({}), indices({0}, {})}, f(-1), first_element({})),
+                         make_case("by a 0-dim index", {away({3, 2}), indices({-3}, {})}, f(0),
+                                   [](const NdList& in) { return NdList{Nd({1, 2}, {in[0].v[0], in[0].v[1]})}; })};
                    },
                .elementwise = true,
                .integers = true,
@@ -233,6 +240,10 @@ void add_index_specs(Specs& s) {
                                             [] {
                                               return index_select(away({3}), 0, indices({0, 1}, {1, 2}));
                                             }),
+                          fails<ShapeError>("ShapeError", "index_select: takes a 1-D index, of one element for a 0-dim tensor; got [2] and []",
+                                            [] { return index_select(away({}), 0, indices({0, 0}, {2})); }),
+                          fails<IndexError>("IndexError", "index_select: index out of range; got 1; expected -1 to 0",
+                                            [] { return index_select(away({}), 0, indices({1}, {1})); }),
                           fails<DTypeError>("DTypeError", "index_select: an index has the wrong dtype; got f64",
                                             [] { return index_select(away({3}), 0, away({1})); }),
                           fails<IndexError>("IndexError", "expected none, the dim has no elements",
@@ -254,7 +265,9 @@ void add_index_specs(Specs& s) {
                  make_case("columns", {away({2, 3}), indices({-1}, {1}), away({2, 1}, 5)}, f(1), reference(1)),
                  make_case("none", {away({3}), indices({}, {0}), away({0})}, f(0), reference(0)),
                  make_case("complex", {complex_away({3}), indices({1, 1}, {2}), complex_away({2}, 5)}, f(0),
-                           reference(0))};
+                           reference(0)),
+                 make_case("to one element", {away({}), indices({0}, {1}), away({}, 5)}, f(0),
+                           [](const NdList& in) { return NdList{Nd({}, {in[0].v[0] + in[2].v[0]})}; })};
            },
        .integers = true,
        .expandable = true,
@@ -276,7 +289,10 @@ void add_index_specs(Specs& s) {
                  make_case("columns", {away({2, 3}), indices({0, -1, 2, 1, 1, 1}, {2, 3})}, f(-1), gathers(1)),
                  make_case("fewer rows", {away({3, 2}), indices({1, 0, 1}, {1, 3})}, f(1), gathers(1)),
                  make_case("none", {away({2, 3}), indices({}, {0, 2})}, f(1), gathers(1)),
-                 make_case("complex", {complex_away({3}), indices({1, 1}, {2})}, f(0), gathers(0))};
+                 make_case("complex", {complex_away({3}), indices({1, 1}, {2})}, f(0), gathers(0)),
+                 make_case("of one element", {away({}), indices({0, -1, 0}, {3})}, f(0), first_element({3})),
+                 make_case("of one element, by a 0-dim index", {away({}), indices({0}, {})}, f(0), first_element({})),
+                 make_case("by a 0-dim index", {away({3}), indices({-3}, {})}, f(0), first_element({}))};
            },
        .elementwise = true,
        .integers = true,

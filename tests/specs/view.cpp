@@ -401,10 +401,13 @@ void add_view_specs(Specs& s) {
                 }));
             r.add(
                 {0, 3}, [](T x) { return unfold(x, 1, 2, 1); }, reads({0, 2, 2}, [](const Shape& i) { return i; }));
+            r.add({}, [](T x) { return unfold(x, 0, 1, 3); }, reshaped({1}));
           },
           {fails<ShapeError>("ShapeError", "unfold: window does not fit; got size 4 and step 1; shape [3] in dim 0",
                              [] { return unfold(away({3}), 0, 4, 1); }),
-           fails<ShapeError>("ShapeError", "unfold: window does not fit", [] { return unfold(away({3}), 0, 2, 0); })}));
+           fails<ShapeError>("ShapeError", "unfold: window does not fit", [] { return unfold(away({3}), 0, 2, 0); }),
+           fails<ShapeError>("ShapeError", "unfold: window does not fit; got size 2 and step 1; shape []",
+                             [] { return unfold(away({}), 0, 2, 1); })}));
 
   // ---- pieces
   struct Piece {
@@ -690,6 +693,8 @@ void add_join_specs(Specs& s) {
                         }));
                     r.add(
                         {0, 3}, [](T x) { return flip(x, 0); }, reshaped({0, 3}));
+                    r.add({2, 3}, [](T x) { return flip(x, {}); }, reshaped({2, 3}));
+                    r.add({}, [](T x) { return flip(x, -1); }, reshaped({}));
                     r.add(
                         {3, 37}, [](T x) { return flip(x, 1); }, reads({3, 37}, [](const Shape& i) {
                           return Shape{i[0], 36 - i[1]};

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tensor/error.h"
-#include "tensor/runtime/segments.h"
+#include "tensor/runtime/segment_allocator.h"
 #include "tests/catch.h"
 
 using namespace ink;
@@ -162,7 +162,7 @@ TEST_CASE("the allocator of a device this build does not have is a DeviceError",
 
 TEST_CASE("segments split the best fit and join neighbours again", "[allocator]") {
   constexpr size_t kMiB = 1 << 20;
-  Segments segments;
+  SegmentAllocator segments;
   char* whole = static_cast<char*>(segments.allocate(16 * kMiB));
   REQUIRE(whole);
   CHECK(reinterpret_cast<uintptr_t>(whole) % (2 * kMiB) == 0);

@@ -7,6 +7,7 @@
 
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
+#include "autograd/ops/conv/window.h"
 #include "tensor/raw/conv.h"
 
 namespace ink {
@@ -39,7 +40,7 @@ Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvArgs
                          .cast = Cast::lower,
                          .flops = conv_flops};
   auto forward = [&](const Tensor& x, const Tensor& w, const Tensor& b) {
-    return raw::conv2d("conv2d", args, x, w, b);
+    return raw::conv2d(op.name, args, x, w, b);
   };
   return call(op, args, forward, x, w, bias);
 }
@@ -63,7 +64,7 @@ Tensor backward_weight(const Tensor& dy, const Tensor& x, const ConvArgs& args) 
 }
 
 void check(const char* op, int dims, const Tensor& x, const Tensor& w, const Tensor& bias, int64_t out,
-           const Conv2dOptions& o) {
+           const ConvOptions& o) {
   if (x.dim() != dims || w.dim() != dims)
     throw ShapeError(
         fmt::format("{}: wrong number of dims; got input {} and weight {}; expected {} dims each; hint: unsqueeze(0) "
@@ -82,8 +83,8 @@ void check(const char* op, int dims, const Tensor& x, const Tensor& w, const Ten
     throw ShapeError(fmt::format("{}: bias has the wrong shape; got {}; expected [{}]", op, bias.shape().str(), out));
 }
 
-// The number of places of the kernel along one dim.
-int64_t places(const char* op, int64_t size, int64_t kernel, const Conv2dOptions& o) {
+// The number of positions of the kernel along one dim.
+int64_t positions(const char* op, int64_t size, int64_t kernel, const ConvOptions& o) {
   const int64_t reach = o.dilation * (kernel - 1) + 1, padded = size + 2 * o.padding;
   if (kernel < 1 || padded < reach)
     throw ShapeError(
@@ -92,27 +93,7 @@ int64_t places(const char* op, int64_t size, int64_t kernel, const Conv2dOptions
   return (padded - reach) / o.stride + 1;
 }
 
-// Forward and transposed convolution over the last one or two dims; a 1-D one is a 2-D one of height 1.
-struct Plane {
-  int64_t h, w;
-};
-Plane plane(const Tensor& t, int dims) { return {dims == 4 ? t.size(2) : 1, t.size(-1)}; }
-ConvArgs make_args(const Conv2dOptions& o, int dims, int64_t batch, int64_t in, int64_t out, Plane image, Plane kernel,
-                   Plane places) {
-  const bool flat = dims == 3;
-  return {f32,       batch,
-          in,        out,
-          o.groups,  image.h,
-          image.w,   kernel.h,
-          kernel.w,  places.h,
-          places.w,  flat ? 1 : o.stride,
-          o.stride,  flat ? 0 : o.padding,
-          o.padding, flat ? 1 : o.dilation,
-          o.dilation};
-}
-Tensor to_plane(const Tensor& x) { return x.dim() == 3 ? unsqueeze(x, 2) : x; }
-
-Tensor forward(const char* op, int dims, const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dOptions& o) {
+Tensor forward(const char* op, int dims, const Tensor& x, const Tensor& w, const Tensor& bias, const ConvOptions& o) {
   check(op, dims, x, w, bias, w.dim() ? w.size(0) : 0, o);
   const int64_t in = x.size(1), out = w.size(0);
   if (in != w.size(1) * o.groups || out % o.groups != 0)
@@ -122,16 +103,15 @@ Tensor forward(const char* op, int dims, const Tensor& x, const Tensor& w, const
         op, x.shape().str(), w.shape().str(), o.groups));
   if (o.output_padding != 0)
     throw ValueError(fmt::format("{}: output_padding belongs to the transpose; got {}", op, o.output_padding));
-  Plane image = plane(x, dims), kernel = plane(w, dims), y{1, places(op, image.w, kernel.w, o)};
-  if (dims == 4) y.h = places(op, image.h, kernel.h, o);
-  ConvArgs args = make_args(o, dims, x.size(0), in, out, image, kernel, y);
-  Tensor result = conv(to_plane(x), to_plane(w), bias, args);
-  return dims == 3 ? squeeze(result, 2) : result;
+  Plane image = plane_of(x), kernel = plane_of(w), y{1, positions(op, image.w, kernel.w, o)};
+  if (dims == 4) y.h = positions(op, image.h, kernel.h, o);
+  ConvArgs args{window_args(dims, image, kernel, y, o), f32, x.size(0), in, out, o.groups};
+  return on_plane(x, [&](const Tensor& x) { return conv(x, dims == 3 ? unsqueeze(w, 2) : w, bias, args); });
 }
 
 // The adjoint of the convolution that takes [batch, out, image] to x: x stands in the place of its result.
 Tensor transposed(const char* op, int dims, const Tensor& x, const Tensor& w, const Tensor& bias,
-                  const Conv2dOptions& o) {
+                  const ConvOptions& o) {
   check(op, dims, x, w, bias, w.dim() > 1 ? w.size(1) * o.groups : 0, o);
   const int64_t in = x.size(1), out = w.size(1) * o.groups;
   if (in != w.size(0) || in % o.groups != 0)
@@ -142,33 +122,34 @@ Tensor transposed(const char* op, int dims, const Tensor& x, const Tensor& w, co
   if (o.output_padding >= std::max(o.stride, o.dilation))
     throw ValueError(fmt::format("{}: output_padding got {}; expected less than stride {} or dilation {}", op,
                                  o.output_padding, o.stride, o.dilation));
-  auto size = [&](int64_t places, int64_t kernel) {
-    int64_t n = (places - 1) * o.stride - 2 * o.padding + o.dilation * (kernel - 1) + 1 + o.output_padding;
-    if (n < 1 || places < 1 || kernel < 1)
+  auto size = [&](int64_t positions, int64_t kernel) {
+    int64_t n = (positions - 1) * o.stride - 2 * o.padding + o.dilation * (kernel - 1) + 1 + o.output_padding;
+    if (n < 1 || positions < 1 || kernel < 1)
       throw ShapeError(fmt::format("{}: nothing is left of the output; got size {} from input {} and kernel {}", op, n,
-                                   places, kernel));
+                                   positions, kernel));
     return n;
   };
-  Plane y = plane(x, dims), kernel = plane(w, dims), image{1, size(y.w, kernel.w)};
+  Plane y = plane_of(x), kernel = plane_of(w), image{1, size(y.w, kernel.w)};
   if (dims == 4) image.h = size(y.h, kernel.h);
-  ConvArgs args = make_args(o, dims, x.size(0), out, in, image, kernel, y);
-  Tensor result = backward_input(to_plane(x), to_plane(w), args);
-  if (bias.defined()) result = result + reshape(bias, {out, 1, 1});
-  return dims == 3 ? squeeze(result, 2) : result;
+  ConvArgs args{window_args(dims, image, kernel, y, o), f32, x.size(0), out, in, o.groups};
+  return on_plane(x, [&](const Tensor& x) {
+    Tensor result = backward_input(x, dims == 3 ? unsqueeze(w, 2) : w, args);
+    return bias.defined() ? result + reshape(bias, {out, 1, 1}) : result;
+  });
 }
 
 }  // namespace
 
-Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
   return forward("conv1d", 3, x, weight, bias, options);
 }
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
   return forward("conv2d", 4, x, weight, bias, options);
 }
-Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
   return transposed("conv_transpose1d", 3, x, weight, bias, options);
 }
-Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
   return transposed("conv_transpose2d", 4, x, weight, bias, options);
 }
 

@@ -5,6 +5,7 @@
 
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
+#include "autograd/ops/conv/window.h"
 #include "tensor/raw/conv.h"
 
 namespace ink {
@@ -13,7 +14,7 @@ using B = const Backward&;
 
 namespace {
 
-PoolArgs make_args(const char* op, int dims, const Tensor& x, const Pool2dOptions& o) {
+PoolArgs make_args(const char* op, int dims, const Tensor& x, const PoolOptions& o) {
   if (x.dim() != dims)
     throw ShapeError(
         fmt::format("{}: got {}; expected [batch, channels, {}]", op, x.shape().str(), dims == 3 ? "length" : "h, w"));
@@ -27,7 +28,7 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const Pool2dOption
     throw ValueError(fmt::format("{}: got kernel {}, stride {}, dilation {}; expected each at most {}", op, o.kernel, stride, o.dilation,
                                  kMaxOption));
   const int64_t reach = o.dilation * (o.kernel - 1) + 1;
-  auto places = [&](int64_t size) {
+  auto positions = [&](int64_t size) {
     if (size + 2 * o.padding < reach)
       throw ShapeError(
           fmt::format("{}: the window does not fit the padded input; got window {} and input {} padded to {}", op,
@@ -42,28 +43,11 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const Pool2dOption
     }
     return count;
   };
-  const bool flat = dims == 3;
-  const int64_t h = flat ? 1 : x.size(2), w = x.size(-1);
-  return {f32,
-          x.size(0) * x.size(1),
-          h,
-          w,
-          flat ? 1 : o.kernel,
-          o.kernel,
-          flat ? 1 : places(h),
-          places(w),
-          flat ? 1 : stride,
-          stride,
-          flat ? 0 : o.padding,
-          o.padding,
-          flat ? 1 : o.dilation,
-          o.dilation,
-          o.count_include_pad};
-}
-
-template <class F>
-Tensor on_plane(const Tensor& x, F pool) {
-  return x.dim() == 3 ? squeeze(pool(unsqueeze(x, 2)), 2) : pool(x);
+  const Plane image = plane_of(x), kernel{dims == 3 ? 1 : o.kernel, o.kernel};
+  PoolOptions spaced = o;
+  spaced.stride = stride;
+  const Plane output{dims == 3 ? 1 : positions(image.h), positions(image.w)};
+  return {window_args(dims, image, kernel, output, spaced), f32, x.size(0) * x.size(1), o.count_include_pad};
 }
 
 // An addition or a comparison for each place of each window.
@@ -79,7 +63,7 @@ Tensor max_pool_rule(B b) {
   Tensor dx = zeros({s[0], s[1], s[2] * s[3]}, b.grad().options());
   return reshape(scatter_add(dx, 2, reshape(b.out(1), chosen), reshape(b.grad(), chosen)), s);
 }
-Tensor max_pool(const char* name, int dims, const Tensor& x, const Pool2dOptions& options) {
+Tensor max_pool(const char* name, int dims, const Tensor& x, const PoolOptions& options) {
   static constexpr Op op{.name = "max_pool2d", .rules = {{max_pool_rule, kOut1}}, .flops = pool_flops};
   PoolArgs args = make_args(name, dims, x, options);
   return on_plane(x, [&](const Tensor& x) {
@@ -104,7 +88,7 @@ Tensor avg_pool_backward(const Tensor& dy, const PoolArgs& args) {
   return call(
       op, args, [&](const Tensor& g) { return raw::avg_pool2d_backward(op.name, args, g); }, dy);
 }
-Tensor avg_pool(const char* name, int dims, const Tensor& x, const Pool2dOptions& options) {
+Tensor avg_pool(const char* name, int dims, const Tensor& x, const PoolOptions& options) {
   if (options.dilation != 1) throw ValueError(fmt::format("{}: dilation got {}; expected 1", name, options.dilation));
   PoolArgs args = make_args(name, dims, x, options);
   return on_plane(x, [&](const Tensor& x) { return avg_pool(x, args); });
@@ -112,10 +96,10 @@ Tensor avg_pool(const char* name, int dims, const Tensor& x, const Pool2dOptions
 
 }  // namespace
 
-Tensor max_pool1d(const Tensor& x, const Pool2dOptions& options) { return max_pool("max_pool1d", 3, x, options); }
-Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options) { return max_pool("max_pool2d", 4, x, options); }
-Tensor avg_pool1d(const Tensor& x, const Pool2dOptions& options) { return avg_pool("avg_pool1d", 3, x, options); }
-Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options) { return avg_pool("avg_pool2d", 4, x, options); }
+Tensor max_pool1d(const Tensor& x, const PoolOptions& options) { return max_pool("max_pool1d", 3, x, options); }
+Tensor max_pool2d(const Tensor& x, const PoolOptions& options) { return max_pool("max_pool2d", 4, x, options); }
+Tensor avg_pool1d(const Tensor& x, const PoolOptions& options) { return avg_pool("avg_pool1d", 3, x, options); }
+Tensor avg_pool2d(const Tensor& x, const PoolOptions& options) { return avg_pool("avg_pool2d", 4, x, options); }
 
 // Each pixel becomes a block of scale x scale equal ones.
 Tensor upsample_nearest2d(const Tensor& x, int64_t scale) {

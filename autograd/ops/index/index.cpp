@@ -45,12 +45,16 @@ Tensor checked(const char* op, const Tensor& x, int dim, const Tensor& index) {
   return raw::checked_index({op, x.dim() ? x.shape()[dim] : 1, true}, index);
 }
 
+// A 0-dim tensor as one element along a dim.
+Tensor as_line(const Tensor& x) { return x.dim() == 0 ? reshape(x, {1}) : x; }
+
 }  // namespace
 
 static Tensor gather_rule(B b) {
   return scatter_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad());
 }
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
+  if (x.dim() + index.dim() == 1) return reshape(gather(as_line(x), dim, as_line(index)), index.shape());
   static constexpr Op op{.name = "gather", .rules = {{gather_rule, kIn1}}};
   int d = wrap_dim("gather", dim, x.dim());
   Tensor i = checked("gather", x, d, index);
@@ -111,8 +115,8 @@ Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
 }
 
 static int row_dim(const char* op, const Tensor& x, int64_t dim, const Tensor& index) {
-  if (x.dim() == 0 || index.dim() != 1)
-    throw ShapeError(fmt::format("{}: takes a 1-D index and a tensor of at least 1 dim; got {} and {}", op,
+  if (index.dim() > 1 || (x.dim() == 0 && index.numel() != 1))
+    throw ShapeError(fmt::format("{}: takes a 1-D index, of one element for a 0-dim tensor; got {} and {}", op,
                                  index.shape().str(), x.shape().str()));
   return wrap_dim(op, dim, x.dim());
 }
@@ -122,6 +126,10 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
       .rules = {{[](B b) { return index_add(zeros(b.in_shape(0), b.grad().options()), dim_of(b), b.in(1), b.grad()); },
                  kIn1}}};
   int d = row_dim("index_select", x, dim, index);
+  if (x.dim() == 0 || index.dim() == 0) {
+    Tensor y = index_select(as_line(x), d, as_line(index));
+    return x.dim() == 0 ? reshape(y, {}) : y;
+  }
   Tensor i = checked("index_select", x, d, index);
   return call(
       op, DimContext{d}, [&](const Tensor& x, const Tensor& i) { return raw::index_select(x, d, i); }, x, i);
@@ -133,6 +141,8 @@ Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor
                                    {[](B b) { return index_select(b.grad(), dim_of(b), b.in(1)); }, kIn1}},
                          .flops = flops_of_source};
   int d = row_dim("index_add", x, dim, index);
+  if (x.dim() == 0 || index.dim() == 0)
+    return reshape(index_add(as_line(x), d, as_line(index), as_line(source)), x.shape());
   Tensor i = checked("index_add", x, d, index);
   return call(
       op, DimContext{d}, [&](const Tensor& x, const Tensor& i, const Tensor& s) { return raw::index_add(x, d, i, s); },

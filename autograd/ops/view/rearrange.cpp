@@ -18,7 +18,7 @@ Tensor roll(const Tensor& x, int64_t shift, int64_t dim) {
 }
 Tensor flip(const Tensor& x, const Dims& dims) {
   static constexpr Op op{.name = "flip", .rules = {{[](B b) { return flip(b.grad(), b.context<Dims>()); }}}};
-  uint32_t mask = x.dim() ? raw::dim_mask("flip", dims, x.dim()) : 0;
+  uint32_t mask = dims.empty() ? 0 : raw::dim_mask("flip", dims, x.dim());
   return call(
       op, dims,
       [&](const Tensor& x) {

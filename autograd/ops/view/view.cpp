@@ -209,6 +209,7 @@ Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
 }
 Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step) {
   int d = wrap_dim("unfold", dim, x.dim());
+  if (x.dim() == 0 && size == 1 && step >= 1) return unsqueeze(x, 0);  // the one window of one element
   if (x.dim() == 0 || size < 1 || step < 1 || size > x.shape()[d])
     throw ShapeError(fmt::format("unfold: window does not fit; got size {} and step {}; shape {} in dim {}", size, step, x.shape().str(), dim));
   return take_view(x, {ViewArgs::kUnfold, d, 0, (x.shape()[d] - size) / step + 1, size, step, x.shape()});

@@ -38,7 +38,7 @@ Tensor select(const Tensor& x, int64_t dim,
 // dim named twice.
 Tensor diagonal(const Tensor& x, int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1);
 // Windows of `size` neighbours, `step` apart: the dim's size becomes (n - size) / step + 1, and [.., size] a new last
-// dim. ShapeError unless 1 <= size <= n and step >= 1.
+// dim. A 0-dim tensor is one element. ShapeError unless 1 <= size <= n and step >= 1.
 Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step);
 // Pieces along a dim: of `size` (the last may be smaller); of these sizes, whose sum is the dim's (ShapeError if it is
 // less, IndexError if it is more); `chunks` pieces of equal size, the last smaller; of size 1 and without the dim.
@@ -67,7 +67,7 @@ enum class PadMode {
 // longer than there is to mirror), or crop more than there is.
 Tensor pad(const Tensor& x, const Shape& widths, PadMode mode = PadMode::constant, double value = 0);
 Tensor roll(const Tensor& x, int64_t shift, int64_t dim);  // element i moves to i + shift, around the end
-Tensor flip(const Tensor& x, const Dims& dims);            // in reverse order along each of the dims
+Tensor flip(const Tensor& x, const Dims& dims);            // in reverse order along each of the dims; no dims: a copy
 // The matrices in the last two dims with 0 above (tril) or below (triu) the diagonal column - row = `diagonal`.
 // ShapeError below 2 dims.
 Tensor tril(const Tensor& x, int64_t diagonal = 0);

@@ -18,19 +18,19 @@ inline constexpr int kTilePacks = 2;
 template <class T>
 inline constexpr int64_t kBlock = kTilePacks* kLanes<T>;  // output channels that are computed together
 
-// What one output pixel sums over: `channels` planes, `taps` places in each.
-struct Sum {
-  int64_t channels, plane;
+// What one output pixel sums over: `channels` planes, `taps` positions in each.
+struct TapSum {
+  int64_t channels, plane;  // elements between planes
   const Tap* tap;
   int64_t taps;
-  int64_t weights;     // packed weights per channel: kh * kw blocks
+  int64_t weights;     // elements between the weights of neighbouring channels
   int64_t output_row;  // elements between the inputs of neighbouring output rows
 };
 
 // out[pixel][channel] = start[channel] + sum over c, t of w[c][t][channel] x[c plane + offset of t + pixel] for `rows`
 // x `cols` pixels, `step` apart in x, of V packs of channels. out and w have blocks of kBlock channels.
 template <class T, int V, int step, int rows, int cols>
-void tile_forward(const Sum& s, T* out, const T* x, const T* w, const T* start) {
+void tile_forward(const TapSum& s, T* out, const T* x, const T* w, const T* start) {
   constexpr int L = kLanes<T>, pixels = rows * cols;
   using P = Pack<T, L>;
   P sum[pixels][V];

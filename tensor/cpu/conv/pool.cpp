@@ -7,10 +7,10 @@
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
-constexpr int64_t kGrain = 32768;  // values of x a piece of work should read
+constexpr int64_t kGrain = 32768;  // elements of x that a piece of work should read
 
 INK_INLINE int64_t planes_per_piece(const PoolArgs& a) {
-  int64_t n = kGrain / (a.h * a.w + 1);
+  int64_t n = kGrain / (a.plane() + 1);
   return n < 1 ? 1 : n;
 }
 
@@ -91,7 +91,7 @@ void max_2x2(const PoolArgs& a, T* y, int64_t* indices, const T* x, int64_t begi
     take(w.b, twice + right);
     take(w.c, twice + below);
     take(w.d, twice + below + right);
-    int64_t first = in % (a.h * a.w);
+    int64_t first = in % (a.plane());
     store_up_to(best, y + out, n);
     if constexpr (sizeof(T) == 4 && L > 1) {
       using J = Pack<int64_t, half>;
@@ -129,7 +129,7 @@ void max_pool2d(const PoolArgs& a, void* y, int64_t* indices, const void* x) {
       if (is_2x2(a) && 2 * a.w < (int64_t(1) << 31))  // places within two rows fit lanes of 32 bits
         return max_2x2(a, static_cast<T*>(y), indices, static_cast<const T*>(x), begin, end);
       for (int64_t j = begin; j < end; j++) {
-        const T* in = static_cast<const T*>(x) + j * a.h * a.w;
+        const T* in = static_cast<const T*>(x) + j * a.plane();
         for (int64_t p = 0; p < a.oh; p++)
           for (int64_t q = 0; q < a.ow; q++) {
             T best = -T(__builtin_inf());
@@ -159,7 +159,7 @@ void avg_pool2d(const PoolArgs& a, void* y, const void* x) {
         });
       }
       for (int64_t j = begin; j < end; j++) {
-        const T* in = static_cast<const T*>(x) + j * a.h * a.w;
+        const T* in = static_cast<const T*>(x) + j * a.plane();
         for (int64_t p = 0; p < a.oh; p++)
           for (int64_t q = 0; q < a.ow; q++) {
             T sum = 0;
@@ -175,12 +175,12 @@ void avg_pool2d_backward(const PoolArgs& a, void* dx, const void* dy) {
   visit_float(a.dtype, [&]<class T>() {
     parallel_for(a.planes, planes_per_piece(a), [&](int64_t begin, int64_t end) {
       for (int64_t j = begin; j < end; j++) {
-        T* in = static_cast<T*>(dx) + j * a.h * a.w;
+        T* in = static_cast<T*>(dx) + j * a.plane();
         if (is_2x2(a) && 2 * a.oh == a.h && 2 * a.ow == a.w) {
-          spread_2x2(a, in, static_cast<const T*>(dy) + j * a.oh * a.ow);
+          spread_2x2(a, in, static_cast<const T*>(dy) + j * a.out_plane());
           continue;
         }
-        for (int64_t i = 0; i < a.h * a.w; i++) in[i] = T(0);
+        for (int64_t i = 0; i < a.plane(); i++) in[i] = T(0);
         for (int64_t p = 0; p < a.oh; p++)
           for (int64_t q = 0; q < a.ow; q++) {
             T g = static_cast<const T*>(dy)[(j * a.oh + p) * a.ow + q] * T(window_weight(a, p, q));

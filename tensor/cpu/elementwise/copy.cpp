@@ -1,5 +1,5 @@
 #include "tensor/cpu/elementwise/map.h"
-#include "tensor/cpu/elementwise/turn.h"
+#include "tensor/cpu/elementwise/copy_transposed.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
@@ -57,7 +57,7 @@ void copy(const Array& out, const Array& a) {
   if (out.dtype == a.dtype) {
     const Loop loop = plan_loop(operands, 2);
     if (loop.stride[0][0] == 1 && is_transposed(loop, 1))
-      return copy_turned(loop, out.data, a.data, size_of(out.dtype));
+      return copy_transposed(loop, out.data, a.data, size_of(out.dtype));
     const Inner inner = visit_bits(size_of(out.dtype), []<class B>() -> Inner { return move_inner<B>; });
     return map(operands, 2, inner, nullptr, false, true);
   }

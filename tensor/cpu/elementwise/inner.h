@@ -17,7 +17,7 @@ inline constexpr int64_t kUnroll =
 
 // A result of whole packs; masks (comparisons) are stored as bytes and never past the caches.
 template <class R, class P>
-INK_INLINE void put(R* y, P x, bool past_caches) {
+INK_INLINE void store_result(R* y, P x, bool past_caches) {
   if constexpr (requires { x.stream(y); }) {
     if (past_caches) return x.stream(y);
   }
@@ -33,7 +33,7 @@ void unary_inner(const void* functor, void* out, const void* const* in, int64_t 
   int64_t i = 0;
   if constexpr (by_packs<F, T>) {
     using P = Pack<T, kLanes<T>>;
-    for (; i + P::lanes <= n; i += P::lanes) put(y + i, f(P::load(x + i)), past_caches);
+    for (; i + P::lanes <= n; i += P::lanes) store_result(y + i, f(P::load(x + i)), past_caches);
     if (i < n) f(P::load(x + i, n - i)).store(y + i, n - i);
   } else {
     for (; i + kUnroll <= n; i += kUnroll) {
@@ -54,7 +54,7 @@ void binary_inner(const void* functor, void* out, const void* const* in, int64_t
   int64_t i = 0;
   if constexpr (by_packs<F, T>) {
     using P = Pack<T, kLanes<T>>;
-    for (; i + P::lanes <= n; i += P::lanes) put(y + i, f(P::load(a + i), P::load(b + i)), past_caches);
+    for (; i + P::lanes <= n; i += P::lanes) store_result(y + i, f(P::load(a + i), P::load(b + i)), past_caches);
     if (i < n) f(P::load(a + i, n - i), P::load(b + i, n - i)).store(y + i, n - i);
   } else {
     for (; i + kUnroll <= n; i += kUnroll) {

@@ -1,6 +1,6 @@
 // The one elementwise driver: out[i] = f(in0[i], in1[i], ...) over strided arrays, in parallel.
 #pragma once
-#include "tensor/cpu/elementwise/stage.h"
+#include "tensor/cpu/elementwise/contiguous_run.h"
 
 namespace ink::INK_CPU_LEVEL {
 

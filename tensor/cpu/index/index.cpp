@@ -106,15 +106,11 @@ void for_rows(const Walk& walk, int64_t n, int64_t width, int64_t work, F f) {
   });
 }
 
-// a + b in the type that T computes in.
+// a + b in the type that T computes in; for bools: whether one is set.
 template <class T>
 INK_INLINE T add(T a, T b) {
-  if constexpr (dtype_of<T> == DType::boolean)
-    return a || b;
-  else if constexpr (is_half(dtype_of<T>))
-    return T(float(a) + float(b));
-  else
-    return T(a + b);
+  if constexpr (is_half(dtype_of<T>)) return T(float(a) + float(b));
+  else return fn::plus(a, b);
 }
 
 // Lines along `dim` are independent, as no two share an output element; one line is written in its order.

@@ -28,18 +28,15 @@ void integer_gemm(const GemmArgs& g) {
 
 }  // namespace
 
-void gemm(const GemmArgs& g) {
-  if (g.batch > 0 && g.m > 0 && g.n > 0 && has_parts(g)) return gemm_in_parts(kernels(Device::cpu()), g);
+bool gemm(const GemmArgs& g) {
+  if (has_extras(g)) return false;
   switch (g.dtype) {
-    case DType::i64:
-      return integer_gemm<int64_t, uint64_t>(g);
-    case DType::i32:
-      return integer_gemm<int32_t, uint32_t>(g);
-    case DType::u8:
-      return integer_gemm<uint8_t, uint32_t>(g);
-    default:
-      return ink::gemm(g);
+    case DType::i64: integer_gemm<int64_t, uint64_t>(g); break;
+    case DType::i32: integer_gemm<int32_t, uint32_t>(g); break;
+    case DType::u8: integer_gemm<uint8_t, uint32_t>(g); break;
+    default: ink::gemm(g);
   }
+  return true;
 }
 
 }  // namespace ink::INK_CPU_LEVEL

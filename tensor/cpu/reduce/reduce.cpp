@@ -35,17 +35,17 @@ struct Reduction {
     return static_cast<const char*>(in.data) + offset * size_of(in.dtype);
   }
 
-  // outputs [first, first + n) = finished states, n <= kChunk
-  void write(int64_t first, const void* states, int64_t n) const {
+  // outputs [first, first + n) = finished accumulators, n <= kChunk
+  void write(int64_t first, const void* accumulators, int64_t n) const {
     Buffer buffer;
     Position at;
     seek(kept, 2, first, at);
-    op.finish(&buffer, states, n);
+    op.finish(&buffer, accumulators, n);
     scatter_run(out.data, kept, 1, at, &buffer, out.dtype, n);
   }
 
-  // state += elements [begin, end) of the reduced dims, from `data` on
-  void reduce_row(void* state, const char* data, int64_t begin, int64_t end) const {
+  // accumulator += elements [begin, end) of the reduced dims, from `data` on
+  void reduce_row(void* accumulator, const char* data, int64_t begin, int64_t end) const {
     if (begin >= end) return;
     Position at;
     seek(reduced, 1, begin, at);
@@ -55,12 +55,12 @@ struct Reduction {
     for (int64_t n; begin < end; begin += n) {
       if (direct) {
         n = min(end - begin, reduced.size[0] - at.index[0]);
-        op.row(state, data + at.offset[0] * size_of(in.dtype), n);
+        op.row(accumulator, data + at.offset[0] * size_of(in.dtype), n);
         advance(reduced, 1, n, at);
       } else {
         n = min(end - begin, kChunk);
         gather_run(&buffer, reduced, 0, at, data, in.dtype, n);
-        op.row(state, &buffer, n);
+        op.row(accumulator, &buffer, n);
         if (begin + n < end) seek(reduced, 1, begin + n, at);
       }
     }
@@ -71,39 +71,39 @@ struct Reduction {
     const int64_t outputs = kept.numel, n = reduced.numel, blocks = pieces(n, kBlock);
     if (blocks <= 1) {
       return parallel_for(outputs, max(1, kGrain / max(n, 1)), [&](int64_t begin, int64_t end) {
-        Buffer states;
+        Buffer accumulators;
         Position at;
         seek(kept, 1, begin, at);
         for (int64_t count; begin < end; begin += count) {
           count = min(end - begin, kChunk);
-          op.start(&states, count);
+          op.start(&accumulators, count);
           for (int64_t i = 0; i < count; ++i) {
-            reduce_row(states.bytes + i * op.state_size, input(at.offset[0]), 0, n);
+            reduce_row(accumulators.bytes + i * op.accumulator_size, input(at.offset[0]), 0, n);
             advance(kept, 1, 1, at);
           }
-          write(begin, &states, count);
+          write(begin, &accumulators, count);
         }
       });
     }
-    Scratch<char> partial(outputs * blocks * op.state_size);
+    Scratch<char> partial(outputs * blocks * op.accumulator_size);
     op.start(partial.data(), outputs * blocks);
     parallel_for(outputs * blocks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
         const int64_t output = task / blocks, from = task % blocks * kBlock;
         Position at;
         seek(kept, 1, output, at);
-        reduce_row(partial.data() + task * op.state_size, input(at.offset[0]), from, min(from + kBlock, n));
+        reduce_row(partial.data() + task * op.accumulator_size, input(at.offset[0]), from, min(from + kBlock, n));
       }
     });
     for (int64_t i = 0; i < outputs; ++i) {
-      char* states = partial.data() + i * blocks * op.state_size;
-      for (int64_t b = 1; b < blocks; ++b) op.merge(states, states + b * op.state_size, 1);
-      write(i, states, 1);
+      char* accumulators = partial.data() + i * blocks * op.accumulator_size;
+      for (int64_t b = 1; b < blocks; ++b) op.merge(accumulators, accumulators + b * op.accumulator_size, 1);
+      write(i, accumulators, 1);
     }
   }
 
-  // states[j] += rows [begin, end) of the reduced dims at column j of [0, n), from `data` on
-  void reduce_columns(void* states, const char* data, int64_t begin, int64_t end, int64_t n) const {
+  // accumulators[j] += rows [begin, end) of the reduced dims at column j of [0, n), from `data` on
+  void reduce_columns(void* accumulators, const char* data, int64_t begin, int64_t end, int64_t n) const {
     if (begin >= end) return;
     Position at;
     seek(reduced, 1, begin, at);
@@ -116,13 +116,13 @@ struct Reduction {
       rows = min(end - begin, reduced.size[0] - at.index[0]);
       const char* first = data + at.offset[0] * item;
       if (direct) {
-        op.columns(states, first, rows, reduced.stride[0][0], n);
+        op.columns(accumulators, first, rows, reduced.stride[0][0], n);
       } else {
         rows = min(rows, kGatherRows);
         for (int64_t i = 0; i < rows; ++i)
           gather_run(gathered[0].bytes + i * n * width, column, 0, Position{}, first + i * reduced.stride[0][0] * item,
                      in.dtype, n);
-        op.columns(states, gathered, rows, n, n);
+        op.columns(accumulators, gathered, rows, n, n);
       }
       advance(reduced, 1, rows, at);
     }
@@ -135,7 +135,7 @@ struct Reduction {
     const bool split = tasks < 64 && n * min(width, kChunk) > kBlock;
     const int64_t block = split ? max(256, kBlock / min(width, kChunk)) : max(n, 1), blocks = max(1, pieces(n, block));
     const int64_t grain = split ? 1 : max(1, kGrain / max(1, n * min(width, kChunk)));
-    Scratch<char> partial(split ? blocks * kept.numel * op.state_size : 1);
+    Scratch<char> partial(split ? blocks * kept.numel * op.accumulator_size : 1);
     parallel_for(tasks * blocks, grain, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
         const int64_t b = task / tasks, line = task % tasks / per_row, column = task % per_row * kChunk;
@@ -143,19 +143,19 @@ struct Reduction {
         Position at;
         seek(kept, 1, first, at);
         Buffer local;
-        char* states = split ? partial.data() + (b * kept.numel + first) * op.state_size : local.bytes;
-        op.start(states, count);
-        reduce_columns(states, input(at.offset[0]), b * block, min(n, (b + 1) * block), count);
-        if (!split) write(first, states, count);
+        char* accumulators = split ? partial.data() + (b * kept.numel + first) * op.accumulator_size : local.bytes;
+        op.start(accumulators, count);
+        reduce_columns(accumulators, input(at.offset[0]), b * block, min(n, (b + 1) * block), count);
+        if (!split) write(first, accumulators, count);
       }
     });
     if (!split) return;
     parallel_for(kept.numel, kChunk, [&](int64_t begin, int64_t end) {
       for (; begin < end; begin += kChunk) {
         const int64_t count = min(end - begin, kChunk);
-        char* states = partial.data() + begin * op.state_size;
-        for (int64_t b = 1; b < blocks; ++b) op.merge(states, states + b * kept.numel * op.state_size, count);
-        write(begin, states, count);
+        char* accumulators = partial.data() + begin * op.accumulator_size;
+        for (int64_t b = 1; b < blocks; ++b) op.merge(accumulators, accumulators + b * kept.numel * op.accumulator_size, count);
+        write(begin, accumulators, count);
       }
     });
   }

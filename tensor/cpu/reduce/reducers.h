@@ -2,30 +2,30 @@
 #pragma once
 #include "tensor/cpu/pack/pack_math.h"
 #include "tensor/cpu/reduce/reduce.h"
-#include "tensor/math/wide.h"
+#include "tensor/math/accumulator.h"
 
 namespace ink::INK_CPU_LEVEL {
 
 template <class Op, class T>
-struct StateOf {
-  using type = typename WideOf<T>::type;
+struct AccumulatorFor {
+  using type = typename AccumulatorOf<T>::type;
 };
 template <class T>
-struct StateOf<fn::Max, T> {
+struct AccumulatorFor<fn::Max, T> {
   using type = T;
 };
 template <class T>
-struct StateOf<fn::Min, T> {
+struct AccumulatorFor<fn::Min, T> {
   using type = T;
 };
 template <class T>
-struct StateOf<fn::CountNonzero, T> {
+struct AccumulatorFor<fn::CountNonzero, T> {
   using type = int64_t;
 };
 
 template <class Op, class T>
 struct Reduce {
-  using S = typename StateOf<Op, T>::type;
+  using S = typename AccumulatorFor<Op, T>::type;
   using Result = std::conditional_t<std::same_as<Op, fn::CountNonzero>, int64_t, T>;
   static constexpr bool kCounts = std::same_as<Op, fn::CountNonzero>;
 
@@ -43,22 +43,22 @@ struct Reduce {
       return Op::map(S(x));
     }
   }
-  static void start(void* states, int64_t n) {
-    for (int64_t j = 0; j < n; ++j) static_cast<S*>(states)[j] = identity();
+  static void start(void* accumulators, int64_t n) {
+    for (int64_t j = 0; j < n; ++j) static_cast<S*>(accumulators)[j] = identity();
   }
-  static void merge(void* states, const void* others, int64_t n) {
-    S* s = static_cast<S*>(states);
+  static void merge(void* accumulators, const void* others, int64_t n) {
+    S* s = static_cast<S*>(accumulators);
     for (int64_t j = 0; j < n; ++j) s[j] = Op::combine(s[j], static_cast<const S*>(others)[j]);
   }
-  static void finish(void* out, const void* states, int64_t n) {
-    for (int64_t j = 0; j < n; ++j) static_cast<Result*>(out)[j] = Result(static_cast<const S*>(states)[j]);
+  static void finish(void* out, const void* accumulators, int64_t n) {
+    for (int64_t j = 0; j < n; ++j) static_cast<Result*>(out)[j] = Result(static_cast<const S*>(accumulators)[j]);
   }
 
-  // Sixteen running states: a fixed length, which the compiler turns into vectors.
-  static void row(void* state, const void* data, int64_t n) {
+  // Sixteen running accumulators: a fixed length, which the compiler turns into vectors.
+  static void row(void* accumulator, const void* data, int64_t n) {
     constexpr int64_t kLine = 16;
     const T* x = static_cast<const T*>(data);
-    S total = *static_cast<S*>(state);
+    S total = *static_cast<S*>(accumulator);
     int64_t i = 0;
     if (n >= 2 * kLine) {
       S line[kLine];
@@ -68,12 +68,12 @@ struct Reduce {
       for (int64_t j = 0; j < kLine; ++j) total = Op::combine(total, line[j]);
     }
     for (; i < n; ++i) total = Op::combine(total, lift(x[i]));
-    *static_cast<S*>(state) = total;
+    *static_cast<S*>(accumulator) = total;
   }
-  static void columns(void* states, const void* data, int64_t rows, int64_t stride, int64_t n) {
+  static void columns(void* accumulators, const void* data, int64_t rows, int64_t stride, int64_t n) {
     constexpr int64_t kLine = 16;
     const T* x = static_cast<const T*>(data);
-    S* __restrict s = static_cast<S*>(states);
+    S* __restrict s = static_cast<S*>(accumulators);
     for (int64_t i = 0; i < rows; ++i, x += stride) {
       int64_t j = 0;
       for (; j + kLine <= n; j += kLine)
@@ -120,9 +120,9 @@ struct PackReduce : Reduce<Op, T> {
     }
   }
 
-  static void row(void* state, const void* data, int64_t n) {
+  static void row(void* accumulator, const void* data, int64_t n) {
     const T* x = static_cast<const T*>(data);
-    S total = *static_cast<S*>(state);
+    S total = *static_cast<S*>(accumulator);
     while (n >= L) {
       const int64_t run = n < kRun ? n / L * L : kRun;
       P a = lift(In::load(x)), b = identity(), c = b, d = b;  // four chains hide the latency of an addition
@@ -140,7 +140,7 @@ struct PackReduce : Reduce<Op, T> {
       n -= run;
     }
     for (int64_t i = 0; i < n; ++i) total = combine(total, Base::lift(x[i]));
-    *static_cast<S*>(state) = total;
+    *static_cast<S*>(accumulator) = total;
   }
 
   // K packs of columns, down `rows` rows.
@@ -152,9 +152,9 @@ struct PackReduce : Reduce<Op, T> {
       for (int k = 0; k < K; ++k) run[k] = combine(run[k], lift(In::load(x + i * stride + k * L)));
     for (int k = 0; k < K; ++k) combine(Pack<S, int(L)>::load(s + k * L), convert<S>(run[k])).store(s + k * L);
   }
-  static void columns(void* states, const void* data, int64_t rows, int64_t stride, int64_t n) {
+  static void columns(void* accumulators, const void* data, int64_t rows, int64_t stride, int64_t n) {
     const T* x = static_cast<const T*>(data);
-    S* s = static_cast<S*>(states);
+    S* s = static_cast<S*>(accumulators);
     for (int64_t run; rows > 0; rows -= run, x += run * stride) {
       run = rows < kRunRows ? rows : kRunRows;
       int64_t j = 0;

@@ -1,7 +1,7 @@
 // Running sums, products, maxima and logsumexps along a dim.
 #include "tensor/cpu/pack/pack_math.h"
 #include "tensor/cpu/table.h"
-#include "tensor/math/wide.h"
+#include "tensor/math/accumulator.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -13,9 +13,9 @@ constexpr int64_t kWork = 32768;   // elements of a task
 template <ScanOp op, class S>
 INK_INLINE S step(S a, S x) {
   if constexpr (op == ScanOp::sum) {
-    return S(a + x);
+    return fn::plus(a, x);
   } else if constexpr (op == ScanOp::prod) {
-    return S(a * x);
+    return fn::times(a, x);
   } else {  // log(e^a + e^x); equal ones (both infinite, maybe) have no difference to take
     const S high = max(a, x), low = min(a, x);
     return high + log1p(exp(select(high == low, S(scalar_t<S>(0)), low - high)));
@@ -25,7 +25,7 @@ INK_INLINE S step(S a, S x) {
 // `count` neighbouring columns of [n, stride], row by row.
 template <ScanOp op, class T>
 void scan_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t count, bool reverse) {
-  using S = typename WideOf<T>::type;
+  using S = typename AccumulatorOf<T>::type;
   alignas(64) S state[kColumns];
   for (int64_t i = 0; i < n; ++i) {
     const int64_t at = (reverse ? n - 1 - i : i) * stride;

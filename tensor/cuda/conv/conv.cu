@@ -61,121 +61,125 @@ __global__ void fold(const Planes planes, const Divisor channels, const Window v
   x[image * x_image + int64_t(channel) * v.h * v.w + at.place] = sum;
 }
 
-// What the three convolutions share: sizes, and the walk over groups, images and channels.
-struct Products {
-  ConvArgs a;
-  int64_t in, out;                // channels of a group
-  int64_t taps, pixels, plane;    // kh kw, oh ow, h w
-  int64_t images, channels;       // of a piece at most
-  bool pointwise;                 // 1x1: the planes of x are unfolded as they are
+// A convolution as products, piece by piece: some images, or some channels of one, of one group.
+struct UnfoldedConv : ConvArgs {
+  int64_t pixels;            // of an output plane
+  int64_t images, channels;  // of a piece at most
+  bool pointwise;            // 1x1: the planes of x are unfolded as they are
 
-  explicit Products(const ConvArgs& a)
-      : a(a), in(a.in / a.groups), out(a.out / a.groups), taps(a.kh * a.kw), pixels(a.oh * a.ow), plane(a.h * a.w),
-        pointwise(taps == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_h == 0 && a.pad_w == 0) {
-    const int64_t row = taps * pixels * size_of(a.dtype), most = std::max<int64_t>(1, kUnfoldedBytes / row);
-    channels = std::min(in, most);
-    images = channels < in ? 1 : std::min(a.batch, std::max<int64_t>(1, most / in));
+  explicit UnfoldedConv(const ConvArgs& a)
+      : ConvArgs(a), pixels(out_plane()),
+        pointwise(taps() == 1 && stride_h == 1 && stride_w == 1 && pad_h == 0 && pad_w == 0) {
+    const int64_t row = taps() * pixels * size_of(dtype), most = std::max<int64_t>(1, kUnfoldedBytes / row);
+    channels = std::min(group_in(), most);
+    images = channels < group_in() ? 1 : std::min(batch, std::max<int64_t>(1, most / group_in()));
   }
-  int64_t rows() const { return channels * taps; }  // of the unfolded array
-  int64_t x_at(int64_t image, int64_t group, int64_t channel) const { return (image * a.in + group * in + channel) * plane; }
-  int64_t y_at(int64_t image, int64_t group) const { return (image * a.out + group * out) * pixels; }
-  int64_t weight_at(int64_t group, int64_t channel) const { return (group * out * in + channel) * taps; }
+  int64_t unfolded_size() const { return images * channels * taps() * pixels; }
+  int64_t x_at(int64_t image, int64_t group, int64_t channel) const {
+    return (image * in + group * group_in() + channel) * plane();
+  }
+  int64_t y_at(int64_t image, int64_t group) const { return (image * out + group * group_out()) * pixels; }
+  int64_t weight_at(int64_t group, int64_t channel) const {
+    return (group * group_out() * group_in() + channel) * taps();
+  }
 
   struct Piece {
     int64_t group, image, images, channel, channels;
   };
   template <class F>
   void for_pieces(F&& f) const {
-    for (int64_t g = 0; g < a.groups; ++g)
-      for (int64_t n = 0; n < a.batch; n += images)
-        for (int64_t c = 0; c < in; c += channels) f(Piece{g, n, std::min(images, a.batch - n), c, std::min(channels, in - c)});
+    for (int64_t g = 0; g < groups; ++g)
+      for (int64_t n = 0; n < batch; n += images)
+        for (int64_t c = 0; c < group_in(); c += channels)
+          f(Piece{.group = g, .image = n, .images = std::min(images, batch - n),
+                  .channel = c, .channels = std::min(channels, group_in() - c)});
   }
 
   template <class T>
   void unfold_piece(const char* name, const Piece& p, const Window& v, Unfolded to, T* unfolded, const T* x) const {
     x += x_at(p.image, p.group, p.channel);
-    for_planes(p.images, p.channels, a.oh, a.ow, [&](const Planes& planes, int64_t image, dim3 grid, dim3 block) {
+    for_planes(p.images, p.channels, oh, ow, [&](const Planes& planes, int64_t image, dim3 grid, dim3 block) {
       launch(name, unfold<T>, grid, block, 0, planes, Divisor(p.channels), v, to, unfolded + image * to.image_step,
-             x + image * a.in * plane, a.in * plane);
+             x + image * in * plane(), in * plane());
     });
   }
 };
 
 }  // namespace
 
-void conv2d(const ConvArgs& a, void* y, const void* x, const void* weight, const void* bias) {
-  if (is_depthwise(a)) return depthwise(a, y, x, weight, bias);
-  const Products s(a);
+void conv2d(const ConvArgs& args, void* y, const void* x, const void* weight, const void* bias) {
+  if (is_depthwise(args)) return depthwise(args, y, x, weight, bias);
+  const UnfoldedConv a(args);
   const Window v = window_of("conv2d", a);
   if (bias) {  // y starts as the bias
-    const Shape shape{a.batch, a.out, s.pixels};
-    copy({y, a.dtype, shape, {a.out * s.pixels, s.pixels, 1}}, {const_cast<void*>(bias), a.dtype, shape, {0, 1, 0}});
+    const Shape shape{a.batch, a.out, a.pixels};
+    copy({y, a.dtype, shape, {a.out * a.pixels, a.pixels, 1}}, {const_cast<void*>(bias), a.dtype, shape, {0, 1, 0}});
   }
   visit_float(a.dtype, [&]<class T>() {
-    Scratch<T> unfolded(s.pointwise ? 0 : s.images * s.rows() * s.pixels);
-    s.for_pieces([&](const Products::Piece& p) {
-      GemmArgs g{};
-      g.dtype = a.dtype, g.batch = p.images, g.m = s.out, g.n = s.pixels, g.k = p.channels * s.taps, g.alpha = 1;
-      g.a = static_cast<const T*>(weight) + s.weight_at(p.group, p.channel), g.a_row = s.in * s.taps, g.a_col = 1;
-      g.b_row = s.pixels, g.b_col = 1;
-      if (s.pointwise) {
-        g.b = static_cast<const T*>(x) + s.x_at(p.image, p.group, p.channel), g.b_batch = a.in * s.plane;
-      } else {
-        g.b = unfolded.data(), g.b_batch = g.k * s.pixels;
-        s.unfold_piece("conv2d", p, v, {g.b_batch, s.pixels}, unfolded.data(), static_cast<const T*>(x));
-      }
-      g.c = static_cast<T*>(y) + s.y_at(p.image, p.group), g.c_row = s.pixels, g.c_batch = a.out * s.pixels;
-      g.beta = bias || p.channel > 0;
-      gemm(g);
+    Scratch<T> unfolded(a.pointwise ? 0 : a.unfolded_size());
+    a.for_pieces([&](const UnfoldedConv::Piece& p) {
+      const int64_t rows = p.channels * a.taps();
+      if (!a.pointwise)
+        a.unfold_piece("conv2d", p, v, {rows * a.pixels, a.pixels}, unfolded.data(), static_cast<const T*>(x));
+      gemm({.dtype = a.dtype, .batch = p.images, .m = a.group_out(), .n = a.pixels, .k = rows,
+            .a = static_cast<const T*>(weight) + a.weight_at(p.group, p.channel),
+            .a_row = a.group_in() * a.taps(), .a_col = 1, .a_batch = 0,
+            .b = a.pointwise ? static_cast<const T*>(x) + a.x_at(p.image, p.group, p.channel) : unfolded.data(),
+            .b_row = a.pixels, .b_col = 1, .b_batch = a.pointwise ? a.in * a.plane() : rows * a.pixels,
+            .c = static_cast<T*>(y) + a.y_at(p.image, p.group), .c_row = a.pixels, .c_batch = a.out * a.pixels,
+            .alpha = 1, .beta = double(bias || p.channel > 0)});
     });
   });
 }
 
-void conv2d_backward_input(const ConvArgs& a, void* dx, const void* dy, const void* weight) {
-  if (is_depthwise(a)) return depthwise_backward_input(a, dx, dy, weight);
-  const Products s(a);
+void conv2d_backward_input(const ConvArgs& args, void* dx, const void* dy, const void* weight) {
+  if (is_depthwise(args)) return depthwise_backward_input(args, dx, dy, weight);
+  const UnfoldedConv a(args);
   const Window v = window_of("conv2d_backward_input", a);
   visit_float(a.dtype, [&]<class T>() {
-    Scratch<T> unfolded(s.pointwise ? 0 : s.images * s.rows() * s.pixels);
-    s.for_pieces([&](const Products::Piece& p) {
-      T* to = static_cast<T*>(dx) + s.x_at(p.image, p.group, p.channel);
-      GemmArgs g{};
-      g.dtype = a.dtype, g.batch = p.images, g.m = p.channels * s.taps, g.n = s.pixels, g.k = s.out, g.alpha = 1;
-      g.a = static_cast<const T*>(weight) + s.weight_at(p.group, p.channel), g.a_row = 1, g.a_col = s.in * s.taps;
-      g.b = static_cast<const T*>(dy) + s.y_at(p.image, p.group);
-      g.b_row = s.pixels, g.b_col = 1, g.b_batch = a.out * s.pixels;
-      g.c = s.pointwise ? to : unfolded.data(), g.c_row = s.pixels, g.c_batch = s.pointwise ? a.in * s.plane : g.m * s.pixels;
-      gemm(g);
-      if (s.pointwise) return;
+    Scratch<T> unfolded(a.pointwise ? 0 : a.unfolded_size());
+    a.for_pieces([&](const UnfoldedConv::Piece& p) {
+      T* to = static_cast<T*>(dx) + a.x_at(p.image, p.group, p.channel);
+      const int64_t rows = p.channels * a.taps(), image_step = a.pointwise ? a.in * a.plane() : rows * a.pixels;
+      gemm({.dtype = a.dtype, .batch = p.images, .m = rows, .n = a.pixels, .k = a.group_out(),
+            .a = static_cast<const T*>(weight) + a.weight_at(p.group, p.channel),
+            .a_row = 1, .a_col = a.group_in() * a.taps(), .a_batch = 0,
+            .b = static_cast<const T*>(dy) + a.y_at(p.image, p.group),
+            .b_row = a.pixels, .b_col = 1, .b_batch = a.out * a.pixels,
+            .c = a.pointwise ? to : unfolded.data(), .c_row = a.pixels, .c_batch = image_step,
+            .alpha = 1, .beta = 0});
+      if (a.pointwise) return;
       for_planes(p.images, p.channels, a.h, a.w, [&](const Planes& planes, int64_t image, dim3 grid, dim3 block) {
-        launch("conv2d_backward_input", fold<T>, grid, block, 0, planes, Divisor(p.channels), v, Unfolded{g.c_batch, s.pixels},
-               to + image * a.in * s.plane, a.in * s.plane, unfolded.data() + image * g.c_batch);
+        launch("conv2d_backward_input", fold<T>, grid, block, 0, planes, Divisor(p.channels), v,
+               Unfolded{image_step, a.pixels}, to + image * a.in * a.plane(), a.in * a.plane(),
+               unfolded.data() + image * image_step);
       });
     });
   });
 }
 
-void conv2d_backward_weight(const ConvArgs& a, void* dweight, const void* dy, const void* x) {
-  if (is_depthwise(a)) return depthwise_backward_weight(a, dweight, dy, x);
-  const Products s(a);
+void conv2d_backward_weight(const ConvArgs& args, void* dweight, const void* dy, const void* x) {
+  if (is_depthwise(args)) return depthwise_backward_weight(args, dweight, dy, x);
+  const UnfoldedConv a(args);
   const Window v = window_of("conv2d_backward_weight", a);
   visit_float(a.dtype, [&]<class T>() {
     // One sum over the pixels of all images of a piece: both factors have the images side by side in each row.
-    Scratch<T> unfolded(s.images * s.rows() * s.pixels), beside(s.images * s.out * s.pixels);
-    s.for_pieces([&](const Products::Piece& p) {
-      GemmArgs g{};
-      g.dtype = a.dtype, g.batch = 1, g.m = s.out, g.n = p.channels * s.taps, g.k = p.images * s.pixels, g.alpha = 1;
+    Scratch<T> unfolded(a.unfolded_size()), beside(a.images * a.group_out() * a.pixels);
+    a.for_pieces([&](const UnfoldedConv::Piece& p) {
+      const int64_t terms = p.images * a.pixels;
       if (p.channel == 0) {
-        const Shape shape{s.out, p.images, s.pixels};
-        const T* from = static_cast<const T*>(dy) + s.y_at(p.image, p.group);
-        copy({beside.data(), a.dtype, shape, {g.k, s.pixels, 1}}, {const_cast<T*>(from), a.dtype, shape, {s.pixels, a.out * s.pixels, 1}});
+        const Shape shape{a.group_out(), p.images, a.pixels};
+        const T* from = static_cast<const T*>(dy) + a.y_at(p.image, p.group);
+        copy({beside.data(), a.dtype, shape, {terms, a.pixels, 1}},
+             {const_cast<T*>(from), a.dtype, shape, {a.pixels, a.out * a.pixels, 1}});
       }
-      s.unfold_piece("conv2d_backward_weight", p, v, {s.pixels, g.k}, unfolded.data(), static_cast<const T*>(x));
-      g.a = beside.data(), g.a_row = g.k, g.a_col = 1;
-      g.b = unfolded.data(), g.b_row = 1, g.b_col = g.k;
-      g.c = static_cast<T*>(dweight) + s.weight_at(p.group, p.channel), g.c_row = s.in * s.taps;
-      g.beta = p.image > 0;
-      gemm(g);
+      a.unfold_piece("conv2d_backward_weight", p, v, {a.pixels, terms}, unfolded.data(), static_cast<const T*>(x));
+      gemm({.dtype = a.dtype, .batch = 1, .m = a.group_out(), .n = p.channels * a.taps(), .k = terms,
+            .a = beside.data(), .a_row = terms, .a_col = 1, .a_batch = 0,
+            .b = unfolded.data(), .b_row = 1, .b_col = terms, .b_batch = 0,
+            .c = static_cast<T*>(dweight) + a.weight_at(p.group, p.channel),
+            .c_row = a.group_in() * a.taps(), .c_batch = 0,
+            .alpha = 1, .beta = double(p.image > 0)});
     });
   });
 }

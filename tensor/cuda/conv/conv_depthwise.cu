@@ -80,7 +80,7 @@ void depthwise(const ConvArgs& a, void* y, const void* x, const void* weight, co
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.batch, a.out, a.oh, a.ow, [&](const Planes& planes, int64_t image, dim3 grid, dim3 block) {
       launch("conv2d", correlate<T>, grid, block, 0, planes, Divisor(a.out), Divisor(a.out / a.in), v,
-             static_cast<T*>(y) + image * a.out * a.oh * a.ow, static_cast<const T*>(x) + image * a.in * a.h * a.w,
+             static_cast<T*>(y) + image * a.out * a.out_plane(), static_cast<const T*>(x) + image * a.in * a.plane(),
              static_cast<const T*>(weight), static_cast<const T*>(bias));
     });
   });
@@ -91,7 +91,7 @@ void depthwise_backward_input(const ConvArgs& a, void* dx, const void* dy, const
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.batch, a.in, a.h, a.w, [&](const Planes& planes, int64_t image, dim3 grid, dim3 block) {
       launch("conv2d_backward_input", correlate_backward<T>, grid, block, 0, planes, Divisor(a.in), int(a.out / a.in), v,
-             static_cast<T*>(dx) + image * a.in * a.h * a.w, static_cast<const T*>(dy) + image * a.out * a.oh * a.ow,
+             static_cast<T*>(dx) + image * a.in * a.plane(), static_cast<const T*>(dy) + image * a.out * a.out_plane(),
              static_cast<const T*>(weight));
     });
   });
@@ -101,9 +101,9 @@ void depthwise_backward_weight(const ConvArgs& a, void* dweight, const void* dy,
   const Window v = window_of("conv2d_backward_weight", a);
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.batch, 1, a.oh, a.ow, [&](const Planes& planes, int64_t image, dim3, dim3 block) {
-      launch("conv2d_backward_weight", correlate_weight<T>, dim3(unsigned(a.out * a.kh * a.kw)), block, 0, planes, v, int(a.out),
-             int(a.out / a.in), static_cast<T*>(dweight), image > 0, static_cast<const T*>(dy) + image * a.out * a.oh * a.ow,
-             static_cast<const T*>(x) + image * a.in * a.h * a.w);
+      launch("conv2d_backward_weight", correlate_weight<T>, dim3(unsigned(a.out * a.taps())), block, 0, planes, v, int(a.out),
+             int(a.out / a.in), static_cast<T*>(dweight), image > 0, static_cast<const T*>(dy) + image * a.out * a.out_plane(),
+             static_cast<const T*>(x) + image * a.in * a.plane());
     });
   });
 }

@@ -94,8 +94,8 @@ void max_pool2d(const PoolArgs& a, void* y, int64_t* indices, const void* x) {
   const Window v = window_of("max_pool2d", a);
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.planes, 1, a.oh, a.ow, [&](const Planes& planes, int64_t first, dim3 grid, dim3 block) {
-      launch("max_pool2d", max_pixels<T>, grid, block, 0, planes, v, static_cast<T*>(y) + first * a.oh * a.ow,
-             indices + first * a.oh * a.ow, static_cast<const T*>(x) + first * a.h * a.w);
+      launch("max_pool2d", max_pixels<T>, grid, block, 0, planes, v, static_cast<T*>(y) + first * a.out_plane(),
+             indices + first * a.out_plane(), static_cast<const T*>(x) + first * a.plane());
     });
   });
 }
@@ -104,8 +104,8 @@ void avg_pool2d(const PoolArgs& a, void* y, const void* x) {
   const Mean mean{window_of("avg_pool2d", a), a.count_include_pad};
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.planes, 1, a.oh, a.ow, [&](const Planes& planes, int64_t first, dim3 grid, dim3 block) {
-      launch("avg_pool2d", mean_pixels<T>, grid, block, 0, planes, mean, static_cast<T*>(y) + first * a.oh * a.ow,
-             static_cast<const T*>(x) + first * a.h * a.w);
+      launch("avg_pool2d", mean_pixels<T>, grid, block, 0, planes, mean, static_cast<T*>(y) + first * a.out_plane(),
+             static_cast<const T*>(x) + first * a.plane());
     });
   });
 }
@@ -114,8 +114,8 @@ void avg_pool2d_backward(const PoolArgs& a, void* dx, const void* dy) {
   const Mean mean{window_of("avg_pool2d_backward", a), a.count_include_pad};
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.planes, 1, a.h, a.w, [&](const Planes& planes, int64_t first, dim3 grid, dim3 block) {
-      launch("avg_pool2d_backward", mean_pixels_backward<T>, grid, block, 0, planes, mean, static_cast<T*>(dx) + first * a.h * a.w,
-             static_cast<const T*>(dy) + first * a.oh * a.ow);
+      launch("avg_pool2d_backward", mean_pixels_backward<T>, grid, block, 0, planes, mean, static_cast<T*>(dx) + first * a.plane(),
+             static_cast<const T*>(dy) + first * a.out_plane());
     });
   });
 }

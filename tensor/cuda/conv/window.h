@@ -5,7 +5,7 @@
 
 namespace ink::cuda {
 
-struct Window {  // as in ConvArgs and PoolArgs; w and ow are those of a plane of x and of y
+struct Window {  // WindowArgs in 32 bits
   int h, w, oh, ow, kh, kw, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
 
   // Where output row p looks by tap r, and the same for columns.
@@ -24,7 +24,6 @@ struct Window {  // as in ConvArgs and PoolArgs; w and ow are those of a plane o
 };
 
 // For op's kernels; NotSupported for planes whose pixels, padded, are too many for 32-bit places.
-Window window_of(const char* op, const ConvArgs& a);
-Window window_of(const char* op, const PoolArgs& a);
+Window window_of(const char* op, const WindowArgs& a);
 
 }  // namespace ink::cuda

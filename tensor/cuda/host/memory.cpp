@@ -14,8 +14,8 @@
 #include "tensor/cuda/host/device.h"
 #include "tensor/error.h"
 #include "tensor/raw/raw.h"
-#include "tensor/runtime/segments.h"
-#include "tensor/runtime/usage.h"
+#include "tensor/runtime/segment_allocator.h"
+#include "tensor/runtime/memory_counters.h"
 
 namespace ink::cuda {
 namespace {
@@ -37,7 +37,7 @@ constexpr SegmentSource device_memory{map_device, unmap_device, no_limit, 512};
 }  // namespace
 
 struct Pool::Blocks {
-  Segments segments{device_memory};
+  SegmentAllocator segments{device_memory};
   std::unordered_set<void*> exact;  // without caching: blocks that are never given back
 };
 
@@ -88,7 +88,7 @@ class DeviceAllocator final : public Allocator {
   void redirect(std::shared_ptr<Pool::Blocks> to) { target_ = std::move(to); }
 
  private:
-  Segments& segments() { return target_ ? target_->segments : own_; }
+  SegmentAllocator& segments() { return target_ ? target_->segments : own_; }
 
   [[noreturn]] void fail(size_t bytes) const {
     size_t free = 0, total = 0;
@@ -101,8 +101,8 @@ class DeviceAllocator final : public Allocator {
   }
 
   int index_;
-  Segments own_{device_memory};
-  Usage usage_;
+  SegmentAllocator own_{device_memory};
+  MemoryCounters usage_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<Pool::Blocks>> pools_;  // of captured graphs; kept while the process lives
   std::shared_ptr<Pool::Blocks> target_;              // where blocks come from during a capture

@@ -15,13 +15,10 @@
 namespace ink::cuda {
 namespace {
 
-// a + b in the type that T computes in.
+// a + b in the type that T computes in; for bools: whether one is set.
 template <class T>
 __device__ __forceinline__ T add(T a, T b) {
-  if constexpr (std::is_same_v<T, bool>)
-    return a || b;
-  else
-    return T(compute_t<T>(a) + compute_t<T>(b));
+  return T(fn::plus(compute_t<T>(a), compute_t<T>(b)));
 }
 
 template <class T>

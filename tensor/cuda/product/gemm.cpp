@@ -12,12 +12,13 @@
 
 namespace ink::cuda {
 
-void gemm(const GemmArgs& g) {
-  if (g.batch <= 0 || g.m <= 0 || g.n <= 0) return;
-  const Kernels& table = kernels(current().index);
-  const bool integer = is_integral(g.dtype);
-  if (g.k <= 0 || (has_parts(g) && (integer || is_complex(g.dtype)))) return gemm_in_parts(table, g);
-  if (integer) return gemm_integer(g);
+bool gemm(const GemmArgs& g) {
+  if (g.batch <= 0 || g.m <= 0 || g.n <= 0) return true;
+  if (g.k <= 0 || (has_extras(g) && !is_floating(g.dtype))) return false;
+  if (is_integral(g.dtype)) {
+    gemm_integer(g);
+    return true;
+  }
 #if INK_CUDA_SIM
   sim::gemm(stream(), g);
 #else
@@ -30,10 +31,11 @@ void gemm(const GemmArgs& g) {
     piece.b = static_cast<const char*>(g.b) + first * g.b_batch * item;
     piece.c = static_cast<char*>(g.c) + first * g.c_batch * item;
     if (gemm_lt(piece)) continue;
-    if (!has_parts(piece)) throw NotSupported("gemm: cuBLASLt has no algorithm for this product on this device");
-    gemm_in_parts(table, piece);
+    if (has_extras(g) && (first == 0 || g.beta == 0)) return false;  // earlier pieces are then done again
+    throw NotSupported("gemm: cuBLASLt has no algorithm for this product on this device");
   }
 #endif
+  return true;
 }
 
 }  // namespace ink::cuda

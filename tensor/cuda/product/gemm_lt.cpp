@@ -80,7 +80,7 @@ Types types_of(DType t, bool tf32) {
 
 // All that decides how a product is done, in numbers: its bytes are the key.
 struct Problem {
-  int64_t dtype, tf32, epilogue, batch, m, n, k, a_flip, a_ld, a_batch, b_flip, b_ld, b_batch, c_ld, c_batch;
+  int64_t dtype, tf32, epilogue, batch, m, n, k, a_transpose, a_ld, a_batch, b_transpose, b_ld, b_batch, c_ld, c_batch;
   int64_t a_align, b_align, c_align, bias_align;  // 0: no bias
 
   bool operator==(const Problem&) const = default;
@@ -101,10 +101,12 @@ Problem problem_of(const GemmArgs& g) {
   const Layout a = layout("a", g.m, g.k, g.a_row, g.a_col), b = layout("b", g.k, g.n, g.b_row, g.b_col);
   const Layout c = layout("c", g.m, g.n, g.c_row, 1);
   const bool tf32 = cuda_options().tf32 && (g.dtype == DType::f32 || g.dtype == DType::c64);
-  return {int64_t(g.dtype), tf32,   int64_t(g.epilogue), g.batch, g.m,       g.n,
-          g.k,              a.flip, a.ld,                g.a_batch, b.flip,  b.ld,
-          g.b_batch,        c.ld,   g.c_batch,           alignment(g.a), alignment(g.b), alignment(g.c),
-          g.bias ? alignment(g.bias) : 0};
+  return {.dtype = int64_t(g.dtype), .tf32 = tf32, .epilogue = int64_t(g.epilogue),
+          .batch = g.batch, .m = g.m, .n = g.n, .k = g.k,
+          .a_transpose = a.transpose, .a_ld = a.ld, .a_batch = g.a_batch,
+          .b_transpose = b.transpose, .b_ld = b.ld, .b_batch = g.b_batch, .c_ld = c.ld, .c_batch = g.c_batch,
+          .a_align = alignment(g.a), .b_align = alignment(g.b), .c_align = alignment(g.c),
+          .bias_align = g.bias ? alignment(g.bias) : 0};
 }
 
 struct Plan {
@@ -150,10 +152,10 @@ void set(cublasLtMatmulPreference_t p, cublasLtMatmulPreferenceAttributes_t attr
   check(lt().preference_set(p, attribute, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute");
 }
 
-// A matrix [rows, cols] of ours, as it lies in memory by columns: turned if it lies by rows.
-void describe(cublasLtMatrixLayout_t& l, cudaDataType_t type, int64_t flip, int64_t rows, int64_t cols, int64_t ld,
+// A matrix [rows, cols] of ours as a matrix stored by columns: transposed if ours is stored by rows.
+void describe(cublasLtMatrixLayout_t& l, cudaDataType_t type, int64_t transpose, int64_t rows, int64_t cols, int64_t ld,
               int64_t count, int64_t step) {
-  if (flip == 'N') std::swap(rows, cols);
+  if (transpose == 'N') std::swap(rows, cols);
   check(lt().layout_create(&l, type, uint64_t(rows), uint64_t(cols), ld), "cublasLtMatrixLayoutCreate");
   if (count == 1) return;
   set(l, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, int32_t(count));
@@ -169,18 +171,18 @@ uint32_t epilogue_of(const Problem& p) {
   }
 }
 
-// cuBLASLt thinks in columns, and our C by rows is its C^T by columns: C^T = B^T A^T (see tensor/runtime/gemm.cpp). So its first
-// factor is our b, and what lies by rows here needs no transpose there. Its bias goes down the columns of C^T: along our
+// cuBLASLt stores matrices by columns, and our C by rows is its C^T by columns: C^T = B^T A^T (see tensor/runtime/gemm.cpp). So its first
+// factor is our b, and what is stored by rows here needs no transposition there. Its bias goes down the columns of C^T: along our
 // rows. The bias pointer must be set before: the heuristic looks at its alignment.
 void plan(Products& d, Plan& to, const Problem& p, const void* bias) {
   const Types t = types_of(DType(p.dtype), p.tf32 != 0);
   check(lt().product_create(&to.product, t.compute, t.scale), "cublasLtMatmulDescCreate");
-  set(to.product, CUBLASLT_MATMUL_DESC_TRANSA, int32_t(p.b_flip == 'N' ? CUBLAS_OP_N : CUBLAS_OP_T));
-  set(to.product, CUBLASLT_MATMUL_DESC_TRANSB, int32_t(p.a_flip == 'N' ? CUBLAS_OP_N : CUBLAS_OP_T));
+  set(to.product, CUBLASLT_MATMUL_DESC_TRANSA, int32_t(p.b_transpose == 'N' ? CUBLAS_OP_N : CUBLAS_OP_T));
+  set(to.product, CUBLASLT_MATMUL_DESC_TRANSB, int32_t(p.a_transpose == 'N' ? CUBLAS_OP_N : CUBLAS_OP_T));
   set(to.product, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p));
   if (bias) set(to.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-  describe(to.a, t.element, p.a_flip, p.m, p.k, p.a_ld, p.batch, p.a_batch);
-  describe(to.b, t.element, p.b_flip, p.k, p.n, p.b_ld, p.batch, p.b_batch);
+  describe(to.a, t.element, p.a_transpose, p.m, p.k, p.a_ld, p.batch, p.a_batch);
+  describe(to.b, t.element, p.b_transpose, p.k, p.n, p.b_ld, p.batch, p.b_batch);
   describe(to.c, t.element, 'N', p.m, p.n, p.c_ld, p.batch, p.c_batch);
 
   cublasLtMatmulPreference_t preference = nullptr;

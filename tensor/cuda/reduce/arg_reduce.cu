@@ -1,7 +1,7 @@
 // The largest or smallest value along a dim and where it first stands; a NaN wins, as in max and min. A reduction (see
 // reduction.h) whose states are the best value so far and its place.
 #include "tensor/cuda/reduce/reduction.h"
-#include "tensor/cuda/device/states.h"
+#include "tensor/cuda/device/accumulator.h"
 
 namespace ink::cuda {
 namespace {

@@ -1,7 +1,7 @@
 // The reducers of tensor/math/functors.h's ReduceOps (see reduction.h).
 #pragma once
 #include "tensor/cuda/reduce/reduction.h"
-#include "tensor/cuda/device/states.h"
+#include "tensor/cuda/device/accumulator.h"
 
 namespace ink::cuda {
 
@@ -10,13 +10,13 @@ inline constexpr bool is_count = std::is_same_v<Op, fn::CountNonzero>;
 template <class Op>
 inline constexpr bool is_extreme = std::is_same_v<Op, fn::Max> || std::is_same_v<Op, fn::Min>;
 
-// Sums and products run in wide_t. Sums of 32-bit floats take the elements of one turn, 32 at most, together in f32 first:
+// Sums and products run in accumulator_t. Sums of 32-bit floats take the elements of one turn, 32 at most, together in f32 first:
 // an error of few roundings, and few operations in the type that many GPUs are slow at. (A product of them could overflow.)
 template <class Op, class T>
 struct OpReducer {
   using In = T;
   using Compute = compute_t<T>;
-  using State = std::conditional_t<is_count<Op>, int64_t, std::conditional_t<is_extreme<Op>, Compute, wide_t<T>>>;
+  using State = std::conditional_t<is_count<Op>, int64_t, std::conditional_t<is_extreme<Op>, Compute, accumulator_t<T>>>;
   using Result = std::conditional_t<is_count<Op>, int64_t, T>;
   static constexpr bool is_sum = std::is_same_v<Op, fn::Sum> || std::is_same_v<Op, fn::SumSquares>;
   using Run = std::conditional_t<is_sum && std::is_same_v<Compute, float>, float, State>;

@@ -5,7 +5,7 @@
 // Few long lines are cut into parts: the first pass finds the totals of the parts, the second scans those, the third starts
 // every part where the one before it ends. The input is then read twice.
 #include "tensor/cuda/host/scratch.h"
-#include "tensor/cuda/device/states.h"
+#include "tensor/cuda/device/accumulator.h"
 #include "tensor/cuda/device/warp.h"
 
 namespace ink::cuda {
@@ -13,13 +13,13 @@ namespace {
 
 template <ScanOp op, class T>
 struct Scan {
-  using State = wide_t<T>;
+  using State = accumulator_t<T>;
   T* out;
 
   __device__ __forceinline__ static State lift(T x, int64_t) { return State(x); }
   __device__ __forceinline__ static State join(State a, State x) {
-    if constexpr (op == ScanOp::sum) return State(a + x);
-    else if constexpr (op == ScanOp::prod) return State(a * x);
+    if constexpr (op == ScanOp::sum) return fn::plus(a, x);
+    else if constexpr (op == ScanOp::prod) return fn::times(a, x);
     else {  // log(e^a + e^x); equal ones (both infinite, maybe) have no difference to take
       const State high = fn::max(a, x), low = fn::min(a, x);
       return high + fn::log1p(fn::exp(high == low ? State(0) : low - high));

@@ -5,7 +5,7 @@
 // windows: the suffixes and prefixes inside its tile one by one, what lies beyond it from the maxima of whole tiles, of kTile
 // tiles, and so on, which are found first (a tree per block of w). The input is read three times, twice of them from the cache.
 #include "tensor/cuda/host/scratch.h"
-#include "tensor/cuda/device/states.h"
+#include "tensor/cuda/device/accumulator.h"
 
 namespace ink::cuda {
 namespace {

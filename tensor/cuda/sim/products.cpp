@@ -1,8 +1,10 @@
+// The libraries of a GPU, played by the CPU's kernels.
 #include "tensor/cuda/sim/products.h"
 
 #include <vector>
 
 #include "tensor/cuda/sim/runtime.h"
+#include "tensor/runtime/gemm.h"
 
 namespace ink::sim {
 namespace {
@@ -31,7 +33,7 @@ void gemm_half(const Kernels& cpu, GemmArgs g) {
   g.b = b.values.data(), g.b_row = g.n, g.b_col = 1, g.b_batch = g.k * g.n;
   g.c = c.values.data(), g.c_row = g.n, g.c_batch = g.m * g.n;
   g.bias = g.bias ? bias.values.data() : nullptr;
-  cpu.gemm(g);
+  multiply(cpu, g);
   cpu.copy(c.narrow, c.wide);
 }
 
@@ -41,7 +43,7 @@ void gemm(Stream* stream, const GemmArgs& g) {
   enqueue(stream, [g] {
     const Kernels& cpu = kernels(Device::cpu());
     if (is_half(g.dtype)) gemm_half(cpu, g);
-    else cpu.gemm(g);
+    else multiply(cpu, g);
   });
 }
 

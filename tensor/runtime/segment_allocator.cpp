@@ -1,4 +1,5 @@
-#include "tensor/runtime/segments.h"
+// The segments of the CPU's memory are mapped here; the split and the joining of blocks serves GPUs too.
+#include "tensor/runtime/segment_allocator.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -51,11 +52,11 @@ const SegmentSource& system_pages() {
   return source;
 }
 
-bool Segments::BestFit::operator()(const Block* a, const Block* b) const {
+bool SegmentAllocator::BestFit::operator()(const Block* a, const Block* b) const {
   return std::tie(a->large, a->size, a->begin) < std::tie(b->large, b->size, b->begin);
 }
 
-void* Segments::allocate(size_t bytes) noexcept {
+void* SegmentAllocator::allocate(size_t bytes) noexcept {
   if (bytes > PTRDIFF_MAX / 2) return nullptr;
   size_t size = std::max(round_up(bytes, source_.granule), source_.granule);
   bool large = size > kLarge;
@@ -69,7 +70,7 @@ void* Segments::allocate(size_t bytes) noexcept {
   }
 }
 
-bool Segments::deallocate(void* p) noexcept {
+bool SegmentAllocator::deallocate(void* p) noexcept {
   std::lock_guard lock(mutex_);
   auto found = used_.find(p);
   if (found == used_.end()) return false;  // not ours: better kept than handed out twice
@@ -87,12 +88,12 @@ bool Segments::deallocate(void* p) noexcept {
   return true;
 }
 
-void Segments::release_free() noexcept {
+void SegmentAllocator::release_free() noexcept {
   std::lock_guard lock(mutex_);
   release_locked();
 }
 
-Segments::Block* Segments::take(size_t size, bool large) {
+SegmentAllocator::Block* SegmentAllocator::take(size_t size, bool large) {
   Block wanted{.size = size, .large = large};
   auto found = free_.lower_bound(&wanted);
   if (found == free_.end() || (*found)->large != large) return nullptr;
@@ -107,7 +108,7 @@ Segments::Block* Segments::take(size_t size, bool large) {
   return block;
 }
 
-bool Segments::grow(size_t size, bool large) {
+bool SegmentAllocator::grow(size_t size, bool large) {
   size_t held = size_t(reserved());
   size_t wanted = round_up(std::max(size, std::min(kMostGrowth, held / 8)), kHugePage);
   for (size_t bytes : {wanted, round_up(size, kHugePage)}) {
@@ -123,7 +124,7 @@ bool Segments::grow(size_t size, bool large) {
   return false;
 }
 
-void Segments::split(Block* block, size_t size) {
+void SegmentAllocator::split(Block* block, size_t size) {
   auto owner =
       std::make_unique<Block>(Block{.begin = block->begin + size, .size = block->size - size, .large = block->large});
   free_.insert(owner.get());
@@ -135,7 +136,7 @@ void Segments::split(Block* block, size_t size) {
   block->after = rest;
 }
 
-void Segments::join_next(Block* block) noexcept {
+void SegmentAllocator::join_next(Block* block) noexcept {
   Block* next = block->after;
   free_.extract(next);
   block->size += next->size;
@@ -144,7 +145,7 @@ void Segments::join_next(Block* block) noexcept {
   delete next;
 }
 
-void Segments::release_locked() noexcept {
+void SegmentAllocator::release_locked() noexcept {
   for (auto it = free_.begin(); it != free_.end();) {
     Block* block = *it;
     bool whole = !block->before && !block->after;

@@ -1,4 +1,4 @@
-#include "tensor/cpu/elementwise/stage.h"
+#include "tensor/cpu/elementwise/contiguous_run.h"
 
 #include <cstring>
 

@@ -13,7 +13,7 @@ inline constexpr bool kCaching = false;  // one block of the exact size per tens
 inline constexpr bool kCaching = true;
 #endif
 
-class Usage {
+class MemoryCounters {
  public:
   void add(size_t bytes) {
     int64_t now = live_.fetch_add(int64_t(bytes), std::memory_order_relaxed) + int64_t(bytes);

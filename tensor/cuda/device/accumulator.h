@@ -1,13 +1,13 @@
-// What reductions and scans carry along.
+// The accumulators of reductions and scans.
 #pragma once
 #include "tensor/cuda/elementwise/elementwise.h"
-#include "tensor/math/wide.h"
+#include "tensor/math/accumulator.h"
 
 namespace ink::cuda {
 
-// The type in which sums and products over T run.
+// That of sums and products over T.
 template <class T>
-using wide_t = typename WideOf<compute_t<T>>::type;
+using accumulator_t = typename AccumulatorOf<compute_t<T>>::type;
 
 // A value and where along the dim it stands (negative: there is none yet).
 template <class T>

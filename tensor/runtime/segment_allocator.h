@@ -20,10 +20,10 @@ struct SegmentSource {
 };
 const SegmentSource& system_pages();
 
-class Segments {
+class SegmentAllocator {
  public:
-  explicit Segments(const SegmentSource& source = system_pages()) : source_(source) {}
-  Segments(const Segments&) = delete;
+  explicit SegmentAllocator(const SegmentSource& source = system_pages()) : source_(source) {}
+  SegmentAllocator(const SegmentAllocator&) = delete;
   // At least `bytes`, aligned to a granule; nullptr when the system has no more. Thread-safe.
   void* allocate(size_t bytes) noexcept;
   bool deallocate(void* p) noexcept;  // false: not a block of these segments

@@ -1,4 +1,4 @@
-// Staging: copying a run of a strided operand into a small contiguous buffer and back. Every inner function of the CPU
+// Copying a run of a strided operand into a small contiguous buffer and back. Every inner function of the CPU
 // backend then sees contiguous memory, so that one instantiation serves all layouts and gives the same bits for all.
 #pragma once
 #include "tensor/cpu/table.h"

@@ -1,8 +1,8 @@
-// Transposing copies. A tile is as many rows as a register has lanes: it is read in rows, turned in registers and
+// Transposing copies. A tile is as many rows as a register has lanes: it is read in rows, transposed in registers and
 // written in rows, so both sides move whole cache lines.
-#include "tensor/cpu/elementwise/turn.h"
+#include "tensor/cpu/elementwise/copy_transposed.h"
 
-#include "tensor/cpu/elementwise/stage.h"
+#include "tensor/cpu/elementwise/contiguous_run.h"
 #include "tensor/cpu/elementwise/transpose.h"
 #include "tensor/parallel.h"
 
@@ -13,7 +13,7 @@ constexpr int64_t kStrip = 64;  // output rows of a task: a strip of the input a
 
 // out[j * out_stride + i] = in[i * in_stride + j] for i < ni, j < nj.
 template <class U>
-void turn_strip(U* out, int64_t out_stride, const U* in, int64_t in_stride, int64_t ni, int64_t nj, bool streams) {
+void transpose_strip(U* out, int64_t out_stride, const U* in, int64_t in_stride, int64_t ni, int64_t nj, bool streams) {
   constexpr int N = sizeof(U) == 16 ? 1 : kLanes<U> < 16 ? kLanes<U> : 16;
   int64_t i = 0;
   if constexpr (N > 1) {
@@ -51,7 +51,7 @@ bool is_transposed(const Loop& loop, int k) {
   return d > 0 && loop.size[0] >= 8 && loop.size[d] >= 8 && (loop.stride[k][0] >= 8 || loop.stride[k][0] <= -8);
 }
 
-void copy_turned(const Loop& loop, void* out, const void* in, int64_t size) {
+void copy_transposed(const Loop& loop, void* out, const void* in, int64_t size) {
   const int across = unit_dim(loop, 1);
   const int64_t ni = loop.size[0], nj = loop.size[across], strips = (nj + kStrip - 1) / kStrip;
   Loop outer{};  // the dims that are neither
@@ -75,7 +75,7 @@ void copy_turned(const Loop& loop, void* out, const void* in, int64_t size) {
         const int64_t j = task % strips * kStrip, count = nj - j < kStrip ? nj - j : kStrip;
         U* to = static_cast<U*>(out) + at.offset[0] + j * loop.stride[0][across];
         const U* from = static_cast<const U*>(in) + at.offset[1] + j;
-        turn_strip(to, loop.stride[0][across], from, loop.stride[1][0], ni, count, streams);
+        transpose_strip(to, loop.stride[0][across], from, loop.stride[1][0], ni, count, streams);
       }
       if (streams) stream_end();
     });

@@ -28,6 +28,7 @@
 #include "nn/models/gpt.h"
 #include "nn/init.h"
 #include "nn/layers/linear.h"
+#include "nn/mixer.h"
 #include "nn/layers/norm.h"
 #include "nn/layers/rnn.h"
 #include "nn/sequential.h"

@@ -9,8 +9,7 @@ struct GPTOptions {
   int64_t vocabulary, context;  // context: the longest sequence
   int64_t dim = 128, heads = 4, layers = 4;
   double dropout = 0;
-  AttentionKind kind = AttentionKind::softmax;
-  AttentionSizes sizes = {};
+  KindChoice kind = AttentionKind::softmax;  // with its usual sizes, or kinds::Local{.window = 16} and the like
 };
 
 struct GPT : Module {

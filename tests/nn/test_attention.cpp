@@ -249,7 +249,8 @@ TEST_CASE("a later token that holds NaN or infinity spoils no earlier one, whate
     for (AttentionOptions o : hides)
       for (bool composed : {false, true})
         for (double poison : {double(NAN), double(INFINITY), -double(INFINITY)}) {
-          INFO((a == AttentionAlgorithm::flash ? "flash" : "naive") << (composed ? ", composed" : "") << ", " << poison);
+          INFO((a == AttentionAlgorithm::flash ? "flash" : "naive")
+               << (composed ? ", composed" : "") << ", " << poison);
           o.algorithm = a;
           const Problem clean = problem({1, 4, 2, n, n, 8, 8});
           const TensorList right = earlier(clean, o, composed);

@@ -49,6 +49,7 @@ enum class GauInit { ones, normal };
 // What the two gated attention units share. From x [batch, time, dim]: the gate U and the values V [batch, time, e],
 // and a small Z [batch, time, s] whose images under affine pairs are queries and keys; at the end (U o mixed) W_o.
 struct GatedUnit : Module {
+  using State = AttentionState;
   int64_t e, s;
   Linear uvz, out;     // uvz holds the three projections side by side
   Param gain, offset;  // [pairs, s]: query, key, (query, key)

@@ -13,8 +13,8 @@
 namespace ink {
 
 // One part of a pattern: the queries order_q[0], order_q[1], ... against the keys order_k[0], order_k[1], ... (i64;
-// undefined: all, in natural order), which see each other by `blocks`. A key may stand in order_k twice, if no query sees
-// it twice: once beside its neighbours, and once in a short list of keys that all queries see.
+// undefined: all, in natural order), which see each other by `blocks`. A key may stand in order_k twice, if no query
+// sees it twice: once beside its neighbours, and once in a short list of keys that all queries see.
 struct SparsePart {
   Tensor order_q, order_k;
   // [nq], undefined with order_q: where each query finds its row of the result. If every query takes part, among this

@@ -10,8 +10,8 @@ int64_t bytes_of(const std::vector<Tensor*>& tensors) {
   return total;
 }
 
-void LayerState::refuse() {
-  throw ValueError(
+ValueError LayerState::of_another_layer() {
+  return ValueError(
       "LayerState: a layer of another kind made this state; expected the one of the same layer, or an empty one");
 }
 

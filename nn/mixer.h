@@ -5,6 +5,7 @@
 //   LayerState state;                                   // empty: no token was seen yet
 //   Tensor y = m->step(x, state);                       // the next tokens
 #pragma once
+#include <any>
 #include <string>
 #include <vector>
 
@@ -27,32 +28,24 @@ class LayerState {
   // The layer's state; made if there is none. ValueError if a layer of another kind made it.
   template <class S>
   S& as() {
-    if (!held_) held_ = Any<Held>(std::make_unique<Of<S>>());
-    auto* own = dynamic_cast<Of<S>*>(&*held_);
-    if (!own) refuse();
-    return own->state;
+    if (!value_.has_value()) {
+      value_ = S();
+      time_ = [](const std::any& value) { return std::any_cast<const S&>(value).time; };
+      tensors_ = [](std::any& value) { return std::any_cast<S&>(value).tensors(); };
+    }
+    S* own = std::any_cast<S>(&value_);
+    return own ? *own : throw of_another_layer();
   }
-  int64_t time() const { return held_ ? held_->time() : 0; }
-  int64_t bytes() const { return bytes_of(tensors()); }
+  int64_t time() const { return value_.has_value() ? time_(value_) : 0; }
+  int64_t bytes() const { return bytes_of(LayerState(*this).tensors()); }
   // Handles to replace: to move a state to a device, or to pick samples of its batch.
-  std::vector<Tensor*> tensors() const { return held_ ? held_->tensors() : std::vector<Tensor*>(); }
+  std::vector<Tensor*> tensors() { return value_.has_value() ? tensors_(value_) : std::vector<Tensor*>(); }
 
  private:
-  struct Held {
-    virtual ~Held() = default;
-    virtual int64_t time() const = 0;
-    virtual std::vector<Tensor*> tensors() = 0;
-    virtual std::unique_ptr<Held> clone() const = 0;
-  };
-  template <class S>
-  struct Of final : Held {
-    S state;
-    int64_t time() const override { return state.time; }
-    std::vector<Tensor*> tensors() override { return state.tensors(); }
-    std::unique_ptr<Held> clone() const override { return std::make_unique<Of>(*this); }
-  };
-  [[noreturn]] static void refuse();
-  Any<Held> held_;
+  static ValueError of_another_layer();
+  std::any value_;
+  int64_t (*time_)(const std::any&) = nullptr;
+  std::vector<Tensor*> (*tensors_)(std::any&) = nullptr;
 };
 
 struct Mixer {

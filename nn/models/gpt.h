@@ -1,4 +1,5 @@
-// A small GPT: pre-norm transformer blocks over learned positions (Radford et al. 2019), with any causal kind of attention.
+// A small GPT: pre-norm transformer blocks over learned positions (Radford et al. 2019), with any causal kind of
+// attention.
 #pragma once
 #include "nn/layers/embedding.h"
 #include "nn/models/transformer.h"
@@ -20,7 +21,8 @@ struct GPT : Module {
   Linear head;
   explicit GPT(const GPTOptions& options);
   Tensor forward(const Tensor& ids) const;  // i64 [batch, time] -> logits [batch, time, vocabulary]
-  // Continues sequences: ids holds the new tokens; states (one per block, empty at the start) what is kept of those before.
+  // Continues sequences: ids holds the new tokens; states (one per block, empty at the start) what is kept of those
+  // before.
   Tensor step(const Tensor& ids, std::vector<BlockState>& states) const;
   void fields(Fields& f) override {
     f("tokens", tokens)("positions", positions)("blocks", blocks)("norm", norm)("head", head);

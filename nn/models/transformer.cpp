@@ -20,10 +20,9 @@ std::vector<AnyMixer> mixers_of(MultiHeadAttentionOptions o) {
 
 }  // namespace
 
-int64_t BlockState::bytes() const { return bytes_of(tensors()); }
-std::vector<Tensor*> BlockState::tensors() const {
+std::vector<Tensor*> BlockState::tensors() {
   std::vector<Tensor*> all;
-  for (const LayerState& state : mixers)
+  for (LayerState& state : mixers)
     for (Tensor* t : state.tensors()) all.push_back(t);
   return all;
 }

@@ -20,8 +20,8 @@ struct FeedForward : Module {
 struct BlockState {
   std::vector<LayerState> mixers;
   int64_t time() const { return mixers.empty() ? 0 : mixers[0].time(); }
-  int64_t bytes() const;
-  std::vector<Tensor*> tensors() const;  // handles to replace, as of LayerState
+  int64_t bytes() const { return bytes_of(BlockState(*this).tensors()); }
+  std::vector<Tensor*> tensors();  // handles to replace, as of LayerState
 };
 
 // x + mixer(LayerNorm(x)) for each mixer in turn: attention and a feed-forward layer with a hidden layer of 4 dim; with

@@ -14,10 +14,10 @@
 #include <cmath>
 #include <limits>
 
-#include "autograd/ops/attention/attention_formula.h"
 #include "autograd/graph/call.h"
 #include "autograd/observe/autocast.h"
 #include "autograd/ops.h"
+#include "autograd/ops/attention/attention_formula.h"
 #include "tensor/raw/attention.h"
 #include "tensor/raw/random.h"
 

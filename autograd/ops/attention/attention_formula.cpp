@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "autograd/attention.h"
-#include "autograd/ops/random/dropout.h"
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
+#include "autograd/ops/random/dropout.h"
 #include "tensor/capture.h"
 
 namespace ink {

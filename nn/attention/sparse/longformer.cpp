@@ -1,3 +1,4 @@
+// The Longformer layer: its window by a sparse pattern, its global queries by attention of their own.
 #include "nn/attention/sparse/longformer.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Attention over the parts of a pattern, joined by their log-sum-exps; and top-k attention.
 #include "nn/attention/sparse/sparse.h"
 
 #include <fmt/format.h>

@@ -9,13 +9,17 @@
 
 namespace ink {
 
-// Which keys a causal query sees when their numbers differ. top_left: j <= i, both sequences begin together.
-// bottom_right: j <= i + nk - nq, both end together (a step of decoding).
-enum class Causal { no, top_left, bottom_right };
+// Which keys a causal query sees when there are not as many keys as queries.
+enum class Causal {
+  no,            // all of them
+  top_left,      // j <= i: both sequences begin together
+  bottom_right,  // j <= i + nk - nq: both sequences end together, as in a step of decoding
+};
 
-// flash: tile by tile, the scores are never stored: memory grows with nq + nk. naive: the formula, with all nq x nk
-// scores.
-enum class AttentionAlgorithm { flash, naive };
+enum class AttentionAlgorithm {
+  flash,  // tile by tile; the scores are never stored, so memory grows with nq + nk
+  naive,  // the formula as it stands, with all nq x nk scores in memory
+};
 
 // A mask [nq, nk] by tiles of 64 x 64: tiles[.., i / 64, j / 64] (i32) names the one of bits [count, 64, 64] (bool,
 // true: seen) for that place. bits[0] sees nothing and is skipped, bits[1] sees everything; equal tiles are stored
@@ -57,6 +61,9 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
 // which is differentiable too. Results over disjoint sets of keys are merged with it: merge_attention.
 std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q, const Tensor& k, const Tensor& v,
                                               const AttentionOptions& options = {});
+// Which keys the options (causal, left and right, mask, blocks) let each query of q see: bool, broadcasts to [batch,
+// heads, nq, nk]; undefined if every query sees every key. No gradient. Errors as above.
+Tensor visible_keys(const Tensor& q, const Tensor& k, const AttentionOptions& options);
 // Attention over the union of two disjoint sets of keys, from the results over each. Associative; (0, -inf) is neutral.
 //   lse = log(e^{lse_a} + e^{lse_b}),   o = e^{lse_a - lse} o_a + e^{lse_b - lse} o_b
 // out_a, out_b [.., nq, dv], lse_a, lse_b [.., nq] -> the same shapes, in out_a's dtype. ShapeError if they do not fit.

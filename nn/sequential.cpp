@@ -6,12 +6,12 @@ Sequential::Layer::~Layer() = default;
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;
-  for (Slot& s : layers_) y = s.layer->forward(y);
+  for (const Any<Layer>& layer : layers_) y = layer->forward(y);
   return y;
 }
 
 void Sequential::fields(Fields& f) {
-  for (size_t i = 0; i < layers_.size(); ++i) layers_[i].layer->name(f, std::to_string(i));
+  for (size_t i = 0; i < layers_.size(); ++i) layers_[i]->name(f, std::to_string(i));
 }
 
 }  // namespace ink

@@ -2,6 +2,7 @@
 #pragma once
 #include <type_traits>
 
+#include "nn/any.h"
 #include "nn/module.h"
 
 namespace ink {
@@ -16,7 +17,7 @@ class Sequential : public Module {
     (add(std::move(layers)), ...);
   }
   template <class L> Sequential& add(L layer) {
-    layers_.push_back(Slot(std::make_unique<Holder<L>>(std::move(layer))));
+    layers_.emplace_back(std::make_unique<Holder<L>>(std::move(layer)));
     return *this;
   }
   Tensor forward(const Tensor& x);
@@ -42,17 +43,7 @@ class Sequential : public Module {
     }
     std::unique_ptr<Layer> clone() const override { return std::make_unique<Holder>(layer); }
   };
-  struct Slot {  // copies deeply
-    std::unique_ptr<Layer> layer;
-    explicit Slot(std::unique_ptr<Layer> l) : layer(std::move(l)) {}
-    Slot(const Slot& o) : layer(o.layer->clone()) {}
-    Slot(Slot&&) = default;
-    Slot& operator=(Slot o) {
-      layer = std::move(o.layer);
-      return *this;
-    }
-  };
-  std::vector<Slot> layers_;
+  std::vector<Any<Layer>> layers_;
 };
 
 }  // namespace ink

@@ -8,7 +8,6 @@
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
 #include "nn/attention/mask.h"
-#include "nn/attention/softmax_core.h"
 #include "nn/data/text.h"
 #include "tensor/allocator.h"
 
@@ -54,12 +53,15 @@ struct Step {
 inline Tensor kinds_of_tiles(const BlockMask& blocks) { return clamp(blocks.tiles.to(i64), 0, 2); }
 
 // Trains a copy of the model with one of the algorithms; the loss of every step.
-inline Series train(Lesson& lesson, GPT model, AttentionAlgorithm algorithm, const Tensor& text, int64_t steps,
+inline Series train(Lesson& lesson, GPT& start, AttentionAlgorithm algorithm, const Tensor& text, int64_t steps,
                     int64_t batch) {
+  GPTOptions options = start.options;
+  options.kind = kinds::Softmax{.algorithm = algorithm};
+  GPT model(options);
+  model.to(lesson.device());
+  model.load_state_dict(start.state_dict());
   Series losses{.name = algorithm == AttentionAlgorithm::flash ? "flash" : "naive",
                 .mark = algorithm == AttentionAlgorithm::flash ? Mark::dashed : Mark::line};
-  for (TransformerBlock& block : model.blocks)
-    dynamic_cast<SoftmaxCore&>(*block.attention->core).options.algorithm = algorithm;
   AdamW optimizer(model.parameters(), {.lr = 3e-3, .beta2 = 0.99});
   Generator windows(lesson.seed());
   Progress progress = lesson.progress(losses.name, steps);

@@ -8,23 +8,20 @@ inline void speed(Lesson& lesson, const Setup& setup) {
   lesson.section("10. Speed against length", "one head of 64, forward, not causal");
   struct Entry {
     std::string name;
-    AttentionKind kind;
-    AttentionSizes sizes;
+    KindChoice kind;
     int64_t longest;
   };
   const int64_t all = setup.longest, some = std::min<int64_t>(all, 2048);
-  const std::vector<Entry> pairs{{"softmax", AttentionKind::softmax, {}, all},
-                                 {"top 8", AttentionKind::topk, {.keep = 8}, some},
-                                 {"local 64", AttentionKind::local, {.window = 64}, all},
-                                 {"local or atrous 64", AttentionKind::local_atrous, {.window = 64, .stride = 64}, all},
-                                 {"longformer 64", AttentionKind::longformer, {.window = 64}, all},
-                                 {"LSH, 4 rounds", AttentionKind::lsh, {}, all}};
-  const std::vector<Entry> rows{{"softmax", AttentionKind::softmax, {}, all},
-                                {"Linformer 64", AttentionKind::linformer, {.length = all, .rows = 64}, all},
-                                {"Nystrom 64", AttentionKind::nystrom, {}, all},
-                                {"Performer", AttentionKind::performer, {}, all},
-                                {"linear", AttentionKind::linear, {}, all},
-                                {"efficient", AttentionKind::efficient, {}, all}};
+  const std::vector<Entry> pairs{{"softmax", AttentionKind::softmax, all},
+                                 {"top 8", kinds::TopK{.keep = 8}, some},
+                                 {"local 64", kinds::Local{.window = 64}, all},
+                                 {"local or atrous 64", kinds::LocalAtrous{.window = 64, .stride = 64}, all},
+                                 {"longformer 64", kinds::Longformer{.window = 64}, all},
+                                 {"LSH, 4 rounds", AttentionKind::lsh, all}};
+  const std::vector<Entry> rows{
+      {"softmax", AttentionKind::softmax, all},    {"Linformer 64", kinds::Linformer{.length = all, .rows = 64}, all},
+      {"Nystrom 64", AttentionKind::nystrom, all}, {"Performer", AttentionKind::performer, all},
+      {"linear", AttentionKind::linear, all},      {"efficient", AttentionKind::efficient, all}};
   NoGrad guard;
   for (const auto& [figure, entries, caption] :
        {std::tuple("speed-pairs", pairs,
@@ -32,7 +29,7 @@ inline void speed(Lesson& lesson, const Setup& setup) {
         std::tuple("speed-rank", rows, "Fewer rows, or a sum. The slope is 1, that of softmax 2.")}) {
     std::vector<Series> curves;
     for (const Entry& e : entries) {
-      auto core = make_attention_core({.kind = e.kind, .width = 64, .sizes = e.sizes});
+      auto core = make_attention_core({.dim = 64, .heads = 1, .kind = e.kind});
       core->to(lesson.device());
       Series s{.name = e.name};
       for (int64_t n = 128; n <= e.longest; n *= 2) {
@@ -70,8 +67,8 @@ inline void the_table(Lesson& lesson) {
   for (auto [name, kind] :
        {std::pair("softmax, sparse, top k", AttentionKind::softmax), std::pair("linear", AttentionKind::linear),
         std::pair("performer", AttentionKind::performer)})
-    bytes(*make_attention_core({.kind = kind, .width = 32, .causal = true}), name);
-  bytes(*make_attention_core({.kind = AttentionKind::softmax, .width = 32, .causal = true, .sizes = {.window = 64}}),
+    bytes(*make_attention_core({.dim = 32, .heads = 1, .causal = true, .kind = kind}), name);
+  bytes(*make_attention_core({.dim = 32, .heads = 1, .causal = true, .kind = kinds::Softmax{.window = 64}}),
         "softmax in a window of 64");
   bytes(lsh, "LSH, strict: and hashes");
   lesson.plot("state", curves,

@@ -45,6 +45,7 @@
 #include "nn/layers/conv.h"
 #include "nn/layers/embedding.h"
 #include "nn/layers/linear.h"
+#include "nn/mixer.h"
 #include "nn/layers/norm.h"
 #include "nn/layers/reversible.h"
 #include "nn/layers/rnn.h"

@@ -1,8 +1,10 @@
+// States of attention, and what a core without a causal form says.
 #include "nn/attention/core.h"
 
 #include <fmt/format.h>
 
 #include "autograd/ops.h"
+#include "nn/mixer.h"
 
 namespace ink {
 
@@ -12,10 +14,8 @@ void AttentionState::append(const Tensor& k, const Tensor& v) {
   time += k.size(2);
 }
 int64_t AttentionState::bytes() const {
-  int64_t total = 0;
-  for (const Tensor* t : {&key, &value, &sum, &norm, &extra})
-    if (t->defined()) total += t->numel() * size_of(t->dtype());
-  return total;
+  AttentionState handles = *this;
+  return bytes_of(handles.tensors());
 }
 
 Tensor AttentionCore::step(const Tensor&, const Tensor&, const Tensor&, AttentionState&) const {

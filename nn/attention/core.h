@@ -2,7 +2,9 @@
 // each keeps while a sequence goes on token by token.
 #pragma once
 #include <memory>
+#include <vector>
 
+#include "nn/any.h"
 #include "nn/module.h"
 
 namespace ink {
@@ -16,12 +18,16 @@ struct AttentionState {
   // linear kinds: S [batch, heads, features, width], z [batch, heads, features], and what else they need
   Tensor sum, norm, extra;
   void append(const Tensor& k, const Tensor& v);  // the keys and values of the next tokens
-  int64_t bytes() const;                          // of all tensors
+  std::vector<Tensor*> tensors() { return {&key, &value, &sum, &norm, &extra}; }
+  int64_t bytes() const;  // of all tensors
 };
 
-// Who turns queries and keys by their positions (rotary, nn/attention/position.h): whoever calls, since weights come
-// from q . k; the core itself, after its feature maps; nobody, since it has no such products.
-enum class Rotation { outside, inside, never };
+// Who turns queries and keys by their positions (rotary, nn/attention/position.h).
+enum class Rotation {
+  outside,  // the layer that calls the core: its weights follow from products q . k
+  inside,   // the core itself, after its feature maps: a feature of a turned vector is not the turned feature
+  never,    // nobody: the core's weights do not follow from products q . k, so turning both tells no distance
+};
 
 struct AttentionCore : Module {
   // q, k, v [batch, heads, time, width] -> [batch, heads, time, width]. `mask` is a bool tensor that broadcasts to
@@ -37,23 +43,7 @@ struct AttentionCore : Module {
   virtual bool takes_grouped_heads() const { return false; }   // k and v may have fewer heads than q
   virtual Rotation rotation() const { return Rotation::outside; }
 };
-
-// A core with its own copies: what holds one can be copied like any other module.
-class AnyCore {
- public:
-  AnyCore(std::unique_ptr<AttentionCore> core) : core_(std::move(core)) {}
-  AnyCore(const AnyCore& o) : core_(o.core_->clone()) {}
-  AnyCore(AnyCore&&) = default;
-  AnyCore& operator=(AnyCore o) {
-    core_ = std::move(o.core_);
-    return *this;
-  }
-  AttentionCore& operator*() const { return *core_; }
-  AttentionCore* operator->() const { return core_.get(); }
-
- private:
-  std::unique_ptr<AttentionCore> core_;
-};
+using AnyCore = Any<AttentionCore>;
 
 // struct SoftmaxCore : Core<SoftmaxCore> { ... }: clone() by the copy constructor.
 template <class Derived>

@@ -1,10 +1,10 @@
+// The table of kinds: a row says what a kind can do and makes its core, or the layers of a block.
 #include "nn/attention/kinds.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
+#include "nn/attention/gated/flash_gau.h"
 #include "nn/attention/linear/linear_core.h"
 #include "nn/attention/lowrank/lowrank_core.h"
 #include "nn/attention/softmax_core.h"
@@ -14,131 +14,166 @@ namespace ink {
 namespace {
 
 using K = AttentionKind;
+using LayerOptions = MultiHeadAttentionOptions;
+using MadeCore = std::unique_ptr<AttentionCore>;
 
-constexpr std::pair<K, const char*> kNames[] = {
-    {K::softmax, "softmax"},
-    {K::local, "local"},
-    {K::atrous, "atrous"},
-    {K::local_atrous, "local_atrous"},
-    {K::strided, "strided"},
-    {K::fixed, "fixed"},
-    {K::longformer, "longformer"},
-    {K::topk, "topk"},
-    {K::lsh, "lsh"},
-    {K::linformer, "linformer"},
-    {K::nystrom, "nystrom"},
-    {K::linear, "linear"},
-    {K::taylor, "taylor"},
-    {K::taylor2, "taylor2"},
-    {K::efficient, "efficient"},
-    {K::performer, "performer"},
-    {K::gau, "gau"},
-    {K::flash, "flash"},
+MadeCore softmax_core(const LayerOptions& o) {
+  const auto z = o.kind.sizes<kinds::Softmax>();
+  return std::make_unique<SoftmaxCore>(AttentionOptions{.causal = o.causal ? Causal::bottom_right : Causal::no,
+                                                        .left = z.window,
+                                                        .right = z.window,
+                                                        .softcap = o.softcap,
+                                                        .dropout = o.dropout,
+                                                        .algorithm = z.algorithm},
+                                       o.alibi);
+}
+MadeCore sparse_core(SparseRule rule, const LayerOptions& o) {
+  return std::make_unique<SparseCore>(std::move(rule), o.dropout);
+}
+MadeCore local_core(const LayerOptions& o) {
+  return sparse_core(sparse::local(o.kind.sizes<kinds::Local>().window, o.causal), o);
+}
+MadeCore atrous_core(const LayerOptions& o) {
+  return sparse_core(sparse::atrous(o.kind.sizes<kinds::Atrous>().stride, o.causal), o);
+}
+MadeCore local_atrous_core(const LayerOptions& o) {
+  const auto z = o.kind.sizes<kinds::LocalAtrous>();
+  return sparse_core(sparse::local_and_atrous(z.window, z.stride, o.causal), o);
+}
+MadeCore strided_core(const LayerOptions& o) {
+  return sparse_core(sparse::strided(o.kind.sizes<kinds::Strided>().stride), o);
+}
+MadeCore fixed_core(const LayerOptions& o) {
+  const auto z = o.kind.sizes<kinds::Fixed>();
+  return sparse_core(sparse::fixed(z.block, z.tail), o);
+}
+MadeCore longformer_core(const LayerOptions& o) {
+  const auto z = o.kind.sizes<kinds::Longformer>();
+  return sparse_core(sparse::longformer(z.window, z.global, o.causal), o);
+}
+MadeCore topk_core(const LayerOptions& o) {
+  return std::make_unique<TopKCore>(o.kind.sizes<kinds::TopK>().keep, o.causal, o.dropout);
+}
+MadeCore lsh_core(const LayerOptions& o) {
+  const auto z = o.kind.sizes<kinds::Lsh>();
+  return std::make_unique<LshCore>(LshOptions{.bucket_size = z.bucket,
+                                              .rounds = z.rounds,
+                                              .buckets = z.buckets,
+                                              .causal = o.causal,
+                                              .strict = o.causal,  // else later tokens decide which earlier are seen
+                                              .seed = z.seed});
+}
+MadeCore linformer_core(const LayerOptions& o) {
+  const auto z = o.kind.sizes<kinds::Linformer>();
+  return std::make_unique<LinformerCore>(LinformerOptions{.length = z.length, .rows = z.rows});
+}
+MadeCore nystrom_core(const LayerOptions& o) {
+  return std::make_unique<NystromCore>(
+      NystromCoreOptions{.nystrom = {.landmarks = o.kind.sizes<kinds::Nystrom>().landmarks}});
+}
+template <class Sizes, FeatureMap map>
+MadeCore linear_core(const LayerOptions& o) {
+  return std::make_unique<LinearCore>(LinearAttentionOptions{
+      .feature = map, .causal = o.causal, .chunk = o.kind.sizes<Sizes>().chunk, .rotary = o.rotary});
+}
+MadeCore efficient_core(const LayerOptions& o) {
+  return std::make_unique<EfficientCore>(EfficientAttentionOptions{.causal = o.causal});
+}
+MadeCore performer_core(const LayerOptions& o) {
+  return std::make_unique<PerformerCore>(PerformerOptions{.width = o.dim / o.heads,
+                                                          .features = o.kind.sizes<kinds::Performer>().features,
+                                                          .attention = {.causal = o.causal}});
+}
+
+// Two gated units weigh about as much as attention and a feed-forward layer.
+std::vector<AnyMixer> gau_mixers(const LayerOptions& o) {
+  const GauOptions unit{.dim = o.dim, .causal = o.causal, .bias = o.bias, .rotary = o.rotary};
+  return {mixer("gau.0", GatedAttentionUnit(unit)), mixer("gau.1", GatedAttentionUnit(unit))};
+}
+std::vector<AnyMixer> flash_mixers(const LayerOptions& o) {
+  const FlashGauOptions unit{.dim = o.dim,
+                             .chunk = o.kind.sizes<kinds::Flash>().chunk,
+                             .causal = o.causal,
+                             .bias = o.bias,
+                             .rotary = o.rotary};
+  return {mixer("flash.0", FlashGau(unit)), mixer("flash.1", FlashGau(unit))};
+}
+
+constexpr bool yes = true, no = false;
+constexpr KindRow kKinds[] = {
+    // kind, name, causal, whole, weights, core, mixers
+    {K::softmax, "softmax", yes, yes, yes, softmax_core, nullptr},
+    {K::local, "local", yes, yes, yes, local_core, nullptr},
+    {K::atrous, "atrous", yes, yes, yes, atrous_core, nullptr},
+    {K::local_atrous, "local_atrous", yes, yes, yes, local_atrous_core, nullptr},
+    {K::strided, "strided", yes, no, yes, strided_core, nullptr},
+    {K::fixed, "fixed", yes, no, yes, fixed_core, nullptr},
+    {K::longformer, "longformer", yes, yes, yes, longformer_core, nullptr},
+    {K::topk, "topk", yes, yes, yes, topk_core, nullptr},
+    {K::lsh, "lsh", yes, yes, no, lsh_core, nullptr},
+    {K::linformer, "linformer", no, yes, no, linformer_core, nullptr},
+    {K::nystrom, "nystrom", no, yes, no, nystrom_core, nullptr},
+    {K::linear, "linear", yes, yes, no, linear_core<kinds::Linear, FeatureMap::elu_plus_one>, nullptr},
+    {K::taylor, "taylor", yes, yes, no, linear_core<kinds::Taylor, FeatureMap::taylor>, nullptr},
+    {K::taylor2, "taylor2", yes, yes, no, linear_core<kinds::Taylor2, FeatureMap::taylor2>, nullptr},
+    {K::efficient, "efficient", yes, yes, no, efficient_core, nullptr},
+    {K::performer, "performer", yes, yes, no, performer_core, nullptr},
+    {K::gau, "gau", yes, yes, no, nullptr, gau_mixers},
+    {K::flash, "flash", yes, yes, no, nullptr, flash_mixers},
 };
 
-SparseRule sparse_rule(K kind, const AttentionSizes& s, bool causal) {
-  const int64_t window = s.window.value_or(64);
-  switch (kind) {
-    case K::local:
-      return sparse::local(window, causal);
-    case K::atrous:
-      return sparse::atrous(s.stride, causal);
-    case K::local_atrous:
-      return sparse::local_and_atrous(window, s.stride, causal);
-    case K::strided:
-      return sparse::strided(s.stride);
-    case K::fixed:
-      return sparse::fixed(s.stride, s.tail);
-    default:
-      return sparse::longformer(window, s.global, causal);
-  }
-}
-
-FeatureMap feature_map(K kind) {
-  return kind == K::taylor ? FeatureMap::taylor : kind == K::taylor2 ? FeatureMap::taylor2 : FeatureMap::elu_plus_one;
-}
-
-[[noreturn]] void refuse(K kind, const char* why) {
-  throw NotSupported(fmt::format("make_attention_core: no {} attention like this: {}", name_of(kind), why));
-}
-void check(const CoreOptions& o) {
-  if (o.dropout > 0 && !has_weights(o.kind))
-    throw ValueError(
-        fmt::format("make_attention_core: {} attention has no weights to drop; got dropout {}; hint: drop its output",
-                    name_of(o.kind), o.dropout));
-  if ((o.softcap != 0 || o.alibi) && o.kind != K::softmax)
-    throw ValueError(fmt::format("make_attention_core: softcap and alibi belong to softmax attention; got kind {}",
-                                 name_of(o.kind)));
-  if (o.causal && !has_causal_form(o.kind))
-    refuse(o.kind, "every row of the projected keys holds all tokens, so nothing can be hidden from an earlier one");
-  if (!o.causal && (o.kind == K::strided || o.kind == K::fixed))
-    refuse(o.kind, "the pattern is causal by definition; hint: .causal = true, or local_atrous");
+[[noreturn]] void refuse(const KindRow& row, const char* why) {
+  throw NotSupported(fmt::format("make_attention_core: no {} attention like this: {}", row.name, why));
 }
 
 }  // namespace
 
-std::unique_ptr<AttentionCore> make_attention_core(const CoreOptions& o) {
-  check(o);
-  const AttentionSizes& s = o.sizes;
-  switch (o.kind) {
-    case K::softmax:
-      return std::make_unique<SoftmaxCore>(SoftmaxCoreOptions{
-          .causal = o.causal, .window = s.window, .softcap = o.softcap, .alibi = o.alibi, .dropout = o.dropout});
-    case K::topk:
-      return std::make_unique<TopKCore>(s.keep, o.causal, o.dropout);
-    case K::lsh:
-      return std::make_unique<LshCore>(
-          LshOptions{.bucket_size = s.bucket,
-                     .rounds = s.rounds,
-                     .buckets = s.buckets,
-                     .causal = o.causal,
-                     .strict = o.causal,  // else later tokens decide which earlier ones are seen
-                     .seed = s.seed});
-    case K::linformer:
-      return std::make_unique<LinformerCore>(LinformerOptions{.length = s.length, .rows = s.rows});
-    case K::nystrom:
-      return std::make_unique<NystromCore>(NystromCoreOptions{.nystrom = {.landmarks = s.landmarks}});
-    case K::linear:
-    case K::taylor:
-    case K::taylor2:
-      return std::make_unique<LinearCore>(LinearAttentionOptions{
-          .feature = feature_map(o.kind), .causal = o.causal, .chunk = s.chunk, .rotary = o.rotary});
-    case K::efficient:
-      return std::make_unique<EfficientCore>(EfficientAttentionOptions{.causal = o.causal});
-    case K::performer:
-      return std::make_unique<PerformerCore>(
-          PerformerOptions{.width = o.width, .features = s.features, .attention = {.causal = o.causal}});
-    case K::gau:
-    case K::flash:
-      refuse(o.kind,
-             "it is attention and feed-forward layer in one; hint: TransformerBlock, GatedAttentionUnit or FlashGau");
-    default:
-      return std::make_unique<SparseCore>(sparse_rule(o.kind, s, o.causal), o.dropout);
-  }
+const KindRow& row_of(AttentionKind kind) {
+  for (const KindRow& row : kKinds)
+    if (row.kind == kind) return row;
+  throw ValueError(fmt::format("row_of: unknown kind of attention; got number {}", int(kind)));
 }
 
-const char* name_of(AttentionKind kind) {
-  for (auto [k, name] : kNames)
-    if (k == kind) return name;
-  return "?";
+void check_kind(const MultiHeadAttentionOptions& o) {
+  const KindRow& row = row_of(o.kind);
+  if (o.dropout > 0 && !row.weights)
+    throw ValueError(
+        fmt::format("make_attention_core: {} attention has no weights to drop; got dropout {}; hint: drop its output",
+                    row.name, o.dropout));
+  if ((o.softcap != 0 || o.alibi) && row.kind != K::softmax)
+    throw ValueError(
+        fmt::format("make_attention_core: softcap and alibi belong to softmax attention; got kind {}", row.name));
+  if (o.causal && !row.causal)
+    refuse(row, "every row of the projected keys holds all tokens, so nothing can be hidden from an earlier one");
+  if (!o.causal && !row.whole)
+    refuse(row, "the pattern is causal by definition; hint: .causal = true, or local_atrous");
 }
+
+std::unique_ptr<AttentionCore> make_attention_core(const MultiHeadAttentionOptions& o) {
+  check_kind(o);
+  const KindRow& row = row_of(o.kind);
+  if (!row.core)
+    refuse(row,
+           "it is attention and feed-forward layer in one; hint: TransformerBlock, GatedAttentionUnit or FlashGau");
+  return row.core(o);
+}
+
+const char* name_of(AttentionKind kind) { return row_of(kind).name; }
 AttentionKind attention_kind(const std::string& name) {
   std::vector<std::string> names;
-  for (auto [k, n] : kNames) {
-    if (name == n) return k;
-    names.push_back(n);
+  for (const KindRow& row : kKinds) {
+    if (name == row.name) return row.kind;
+    names.push_back(row.name);
   }
   throw ValueError(
       fmt::format("attention_kind: unknown kind; got {}; expected one of {}", name, fmt::join(names, ", ")));
 }
 std::vector<AttentionKind> all_attention_kinds() {
   std::vector<AttentionKind> all;
-  for (auto [k, name] : kNames) all.push_back(k);
+  for (const KindRow& row : kKinds) all.push_back(row.kind);
   return all;
 }
-bool has_weights(AttentionKind kind) {
-  return kind == K::softmax || kind == K::topk || (kind >= K::local && kind <= K::longformer);
-}
-bool has_causal_form(AttentionKind kind) { return kind != K::linformer && kind != K::nystrom; }
+bool has_causal_form(AttentionKind kind) { return row_of(kind).causal; }
+bool has_weights(AttentionKind kind) { return row_of(kind).weights; }
 
 }  // namespace ink

@@ -1,3 +1,4 @@
+// Masks written out: as bools, as tiles, as pictures; and what & | ! make of them.
 #include "nn/attention/mask.h"
 
 #include <fmt/format.h>

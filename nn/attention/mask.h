@@ -20,6 +20,8 @@ class AttentionMask {
   template <std::invocable<int64_t, int64_t, int64_t, uint8_t*> F>
   explicit AttentionMask(F f) : rule_(std::make_shared<RuleOf<F>>(std::move(f))) {}
   void row(int64_t i, int64_t nq, int64_t nk, uint8_t* out) const { rule_->row(i, nq, nk, out); }
+  // Whether both are copies of one mask. Masks made apart are not, whatever they show.
+  bool is_same(const AttentionMask& other) const { return rule_ == other.rule_; }
 
   bool operator()(int64_t i, int64_t j, int64_t nq, int64_t nk) const;           // IndexError outside of the mask
   Tensor dense(int64_t nq, int64_t nk, Device device = default_device()) const;  // bool [nq, nk]

@@ -1,3 +1,4 @@
+// Projections, heads side by side, and who turns them by their positions.
 #include "nn/attention/multihead.h"
 
 #include <fmt/format.h>
@@ -18,14 +19,7 @@ const MultiHeadAttentionOptions& checked(const MultiHeadAttentionOptions& o) {
   return o;
 }
 AnyCore core_of(const MultiHeadAttentionOptions& o) {
-  AnyCore core = make_attention_core({.kind = o.kind,
-                                      .width = o.dim / o.heads,
-                                      .causal = o.causal,
-                                      .rotary = o.rotary,
-                                      .softcap = o.softcap,
-                                      .alibi = o.alibi,
-                                      .dropout = o.dropout,
-                                      .sizes = o.sizes});
+  AnyCore core = make_attention_core(checked(o));
   if (o.rotary && core->rotation() == Rotation::never)
     throw ValueError(fmt::format(
         "MultiHeadAttention: {} attention does not weigh by q . k, so rotating both does not tell distances; "
@@ -40,11 +34,12 @@ int64_t projected(const MultiHeadAttentionOptions& o, const AnyCore& core) {
 
 }  // namespace
 
-MultiHeadAttention::MultiHeadAttention(const MultiHeadAttentionOptions& o)
-    : options(checked(o)),
-      qkv(o.dim, projected(o, core_of(o)), {.bias = o.bias}),
+MultiHeadAttention::MultiHeadAttention(const MultiHeadAttentionOptions& o) : MultiHeadAttention(o, core_of(o)) {}
+MultiHeadAttention::MultiHeadAttention(const MultiHeadAttentionOptions& o, AnyCore made)
+    : options(o),
+      qkv(o.dim, projected(o, made), {.bias = o.bias}),
       out(o.dim, o.dim, {.bias = o.bias}),
-      core(core_of(o)) {
+      core(std::move(made)) {
   if (core->shares_query_and_key() && key_heads(o) != o.heads)
     throw ValueError("MultiHeadAttention: lsh attention has one head of keys per head of queries; hint: kv_heads = 0");
 }

@@ -6,21 +6,9 @@
 
 namespace ink {
 
-struct MultiHeadAttentionOptions {
-  int64_t dim, heads;
-  bool causal = false, bias = true;
-  bool rotary = false;  // rotate q and k by their positions
-  double dropout = 0;   // on the attention weights, while training
-  // Fewer heads for keys and values, each serving heads / kv_heads query heads; 0: heads. 1: multi-query.
-  int64_t kv_heads = 0;
-  AttentionKind kind = AttentionKind::softmax;
-  AttentionSizes sizes = {};
-  double softcap = 0;  // softmax
-  bool alibi = false;  // softmax
-};
-
-// dim must be a multiple of heads, heads of kv_heads: ValueError.
+// ValueError unless dim is a multiple of heads and heads of kv_heads; and what the kind refuses (kinds.h).
 struct MultiHeadAttention : Module {
+  using State = AttentionState;
   MultiHeadAttentionOptions options;
   Linear qkv, out;  // qkv holds the query, key and value projections side by side; with lsh those of queries and values
   AnyCore core;
@@ -37,6 +25,7 @@ struct MultiHeadAttention : Module {
   struct Heads {
     Tensor q, k, v;
   };
+  MultiHeadAttention(const MultiHeadAttentionOptions& options, AnyCore core);
   Heads project(const Tensor& x, int64_t past) const;
   Tensor join(const Tensor& y) const;
 };

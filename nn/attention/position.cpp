@@ -1,3 +1,4 @@
+// Sinusoidal positions and rotation by positions.
 #include "nn/attention/position.h"
 
 #include <fmt/format.h>
@@ -15,7 +16,8 @@ Tensor angles(int64_t offset, int64_t length, int64_t dim, double base, Device d
   return outer(arange(offset, offset + length, 1, {f64, device}), frequency);
 }
 void check_even(const char* op, int64_t dim) {
-  if (dim < 2 || dim % 2) throw ShapeError(fmt::format("{}: the last dim must be even, pairs are rotated; got {}", op, dim));
+  if (dim < 2 || dim % 2)
+    throw ShapeError(fmt::format("{}: the last dim must be even, pairs are rotated; got {}", op, dim));
 }
 }  // namespace
 

@@ -1,3 +1,4 @@
+// Softmax attention as a core.
 #include "nn/attention/softmax_core.h"
 
 #include "autograd/graph/mode.h"
@@ -11,13 +12,9 @@ Tensor alibi_slopes(int64_t heads, Device device) {
 }
 
 AttentionOptions SoftmaxCore::of(int64_t heads, const Tensor& like) const {
-  AttentionOptions o{.causal = options.causal ? Causal::bottom_right : Causal::no,
-                     .left = options.window,
-                     .right = options.window,
-                     .softcap = options.softcap,
-                     .dropout = is_training() ? options.dropout : 0,
-                     .algorithm = options.algorithm};
-  if (options.alibi) o.slopes = alibi_slopes(heads, like.device());
+  AttentionOptions o = options;
+  if (!is_training()) o.dropout = 0;
+  if (alibi) o.slopes = alibi_slopes(heads, like.device());
   return o;
 }
 
@@ -30,11 +27,9 @@ Tensor SoftmaxCore::attend(const Tensor& q, const Tensor& k, const Tensor& v, co
 Tensor SoftmaxCore::step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const {
   state.append(k, v);
   Tensor y = scaled_dot_product_attention(q, state.key, state.value, of(q.size(1), q));
-  // What leaves the window is never seen again.
-  if (options.causal && options.window)
+  if (options.causal != Causal::no && options.left)  // what has left the window is never seen again
     for (Tensor* kept : {&state.key, &state.value})
-      if (kept->size(2) > *options.window)
-        *kept = kept->slice(2, kept->size(2) - *options.window, kept->size(2)).clone();
+      if (kept->size(2) > *options.left) *kept = kept->slice(2, kept->size(2) - *options.left, kept->size(2)).clone();
   return y;
 }
 

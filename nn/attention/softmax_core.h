@@ -1,25 +1,16 @@
 // Softmax attention, exact and in tiles, as a core of multi-head attention.
 #pragma once
-#include <optional>
-
 #include "autograd/attention.h"
 #include "nn/attention/core.h"
 
 namespace ink {
 
-struct SoftmaxCoreOptions {
-  bool causal = false;
-  std::optional<int64_t> window = {};  // keys to each side (causal: to the left)
-  double softcap = 0;
-  bool alibi = false;  // penalties by distance; Press et al. 2022
-  double dropout = 0;  // on the weights, while training
-  AttentionAlgorithm algorithm = AttentionAlgorithm::flash;
-};
-
-// Takes grouped heads as they are. A state keeps all keys and values, with a window the last `window` of them.
+// Takes grouped heads as they are. A state keeps all keys and values, under a causal window only those that it still
+// shows. `options.dropout` counts while training; `options.mask` is attend's, `options.slopes` alibi's.
 struct SoftmaxCore : Core<SoftmaxCore> {
-  SoftmaxCoreOptions options;
-  explicit SoftmaxCore(const SoftmaxCoreOptions& options = {}) : options(options) {}
+  AttentionOptions options;
+  bool alibi;  // penalties by distance; Press et al. 2022
+  explicit SoftmaxCore(const AttentionOptions& options = {}, bool alibi = false) : options(options), alibi(alibi) {}
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) const override;
   Tensor step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const override;
   const char* name() const override { return "softmax"; }

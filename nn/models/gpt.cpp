@@ -1,3 +1,4 @@
+// Embeddings, blocks, logits, and how the weights start.
 #include "nn/models/gpt.h"
 
 #include <fmt/format.h>
@@ -10,7 +11,7 @@
 namespace ink {
 
 static MultiHeadAttentionOptions attention_options(const GPTOptions& o) {
-  return {.dim = o.dim, .heads = o.heads, .causal = true, .dropout = o.dropout, .kind = o.kind, .sizes = o.sizes};
+  return {.dim = o.dim, .heads = o.heads, .causal = true, .dropout = o.dropout, .kind = o.kind};
 }
 static const GPTOptions& checked(const GPTOptions& o) {
   if (o.vocabulary < 1 || o.context < 1 || o.layers < 1)

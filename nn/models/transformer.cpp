@@ -1,72 +1,67 @@
+// Which mixers a kind of attention has in a block, and the residual sums around them.
 #include "nn/models/transformer.h"
 
 #include <fmt/format.h>
 
+#include "nn/attention/multihead.h"
+
 namespace ink {
 namespace {
 
-bool is_gated(AttentionKind kind) { return kind == AttentionKind::gau || kind == AttentionKind::flash; }
-
-MultiHeadAttentionOptions without_dropout(MultiHeadAttentionOptions o) {
-  if (!has_weights(o.kind)) o.dropout = 0;
-  return o;
+std::vector<AnyMixer> mixers_of(MultiHeadAttentionOptions o) {
+  const KindRow& row = row_of(o.kind);
+  if (!row.weights) o.dropout = 0;  // the block drops what its mixers return
+  check_kind(o);
+  if (row.mixers) return row.mixers(o);
+  std::vector<AnyMixer> made{mixer("attention", MultiHeadAttention(o))};  // its weights are drawn first
+  made.push_back(mixer("", FeedForward(o.dim, 4 * o.dim)));
+  return made;
 }
 
 }  // namespace
 
-TransformerBlock::TransformerBlock(const MultiHeadAttentionOptions& o) : norm1(o.dim), norm2(o.dim), drop(o.dropout) {
-  if (!is_gated(o.kind)) {
-    attention.emplace(without_dropout(o));
-    up.emplace(o.dim, 4 * o.dim);
-    down.emplace(4 * o.dim, o.dim);
-    return;
-  }
-  for (int i = 0; i < 2; ++i)
-    if (o.kind == AttentionKind::gau)
-      gau.emplace_back(GauOptions{.dim = o.dim, .causal = o.causal, .bias = o.bias, .rotary = o.rotary});
-    else
-      flash.emplace_back(FlashGauOptions{.dim = o.dim,
-                                         .chunk = o.sizes.chunk ? o.sizes.chunk : 256,
-                                         .causal = o.causal,
-                                         .bias = o.bias,
-                                         .rotary = o.rotary});
+std::vector<Tensor*> BlockState::tensors() {
+  std::vector<Tensor*> all;
+  for (LayerState& state : mixers)
+    for (Tensor* t : state.tensors()) all.push_back(t);
+  return all;
 }
 
-Tensor TransformerBlock::mlp(const Tensor& x) const { return down->forward(gelu(up->forward(x))); }
-
-template <class First, class Second>
-Tensor TransformerBlock::residual(const Tensor& x, First first, Second second) const {
-  Tensor y = x + drop.forward(first(norm1.forward(x)));
-  return y + drop.forward(second(norm2.forward(y)));
+TransformerBlock::TransformerBlock(const MultiHeadAttentionOptions& o)
+    : TransformerBlock(o.dim, mixers_of(o), o.dropout) {}
+TransformerBlock::TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout) : drop(dropout) {
+  if (mixers.empty()) throw ValueError("TransformerBlock: got no mixers; expected at least one");
+  for (AnyMixer& m : mixers) {
+    if (!m) throw ValueError("TransformerBlock: got an empty mixer; hint: mixer(\"name\", layer)");
+    residuals.push_back({LayerNorm(dim), std::move(m)});
+  }
 }
 
 Tensor TransformerBlock::forward(const Tensor& x, const Tensor& mask) const {
-  auto units = [&](const auto& list) {
-    return residual(
-        x, [&](const Tensor& h) { return list[0].forward(h, mask); },
-        [&](const Tensor& h) { return list[1].forward(h, mask); });
-  };
-  if (!gau.empty()) return units(gau);
-  if (!flash.empty()) return units(flash);
-  return residual(
-      x, [&](const Tensor& h) { return attention->forward(h, mask); }, [&](const Tensor& h) { return mlp(h); });
+  Tensor y = x;
+  for (const Residual& r : residuals) y = y + drop.forward(r.mixer->forward(r.norm.forward(y), mask));
+  return y;
 }
 
 Tensor TransformerBlock::step(const Tensor& x, BlockState& state) const {
-  auto units = [&](const auto& list) {
-    return residual(
-        x, [&](const Tensor& h) { return list[0].step(h, state.first); },
-        [&](const Tensor& h) { return list[1].step(h, state.second); });
-  };
-  if (!gau.empty()) return units(gau);
-  if (!flash.empty()) return units(flash);
-  return residual(
-      x, [&](const Tensor& h) { return attention->step(h, state.first); }, [&](const Tensor& h) { return mlp(h); });
+  if (state.mixers.empty()) state.mixers.resize(residuals.size());
+  if (state.mixers.size() != residuals.size())
+    throw ValueError(fmt::format("TransformerBlock::step: got a state of {} mixers; expected {}, or an empty one",
+                                 state.mixers.size(), residuals.size()));
+  Tensor y = x;
+  for (size_t i = 0; i < residuals.size(); ++i) {
+    const Residual& r = residuals[i];
+    y = y + drop.forward(r.mixer->step(r.norm.forward(y), state.mixers[i]));
+  }
+  return y;
 }
 
 void TransformerBlock::fields(Fields& f) {
-  f("norm1", norm1)("attention", attention)("norm2", norm2)("up", up)("down", down)("gau", gau)("flash", flash)("drop",
-                                                                                                                drop);
+  for (size_t i = 0; i < residuals.size(); ++i) {
+    f("norm" + std::to_string(i + 1), residuals[i].norm);
+    residuals[i].mixer->fields(f);
+  }
+  f("drop", drop);
 }
 
 }  // namespace ink

@@ -1,41 +1,45 @@
-// The block that transformers repeat, with any kind of attention.
+// The block that transformers repeat, with any kind of attention, and with any other mixers (nn/mixer.h).
 #pragma once
-#include <optional>
-
+#include "nn/attention/kinds.h"
 #include "nn/layers/activation.h"
-#include "nn/attention/gated/flash_gau.h"
-#include "nn/attention/multihead.h"
+#include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
+#include "nn/mixer.h"
 
 namespace ink {
 
-// What a block remembers of the tokens before; empty at the start.
-struct BlockState {
-  AttentionState first, second;  // second: of the second gated unit, with gau and flash
-  int64_t time() const { return first.time; }
-  int64_t bytes() const { return first.bytes() + second.bytes(); }
+// down(gelu(up(x))) for x [.., dim].
+struct FeedForward : Module {
+  Linear up, down;
+  FeedForward(int64_t dim, int64_t hidden) : up(dim, hidden), down(hidden, dim) {}
+  Tensor forward(const Tensor& x) const { return down.forward(gelu(up.forward(x))); }
+  void fields(Fields& f) override { f("up", up)("down", down); }
 };
 
-// x + Attention(LayerNorm(x)), then x + MLP(LayerNorm(x)) with a hidden layer of 4 dim; with kind gau or flash two
-// gated attention units in the place of these two, which weigh about as much. dropout: on what is added to x, and on
-// the attention weights of kinds that have some.
+// What a block remembers of the tokens before, a state for each of its mixers; empty at the start.
+struct BlockState {
+  std::vector<LayerState> mixers;
+  int64_t time() const { return mixers.empty() ? 0 : mixers[0].time(); }
+  int64_t bytes() const { return bytes_of(BlockState(*this).tensors()); }
+  std::vector<Tensor*> tensors();  // handles to replace, as of LayerState
+};
+
+// x + mixer(LayerNorm(x)) for each mixer in turn: attention and a feed-forward layer with a hidden layer of 4 dim; with
+// kind gau or flash two gated attention units, which weigh about as much. dropout: on what is added to x, and on the
+// attention weights of kinds that have some.
 struct TransformerBlock : Module {
-  LayerNorm norm1, norm2;
-  std::optional<MultiHeadAttention> attention;
-  std::optional<Linear> up, down;
-  std::vector<GatedAttentionUnit> gau;
-  std::vector<FlashGau> flash;
+  struct Residual {
+    LayerNorm norm;
+    AnyMixer mixer;
+  };
+  std::vector<Residual> residuals;
   Dropout drop;
   explicit TransformerBlock(const MultiHeadAttentionOptions& options);
-  Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the kind takes it
+  // Mixers of one's own. ValueError for one that is empty, or for none.
+  TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout = 0);
+  Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the mixers take it
   Tensor step(const Tensor& x, BlockState& state) const;           // the new tokens only
-  void fields(Fields& f) override;
-
- private:
-  // x + first(norm1 x), then + second(norm2 ..)
-  template <class First, class Second>
-  Tensor residual(const Tensor& x, First first, Second second) const;
-  Tensor mlp(const Tensor& x) const;
+  void fields(Fields& f) override;  // norm1, the first mixer's name, norm2, the second one's, ..
 };
 
 }  // namespace ink

@@ -6,9 +6,15 @@
 
 namespace ink {
 
-enum class Seen { none, some, all };
+// How much of a rectangle of scores counts.
+enum class Seen {
+  none,  // nothing: it need not be computed
+  some,  // pair by pair
+  all,   // everything: no pair need be asked for
+};
 
-struct Visible {  // of one batch entry and head
+// What a query of one batch entry and head sees.
+struct Visible {
   int64_t low, high;
   const bool* mask;
   int64_t mask_row, mask_col;

@@ -1,4 +1,4 @@
-// Attention: dtypes, strides, allocation, the call of the kernel.
+// Operands of attention brought to what the kernels take, results allocated, one slot called.
 #include "tensor/raw/attention.h"
 
 #include <algorithm>
@@ -15,12 +15,10 @@ void strides_of(const Tensor& x, int64_t (&out)[3]) {
   for (int d = 0; d < 3; ++d) out[d] = x.stride(d);
 }
 
-// Fills in what the tensors say. `slopes` keeps the cast ones alive.
+// Fills in where the tensors lie, and their dtype. `slopes` keeps the cast ones alive.
 void describe(AttentionArgs& a, Tensor& slopes, const Tensor& q, const Tensor& k, const Tensor& v,
               const AttentionMasks& m) {
   a.dtype = q.dtype();
-  a.batch = q.size(0), a.heads = q.size(1), a.kv_heads = k.size(1);
-  a.nq = q.size(2), a.nk = k.size(2), a.d = q.size(3), a.dv = v.size(3);
   strides_of(q, a.q_strides), strides_of(k, a.k_strides), strides_of(v, a.v_strides);
   slopes = contiguous_in(m.slopes, statistics(a.dtype));
   a.slopes = data_or_null(slopes);
@@ -35,14 +33,21 @@ void describe(AttentionArgs& a, Tensor& slopes, const Tensor& q, const Tensor& k
 
 }  // namespace
 
+AttentionArgs attention_sizes(const Tensor& q, const Tensor& k, const Tensor& v) {
+  AttentionArgs a{};
+  a.batch = q.size(0), a.heads = q.size(1), a.kv_heads = k.size(1);
+  a.nq = q.size(2), a.nk = k.size(2), a.d = q.size(3), a.dv = v.size(3);
+  return a;
+}
+
 std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor& q, const Tensor& k, const Tensor& v,
                                 const AttentionMasks& masks) {
   Device device = common_device(op, {&q, &k, &v, &masks.slopes, &masks.mask, &masks.tiles, &masks.bits});
   const DType t = product_dtype(q.dtype(), q.device());
   Tensor qi = rows_contiguous_in(q, t), ki = rows_contiguous_in(k, t), vi = rows_contiguous_in(v, t), slopes;
-  Tensor out = empty({q.size(0), q.size(1), q.size(2), v.size(3)}, {t, device});
-  Tensor lse = empty({q.size(0), q.size(1), q.size(2)}, {statistics(t), device});
-  if (lse.numel() == 0 || k.size(2) == 0) {
+  Tensor out = empty({args.batch, args.heads, args.nq, args.dv}, {t, device});
+  Tensor lse = empty({args.batch, args.heads, args.nq}, {statistics(t), device});
+  if (lse.numel() == 0 || args.nk == 0) {
     fill(out, 0);
     fill(lse, -std::numeric_limits<double>::infinity());
   } else {
@@ -60,7 +65,7 @@ std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout,
   Tensor g = contiguous_in(dout, t), o = contiguous_in(out, t), gl = contiguous_in(dlse, lse.dtype());
   std::array<Tensor, 3> d{empty(q.shape(), qi.options()), empty(k.shape(), qi.options()),
                           empty(v.shape(), qi.options())};
-  if (lse.numel() == 0 || k.size(2) == 0) {
+  if (lse.numel() == 0 || args.nk == 0) {
     for (const Tensor& x : d) fill(x, 0);
   } else {
     describe(args, slopes, qi, ki, vi, masks);

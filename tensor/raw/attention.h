@@ -14,12 +14,15 @@ struct AttentionMasks {
   Tensor tiles, bits;  // i32 [batch, heads, .., ..] (expanded), bool [count, kMaskTile, kMaskTile]
 };
 
-// {out [batch, heads, nq, dv], lse [batch, heads, nq]} of q [batch, heads, nq, d], k [batch, kv_heads, nk, d], v [..,
-// nk, dv]. `args` brings scale, softcap, bounds, dropout and block sizes; sizes, strides and pointers are filled in
-// here.
+// Arguments with the sizes of q [batch, heads, nq, d], k [batch, kv_heads, nk, d], v [batch, kv_heads, nk, dv] filled
+// in, and nothing else.
+AttentionArgs attention_sizes(const Tensor& q, const Tensor& k, const Tensor& v);
+
+// {out [batch, heads, nq, dv], lse [batch, heads, nq]}. `args` brings everything but what follows from where the
+// tensors lie: their dtype, strides and pointers are filled in here.
 std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor& q, const Tensor& k, const Tensor& v,
                                 const AttentionMasks& masks);
-// {dq, dk, dv}; dlse may be undefined.
+// {dq, dk, dv} from the gradients of out and lse; dlse may be undefined.
 std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
                                          const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
                                          const AttentionMasks& masks);

@@ -224,6 +224,45 @@ TEST_CASE("a query that sees no key gives 0 and takes no gradient; hidden keys m
     }
 }
 
+TEST_CASE("a later token that holds NaN or infinity spoils no earlier one, whatever hides it", "[attention]") {
+  const int64_t n = 70, last = n - 1;
+  const Tensor lower = tri(n, n);
+  const BlockMask tiles{n, n, tensor({2, 0, 3, 4}, i32).reshape({2, 2}),
+                        cat({zeros({1, 64, 64}, boolean), ones({1, 64, 64}, boolean), tri(64, 64).unsqueeze(0),
+                             ones({1, 64, 64}, boolean), tri(64, 64).unsqueeze(0)})};
+  const std::vector<AttentionOptions> hides{{.causal = Causal::top_left},
+                                            {.causal = Causal::bottom_right, .softcap = 3},
+                                            {.left = 9, .right = 0},
+                                            {.mask = lower},
+                                            {.blocks = tiles}};
+  // The rows before the last one: the result, its log-sum-exp, and the gradients that reach their queries.
+  auto earlier = [&](const Problem& p, const AttentionOptions& o, bool composed) {
+    Tensor q = p.q.detach().requires_grad_();
+    auto [out, lse] = attention_with_lse(q, p.k, p.v, o);
+    Tensor y = slice(out, 2, 0, last), l = slice(lse, 2, 0, last);
+    Tensor total = sum(y * normal(y.shape(), 5)) + sum(l * normal(l.shape(), 6));
+    GradOptions options;
+    options.create_graph = composed;
+    return TensorList{y, l, slice(grad(std::span(&total, 1), std::span(&q, 1), {}, options)[0], 2, 0, last)};
+  };
+  for (AttentionAlgorithm a : {AttentionAlgorithm::flash, AttentionAlgorithm::naive})
+    for (AttentionOptions o : hides)
+      for (bool composed : {false, true})
+        for (double poison : {double(NAN), double(INFINITY), -double(INFINITY)}) {
+          INFO((a == AttentionAlgorithm::flash ? "flash" : "naive")
+               << (composed ? ", composed" : "") << ", " << poison);
+          o.algorithm = a;
+          const Problem clean = problem({1, 4, 2, n, n, 8, 8});
+          const TensorList right = earlier(clean, o, composed);
+          for (bool of_key : {false, true}) {
+            Problem p{clean.q, clean.k.clone(), clean.v.clone()};
+            (of_key ? p.k : p.v).select(2, last).fill_(poison);
+            const TensorList got = earlier(p, o, composed);
+            for (size_t i = 0; i < got.size(); ++i) CHECK(difference(got[i], right[i]) < 1e-12);
+          }
+        }
+}
+
 TEST_CASE("lengths 0 and 1", "[attention]") {
   for (AttentionAlgorithm a : {AttentionAlgorithm::flash, AttentionAlgorithm::naive}) {
     Problem p = problem({2, 2, 2, 4, 4, 8, 8});

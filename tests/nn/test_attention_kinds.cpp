@@ -2,6 +2,7 @@
 #include "autograd/graph/mode.h"
 #include "autograd/observe/autocast.h"
 #include "include/inkstone/testing.h"
+#include "nn/attention/multihead.h"
 #include "nn/models/gpt.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
@@ -15,24 +16,46 @@ namespace {
 using K = AttentionKind;
 
 // Small enough that windows, strides, buckets and chunks have borders within a few tokens.
-AttentionSizes small_sizes() {
-  return {.window = 2,
-          .stride = 3,
-          .tail = 1,
-          .global = {0},
-          .keep = 3,
-          .bucket = 4,
-          .rounds = 2,
-          .buckets = 2,
-          .seed = 7,
-          .length = 16,
-          .rows = 5,
-          .landmarks = 4,
-          .features = 16,
-          .chunk = 4};
+KindChoice small(K kind) {
+  switch (kind) {
+    case K::softmax:
+      return kinds::Softmax{.window = 2};
+    case K::local:
+      return kinds::Local{.window = 2};
+    case K::atrous:
+      return kinds::Atrous{.stride = 3};
+    case K::local_atrous:
+      return kinds::LocalAtrous{.window = 2, .stride = 3};
+    case K::strided:
+      return kinds::Strided{.stride = 3};
+    case K::fixed:
+      return kinds::Fixed{.block = 3, .tail = 1};
+    case K::longformer:
+      return kinds::Longformer{.window = 2, .global = {0}};
+    case K::topk:
+      return kinds::TopK{.keep = 3};
+    case K::lsh:
+      return kinds::Lsh{.bucket = 4, .rounds = 2, .buckets = 2, .seed = 7};
+    case K::linformer:
+      return kinds::Linformer{.length = 16, .rows = 5};
+    case K::nystrom:
+      return kinds::Nystrom{.landmarks = 4};
+    case K::linear:
+      return kinds::Linear{.chunk = 4};
+    case K::taylor:
+      return kinds::Taylor{.chunk = 4};
+    case K::taylor2:
+      return kinds::Taylor2{.chunk = 4};
+    case K::performer:
+      return kinds::Performer{.features = 16};
+    case K::flash:
+      return kinds::Flash{.chunk = 4};
+    default:
+      return kind;
+  }
 }
 MultiHeadAttentionOptions options(K kind, bool causal) {
-  return {.dim = 8, .heads = 2, .causal = causal, .kind = kind, .sizes = small_sizes()};
+  return {.dim = 8, .heads = 2, .causal = causal, .kind = small(kind)};
 }
 bool only_causal(K kind) { return kind == K::strided || kind == K::fixed; }
 bool is_gated(K kind) { return kind == K::gau || kind == K::flash; }
@@ -101,7 +124,7 @@ TEST_CASE("the states of linear kinds do not grow, those of softmax kinds do", "
   for (K kind : {K::softmax, K::linear, K::taylor, K::taylor2, K::efficient, K::performer}) {
     INFO(name_of(kind));
     MultiHeadAttentionOptions o = options(kind, true);
-    o.sizes.window = {};
+    if (kind == K::softmax) o.kind = kind;  // all keys
     MultiHeadAttention layer(o);
     AttentionState state;
     layer.step(normal({1, 3, 8}, 1, f32), state);
@@ -162,8 +185,7 @@ TEST_CASE("a model of every causal kind is saved, loaded, copied and continued",
   for (K kind : all_attention_kinds()) {
     if (!has_causal_form(kind)) continue;
     INFO(name_of(kind));
-    GPTOptions o{
-        .vocabulary = 7, .context = 12, .dim = 8, .heads = 2, .layers = 2, .kind = kind, .sizes = small_sizes()};
+    GPTOptions o{.vocabulary = 7, .context = 12, .dim = 8, .heads = 2, .layers = 2, .kind = small(kind)};
     GPT gpt(o), other(o), copy = gpt;
     for (auto& [name, p] : gpt.named_parameters())
       if (name.ends_with("gain")) CHECK(equal(p, ones_like(p)));  // not drawn anew as weights are

@@ -1,6 +1,7 @@
 #include "nn/models/gpt.h"
 
 #include "autograd/attention.h"
+#include "nn/attention/multihead.h"
 #include "nn/attention/position.h"
 #include "tests/catch.h"
 #include "tests/support/golden.h"

@@ -249,6 +249,30 @@ TEST_CASE("a core makes the layout of a length once, copies share it", "[sparse]
   CHECK_FALSE(cache(rule, 20, default_device()).parts[0].blocks.tiles.is_same(tiles));
 }
 
+TEST_CASE("a rule never gets the pattern of another one, whatever their names", "[sparse][core]") {
+  PatternCache cache;
+  const int64_t n = 20;
+  auto pattern = [&](const SparseRule& rule) { return cache(rule, n, default_device()).dense(); };
+  const SparseRule near = sparse::custom(masks::local(1)), far = sparse::custom(masks::local(3));
+  CHECK(equal(pattern(near), masks::local(1).dense(n, n)));
+  CHECK(equal(pattern(far), masks::local(3).dense(n, n)));
+  // A rule that was taken from another and changed, in each of its parts.
+  SparseRule less = sparse::longformer(2, {4});
+  const Tensor all = pattern(less);
+  less.pieces.pop_back();
+  CHECK_FALSE(equal(pattern(less), all));
+  less.pieces[0].keys[1].order.positions = {};
+  CHECK(count_nonzero(pattern(less)).item() < count_nonzero(less.mask.dense(n, n)).item());
+  // A core whose rule is exchanged, and its copy.
+  Inputs x = inputs(1, 2, n, 4);
+  SparseCore core(near);
+  core.attend(x.q, x.k, x.v, {});
+  SparseCore copy = core;
+  copy.rule = far;
+  CHECK(equal(copy.attend(x.q, x.k, x.v, {}), SparseCore(far).attend(x.q, x.k, x.v, {})));
+  CHECK(equal(core.attend(x.q, x.k, x.v, {}), SparseCore(near).attend(x.q, x.k, x.v, {})));
+}
+
 TEST_CASE("Longformer: with shared projections and a wide window it is full attention", "[sparse][longformer]") {
   LongformerAttention layer({.dim = 8, .heads = 2, .window = 40});
   layer.to(f64);

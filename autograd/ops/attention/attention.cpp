@@ -18,7 +18,6 @@
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/attention/attention_formula.h"
-#include "tensor/capture.h"
 #include "tensor/raw/attention.h"
 #include "tensor/raw/random.h"
 
@@ -98,8 +97,7 @@ void check_shapes(const Tensor& q, const Tensor& k, const Tensor& v) {
                       q.size(1), k.size(1)));
 }
 
-AttentionArgs arguments(const AttentionOptions& o, const Tensor& q, const Tensor& k) {
-  const int64_t nq = q.size(2), nk = k.size(2);
+AttentionArgs arguments(const AttentionOptions& o, const Tensor& q, const Tensor& k, const Tensor& v) {
   if (o.left.value_or(0) < 0 || o.right.value_or(0) < 0)
     throw ValueError(what_is_wrong("a window cannot be negative; got left {}, right {}; expected at least 0, or none",
                                    o.left.value_or(0), o.right.value_or(0)));
@@ -110,11 +108,10 @@ AttentionArgs arguments(const AttentionOptions& o, const Tensor& q, const Tensor
   if (o.block_q < 0 || o.block_k < 0)
     throw ValueError(what_is_wrong("block sizes cannot be negative; got {} and {}; expected 0 for a choice by size",
                                    o.block_q, o.block_k));
-  AttentionArgs a{};
-  a.batch = q.size(0), a.heads = q.size(1), a.kv_heads = k.size(1), a.nq = nq, a.nk = nk;
-  a.scale = o.scale.value_or(q.size(3) ? 1 / std::sqrt(double(q.size(3))) : 1);
+  AttentionArgs a = raw::attention_sizes(q, k, v);
+  a.scale = o.scale.value_or(a.d ? 1 / std::sqrt(double(a.d)) : 1);
   a.softcap = o.softcap;
-  a.diagonal = o.causal == Causal::top_left ? 0 : nk - nq;
+  a.diagonal = o.causal == Causal::top_left ? 0 : a.nk - a.nq;
   a.low = o.left ? a.diagonal - *o.left : -kNoBound;
   a.high = o.causal != Causal::no ? a.diagonal : o.right ? a.diagonal + *o.right : kNoBound;
   a.dropout = o.dropout;
@@ -170,10 +167,10 @@ Tensor as4(const Tensor& x) {
 
 }  // namespace
 
-Tensor seen_by(const AttentionOptions& o, const Tensor& q0, const Tensor& k0) {
+Tensor visible_keys(const Tensor& q0, const Tensor& k0, const AttentionOptions& o) {
   Tensor q = as4(q0), k = as4(k0);
-  const AttentionArgs args = arguments(o, q, k);
-  return seen_by(args, masks_of(o, args), args.nq, args.nk, q.device());
+  const AttentionArgs args = arguments(o, q, k, k);
+  return seen_by(args, masks_of(o, args), q.device());
 }
 
 std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q0, const Tensor& k0, const Tensor& v0,
@@ -186,7 +183,7 @@ std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q0, const Tensor& k0
                          .flops = attention_flops};
   Tensor q = lowered(as4(q0)), k = lowered(as4(k0)), v = lowered(as4(v0));
   check_shapes(q, k, v);
-  AttentionArgs args = arguments(o, q, k);
+  AttentionArgs args = arguments(o, q, k, v);
   AttentionMasks m = masks_of(o, args);
   if (args.dropout > 0) args.key = raw::next_key(o.generator, args.batch * args.heads * args.nq * args.nk);
   auto forward = [&](const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& slopes, const Tensor& mask,

@@ -3,15 +3,12 @@
 #pragma once
 #include <array>
 
-#include "autograd/attention.h"
 #include "tensor/raw/attention.h"
 
 namespace ink {
 
 // Which pairs count: bool, broadcasts to [batch, heads, nq, nk]; undefined if every query sees every key.
-Tensor seen_by(const AttentionArgs& a, const raw::AttentionMasks& masks, int64_t nq, int64_t nk, Device device);
-// The same, from what a user asks for. Errors as scaled_dot_product_attention.
-Tensor seen_by(const AttentionOptions& options, const Tensor& q, const Tensor& k);
+Tensor seen_by(const AttentionArgs& a, const raw::AttentionMasks& masks, Device device);
 
 std::array<Tensor, 2> attention_formula(const AttentionArgs& a, const Tensor& q, const Tensor& k, const Tensor& v,
                                         const raw::AttentionMasks& masks);

@@ -1,3 +1,4 @@
+// FLASH: pairs inside a chunk, sums across chunks, and the same token by token.
 #include "nn/attention/gated/flash_gau.h"
 
 #include <fmt/format.h>
@@ -10,7 +11,14 @@
 namespace ink {
 
 namespace {
-enum Pair { kQuadQuery, kQuadKey, kLinearQuery, kLinearKey, kPairs };
+// The affine pairs, in the order of their rows in gain and offset.
+enum Pair {
+  kQuadQuery,    // queries inside a chunk
+  kQuadKey,      // keys inside a chunk
+  kLinearQuery,  // queries of the sums across chunks
+  kLinearKey,    // keys of the sums across chunks
+  kPairs,        // how many there are
+};
 
 // relu(q k^T)^2 / (c s), [.., rows, keys]; as relu((q / sqrt(c s)) k^T)^2.
 Tensor quadratic(const FlashGauOptions& o, const Tensor& q, const Tensor& k) {

@@ -1,3 +1,4 @@
+// Gated linear units and the gated attention unit: projections, normalisers, weights by blocks of rows.
 #include "nn/attention/gated/gau.h"
 
 #include <fmt/format.h>

@@ -11,7 +11,14 @@
 
 namespace ink {
 
-enum class Gate { none, sigmoid, silu, gelu, relu };  // bilinear, GLU, SwiGLU, GEGLU, ReGLU
+// The function that one of the two factors of a gated linear unit goes through, and the unit's name with it.
+enum class Gate {
+  none,     // bilinear
+  sigmoid,  // GLU
+  silu,     // SwiGLU
+  gelu,     // GEGLU
+  relu,     // ReGLU
+};
 
 struct GatedLinearUnitOptions {
   int64_t dim;
@@ -41,14 +48,17 @@ enum class GauNormaliser {
                  // Mega)
 };
 
-// Start of the gains g of the affine pairs; offsets start at 0. ones: g = 1, so Q = K = Z at first. normal: N(0, 0.02)
-// as published; then q.k is about 10^-3 times smaller, relu^2 of it 10^-6, and learning starts late (lesson 08 measures
-// it).
-enum class GauInit { ones, normal };
+// Start of the gains g of the affine pairs; offsets start at 0.
+enum class GauInit {
+  ones,    // g = 1, so Q = K = Z at first
+  normal,  // N(0, 0.02) as published: q.k is about 10^-3 times smaller, relu^2 of it 10^-6, and learning starts late
+           // (lesson 08 measures it)
+};
 
 // What the two gated attention units share. From x [batch, time, dim]: the gate U and the values V [batch, time, e],
 // and a small Z [batch, time, s] whose images under affine pairs are queries and keys; at the end (U o mixed) W_o.
 struct GatedUnit : Module {
+  using State = AttentionState;
   int64_t e, s;
   Linear uvz, out;     // uvz holds the three projections side by side
   Param gain, offset;  // [pairs, s]: query, key, (query, key)

@@ -1,3 +1,4 @@
+// Attention among tokens of one hash: hashing, sorting into chunks, rounds merged by their log-sum-exps.
 #include "nn/attention/hashed/lsh.h"
 
 #include <fmt/format.h>

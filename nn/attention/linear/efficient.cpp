@@ -1,3 +1,4 @@
+// Efficient attention in its forms: all weights, token by token, in chunks.
 #include "nn/attention/linear/efficient.h"
 
 #include <fmt/format.h>

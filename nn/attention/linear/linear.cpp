@@ -1,3 +1,4 @@
+// Linear attention in its forms: all pairs, token by token, in chunks; and the feature maps.
 #include "nn/attention/linear/linear.h"
 
 #include <fmt/format.h>
@@ -199,7 +200,8 @@ void check(const LinearFeatures& f, const Tensor& v, const LinearAttentionOption
 }  // namespace
 
 Tensor linear_attention(const LinearFeatures& f, const Tensor& v, const LinearAttentionOptions& o, LinearState* state) {
-  // Sums over all tokens outgrow f16, and lose small terms in bf16: sums, state and quotient are f32, the result is rounded once.
+  // Sums over all tokens outgrow f16, and lose small terms in bf16: sums, state and quotient are f32, the result is
+  // rounded once.
   auto half = [](const Tensor& t) { return t.defined() && is_half(t.dtype()); };
   if (half(f.q) || half(f.k) || half(f.norm_q) || half(f.norm_k) || half(f.decay) || half(v)) {
     LinearFeatures in = f;

@@ -1,3 +1,4 @@
+// The linear kinds as cores: which masks they take, and how their states become AttentionState.
 #include "nn/attention/linear/linear_core.h"
 
 #include <fmt/format.h>

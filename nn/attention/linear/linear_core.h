@@ -8,15 +8,14 @@
 
 namespace ink {
 
-// State: sum = S, norm = z.
+// State: sum = S, norm = z of linear.h.
 struct LinearCore : Core<LinearCore> {
   LinearAttentionOptions options;  // key_mask is set by attend()
   explicit LinearCore(const LinearAttentionOptions& options = {});
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) const override;
   Tensor step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const override;
   const char* name() const override { return "linear"; }
-  Rotation rotation() const override { return Rotation::inside; }
-  // phi of a rotated vector is not the rotated phi: options.rotary rotates where it tells distances.
+  Rotation rotation() const override { return Rotation::inside; }  // options.rotary
 };
 
 // State: sum = G, norm = L.
@@ -26,7 +25,9 @@ struct EfficientCore : Core<EfficientCore> {
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) const override;
   Tensor step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const override;
   const char* name() const override { return "efficient"; }
-  Rotation rotation() const override { return Rotation::never; }  // the softmaxes are over features, which rotation mixes
+  Rotation rotation() const override {
+    return Rotation::never;
+  }  // the softmaxes are over features, which rotation mixes
 };
 
 struct PerformerOptions {

@@ -1,3 +1,4 @@
+// Random features, and attention with them whose exponentials stay in range.
 #include "nn/attention/linear/performer.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Linformer: softmax attention to projected keys and values.
 #include "nn/attention/lowrank/linformer.h"
 
 #include <fmt/format.h>

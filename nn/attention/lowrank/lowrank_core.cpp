@@ -1,3 +1,4 @@
+// LSH, Linformer and Nystrom attention as cores.
 #include "nn/attention/lowrank/lowrank_core.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Nystrom attention: landmarks, the iterative inverse, three products from right to left.
 #include "nn/attention/lowrank/nystrom.h"
 
 #include <fmt/format.h>

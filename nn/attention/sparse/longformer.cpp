@@ -1,3 +1,4 @@
+// The Longformer layer: its window by a sparse pattern, its global queries by attention of their own.
 #include "nn/attention/sparse/longformer.h"
 
 #include <fmt/format.h>
@@ -42,7 +43,9 @@ Tensor LongformerAttention::forward(const Tensor& x, const std::vector<int64_t>&
 
   const AttentionOptions common{.mask = keep.defined() ? reshape(keep, {batch, 1, 1, time}) : Tensor(),
                                 .dropout = is_training() ? options.dropout : 0};
-  SparseRule rule = sparse::longformer(options.window, global, options.causal);
+  std::vector<int64_t> asked{options.window, options.causal};
+  asked.insert(asked.end(), global.begin(), global.end());
+  SparseRule rule = patterns_.rule(asked, [&] { return sparse::longformer(options.window, global, options.causal); });
   const SparseOrder listed = rule.pieces.back().queries;
   rule.pieces.pop_back();  // the global queries: theirs are other projections
   Tensor y = sparse_attention(heads(query.forward(x)), heads(key.forward(x)), heads(value.forward(x)),

@@ -1,3 +1,4 @@
+// Attention over the parts of a pattern, joined by their log-sum-exps; and top-k attention.
 #include "nn/attention/sparse/sparse.h"
 
 #include <fmt/format.h>
@@ -5,7 +6,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "autograd/ops/attention/attention_formula.h"
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "tensor/backend/kernels.h"
@@ -174,7 +174,7 @@ Tensor topk_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t
     Tensor keys =
         q.dim() > 2 && k.dim() > 2 && q.size(-3) != k.size(-3) ? repeat_interleave(k, q.size(-3) / k.size(-3), -3) : k;
     Tensor scores = matmul(options.scale.value_or(1) < 0 ? -q : q, transpose(keys, -2, -1));  // [batch, heads, nq, nk]
-    Tensor seen = seen_by(options, q, k);
+    Tensor seen = visible_keys(q, k, options);
     if (seen.defined()) scores = masked_fill(scores, !seen, -kInf);
     Tensor least = slice(std::get<0>(topk(scores, keep, -1)), -1, keep - 1, keep);  // the keep-th largest of each row
     kept.mask = scores >= least;

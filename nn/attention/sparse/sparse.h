@@ -8,16 +8,17 @@
 //   Tensor y = sparse_attention(q, k, v, pattern);                   // [batch, heads, n, dv]
 #pragma once
 #include "nn/attention/mask.h"
+#include "tensor/function_ref.h"
 
 namespace ink {
 
-// One part of a pattern: the queries order_q[0], order_q[1], ... against the keys order_k[..] (i64; undefined: all, as
-// they are), which see each other by `blocks`. A key may stand in order_k twice, if no query sees it twice: in natural
-// order for its neighbours, and in a short list of keys that all see.
+// One part of a pattern: the queries order_q[0], order_q[1], ... against the keys order_k[0], order_k[1], ... (i64;
+// undefined: all, in natural order), which see each other by `blocks`. A key may stand in order_k twice, if no query
+// sees it twice: once beside its neighbours, and once in a short list of keys that all queries see.
 struct SparsePart {
   Tensor order_q, order_k;
-  // [nq], undefined with order_q: the row of each query in order_q; if some take no part, the row in the result of the
-  // parts before with this part's rows behind it.
+  // [nq], undefined with order_q: where each query finds its row of the result. If every query takes part, among this
+  // part's rows. If some do not, among the nq rows of the parts before followed by this part's rows.
   Tensor place;
   BlockMask blocks;
 };
@@ -49,12 +50,18 @@ Tensor topk_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t
 
 // ---- the rules that this file knows
 
-// Positions 0 .. n - 1, or some of them, in an order that does not depend on n.
+// Positions 0 .. n - 1, or some of them, in an order that can be told for any n.
 struct SparseOrder {
-  enum class Kind { natural, by_remainder, ends_of_blocks, listed } kind = Kind::natural;
-  int64_t length = 1, last = 0;  // by_remainder: i mod length, then i. ends_of_blocks: i mod length >= length - last
-  std::vector<int64_t> positions = {};        // listed: those below n
+  enum class Kind {
+    natural,         // 0, 1, 2, ...
+    by_remainder,    // by i mod length, and for equal remainders by i
+    ends_of_blocks,  // the last `last` positions of each block of `length`
+    listed,          // `positions`, those below n
+  } kind = Kind::natural;
+  int64_t length = 1, last = 0;
+  std::vector<int64_t> positions = {};
   Tensor of(int64_t n, Device device) const;  // i64; undefined for natural
+  bool operator==(const SparseOrder&) const = default;
 };
 // Queries against lists of keys, which stand side by side in one softmax.
 struct SparsePiece {
@@ -73,12 +80,16 @@ struct SparseRule {
   SparsePattern pattern(int64_t n, Device device = default_device()) const;
 };
 
-// Patterns by rule (which is known by its name) and length: the last few that were asked for. Copies share them;
-// several threads may ask.
+// The last few patterns that were asked for, each for a rule, a length and a device. Rules are the same if their pieces
+// are: copies of the same masks in the same orders. A name says nothing. Copies of a cache share what it keeps; several
+// threads may ask.
 class PatternCache {
  public:
   PatternCache();
   SparsePattern operator()(const SparseRule& rule, int64_t n, Device device) const;
+  // The rule that was made last for this key, or else make()'s. Who makes rules as they are needed gets the same one
+  // again, and so its patterns.
+  SparseRule rule(const std::vector<int64_t>& key, FunctionRef<SparseRule()> make) const;
 
  private:
   struct Kept;

@@ -1,3 +1,4 @@
+// Sparse and top-k attention as cores.
 #include "nn/attention/sparse/sparse_core.h"
 
 #include <fmt/format.h>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <mutex>
+#include <optional>
 
 #include "autograd/ops.h"
 #include "nn/attention/sparse/sparse.h"
@@ -68,24 +69,40 @@ SparsePattern SparseRule::pattern(int64_t n, Device device) const {
   return out;
 }
 
+static bool is_same(const SparseRule& a, const SparseRule& b) {
+  auto same_keys = [](const SparsePiece::Keys& x, const SparsePiece::Keys& y) {
+    return x.mask.is_same(y.mask) && x.order == y.order;
+  };
+  return std::ranges::equal(a.pieces, b.pieces, [&](const SparsePiece& x, const SparsePiece& y) {
+    return x.queries == y.queries && std::ranges::equal(x.keys, y.keys, same_keys);
+  });
+}
+
 struct PatternCache::Kept {
   struct Entry {
-    std::string name;
+    SparseRule rule;  // keeps its masks alive, so that no other one can be taken for them
     int64_t n;
     Device device;
     SparsePattern pattern;
   };
   std::mutex mutex;
   std::deque<Entry> entries;  // the newest in front
+  std::vector<int64_t> key;
+  std::optional<SparseRule> rule;  // made last, for `key`
 };
 PatternCache::PatternCache() : kept_(std::make_shared<Kept>()) {}
 SparsePattern PatternCache::operator()(const SparseRule& rule, int64_t n, Device device) const {
   std::lock_guard lock(kept_->mutex);
   for (const Kept::Entry& e : kept_->entries)
-    if (e.n == n && e.device == device && e.name == rule.name) return e.pattern;
-  kept_->entries.push_front({rule.name, n, device, rule.pattern(n, device)});
+    if (e.n == n && e.device == device && is_same(e.rule, rule)) return e.pattern;
+  kept_->entries.push_front({rule, n, device, rule.pattern(n, device)});
   if (kept_->entries.size() > 4) kept_->entries.pop_back();
   return kept_->entries.front().pattern;
+}
+SparseRule PatternCache::rule(const std::vector<int64_t>& key, FunctionRef<SparseRule()> make) const {
+  std::lock_guard lock(kept_->mutex);
+  if (!kept_->rule || kept_->key != key) kept_->rule = make(), kept_->key = key;
+  return *kept_->rule;
 }
 
 namespace sparse {

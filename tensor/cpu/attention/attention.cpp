@@ -32,6 +32,7 @@ void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
   }
 }
 
+// The forward pass; block() computes one block of queries of one batch entry and head.
 template <class T>
 struct Forward {
   const AttentionArgs& a;
@@ -52,15 +53,22 @@ struct Forward {
     Scratch<uint8_t> seen(most);
     T *m = states.data(), *l = m + t.width, *scale = l + t.width, *s = score.data();
     turned_queries(query.data(), a, queries, t);
+    const Scores<T> scores{.a = a,
+                           .head = head,
+                           .see = see,
+                           .turned = turned,
+                           .query = query.data(),
+                           .score = s,
+                           .cap_slope = nullptr,
+                           .seen = seen.data()};
     for (int64_t i = 0; i < t.width; ++i) m[i] = lowest<T>(), l[i] = 0;
     for (int64_t i = 0; i < t.queries * wide; ++i) o[i] = 0;
 
     for (t.j0 = 0; t.j0 < a.nk; t.j0 += step) {
       t.keys = least(step, a.nk - t.j0);
-      const Seen some = seen_of(see, t);
-      if (some == Seen::none) continue;
-      tile_scores<T>(s, nullptr, seen.data(), some, a, head, see, turned, query.data(), keys + t.j0 * a.k_strides[2],
-                     t);
+      const Seen shown = seen_of(see, t);
+      if (shown == Seen::none) continue;
+      scores.compute(t, keys + t.j0 * a.k_strides[2], shown);
       absorb(s, m, l, scale, t);
       for (int64_t i = 0; i < t.queries; ++i)
         if (scale[i] != T(1))
@@ -72,7 +80,7 @@ struct Forward {
             t.keys * t.width, s, [](Lanes<T> p, Lanes<T> z) { return p * z; }, s, factor.data());
       }
       WholeRows<T> rows(values + t.j0 * a.v_strides[2], a.v_strides[2], t.keys, a.dv);
-      add_product(some, t.queries, t.keys, {s, 1, t.width}, rows, o.data());
+      add_product(shown, t.queries, t.keys, {s, 1, t.width}, rows, o.data());
     }
     for (int64_t i = 0; i < t.queries; ++i) {
       const int64_t row = matrix * a.nq + i0 + i;

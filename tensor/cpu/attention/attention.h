@@ -2,27 +2,31 @@
 // its lanes are queries. So maxima and sums over keys run down the rows, whole packs at a time, and no pack is ever
 // summed across its lanes.
 #pragma once
-#include "tensor/cpu/random/philox_pack.h"
+#include "tensor/backend/visible.h"
 #include "tensor/cpu/attention/tile_product.h"
 #include "tensor/cpu/elementwise/transpose.h"
+#include "tensor/cpu/random/philox_pack.h"
 #include "tensor/math/online.h"
 #include "tensor/parallel.h"
-#include "tensor/backend/visible.h"
 
 namespace ink::INK_CPU_LEVEL {
 
-struct Tile {  // queries i0 .. i0 + queries in `width` lanes, keys j0 .. j0 + keys
-  int64_t i0, queries, width, j0, keys;
+// Queries i0, i0 + 1, ... against keys j0, j0 + 1, ...
+struct Tile {
+  int64_t i0, queries;
+  int64_t width;  // lanes of a row: the queries in whole packs
+  int64_t j0, keys;
 };
 
 INK_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INK_INLINE int64_t within(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 INK_INLINE int64_t blocks_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
+// How many queries, and how many keys, are computed together.
 INK_INLINE int64_t query_block(const AttentionArgs& a) { return a.block_q > 0 ? a.block_q : 64; }
 INK_INLINE int64_t key_block(const AttentionArgs& a) { return a.block_k > 0 ? a.block_k : 64; }
 
-// What the dense mask shows of a tile.
+// How much of a tile the dense mask shows.
 INK_INLINE Seen by_mask(const Visible& see, const Tile& t) {
   if (!see.mask) return Seen::all;
   bool none = true, all = true;
@@ -34,6 +38,7 @@ INK_INLINE Seen by_mask(const Visible& see, const Tile& t) {
     }
   return none ? Seen::none : all ? Seen::all : Seen::some;
 }
+// How much of a tile everything together shows.
 INK_INLINE Seen seen_of(const Visible& see, const Tile& t) {
   const int64_t i1 = t.i0 + t.queries, j1 = t.j0 + t.keys;
   Seen s = see.by_diagonals(t.i0, i1, t.j0, j1);
@@ -45,8 +50,8 @@ INK_INLINE Seen seen_of(const Visible& see, const Tile& t) {
       s = other;
   return s;
 }
-// The tiles of a block mask turned: [tile][key][query], as scores lie. There are few distinct ones, and all heads share
-// them.
+// The tiles of a block mask transposed, [tile][key][query], as scores lie. There are few distinct ones, and all heads
+// share them.
 class TurnedTiles {
  public:
   explicit TurnedTiles(const AttentionArgs& a) : count_(a.tiles ? count(a) : 0), bits_(count_ * kSize) {
@@ -103,11 +108,12 @@ INK_INLINE void fill_seen(uint8_t* seen, const Visible& see, const TurnedTiles& 
     }
 }
 
-// Calls f(place, load width) for each pack of the tile's n rows.
+// Calls f(at) for each pack of a tile: its elements are at, at + 1, ...
 template <class T, class F>
 INK_INLINE void for_tile(const Tile& t, F f) {
   for (int64_t at = 0; at < t.keys * t.width; at += kLanes<T>) f(at);
 }
+// s = value where a pair is not seen.
 template <class T>
 INK_INLINE void hide(T* s, const uint8_t* seen, const Tile& t, T value) {
   for_tile<T>(t, [&](int64_t at) {
@@ -153,6 +159,7 @@ void dropout_factors(T* z, const AttentionArgs& a, const Tile& t, int64_t matrix
   }
 }
 
+// Whether no number of x [rows, cols] is NaN or an infinity.
 template <class T>
 bool all_finite(const T* x, int64_t row, int64_t rows, int64_t cols) {
   Lanes<T> bad(T(0));  // x * 0 is NaN for NaN and infinities; lanes beyond the end are loaded as 0
@@ -160,16 +167,18 @@ bool all_finite(const T* x, int64_t row, int64_t rows, int64_t cols) {
     for_packs<T>(cols, [&](int64_t c, auto k) { bad += load(x + r * row + c, k) * Lanes<T>(T(0)); });
   return sum(bad) == T(0);
 }
-// c += a b for a tile of weights a; `some` of which are 0 because their keys are hidden: those must not bring in NaN.
+// c += a b for a tile of weights a and rows of keys, values or queries b. Where only some pairs are seen, weights of 0
+// stand for hidden keys, whose rows must not bring in NaN.
 template <class T>
-void add_product(Seen seen, int64_t m, int64_t k, const Factor<T>& a, const WholeRows<T>& b, T* c) {
-  if (seen == Seen::some && !all_finite(b[0], b.row(), k, b.width()))
-    careful_product(m, b.width(), k, a, b[0], b.row(), c, b.width());
+void add_product(Seen seen, int64_t m, int64_t k, const LeftFactor<T>& a, const WholeRows<T>& b, T* c) {
+  const RowsAt<T> sums{c, b.width()};
+  if (seen == Seen::some && !all_finite(b.rows().data, b.rows().row, k, b.width()))
+    careful_product(m, b.width(), k, a, b.rows(), sums);
   else
-    tile_product<T, true>(m, b.width(), k, a, b[0], b.row(), c, b.width());
+    tile_product<T, true>(m, b.width(), k, a, b.rows(), sums);
 }
 
-// A block of queries turned and scaled: [d][width].
+// A block of queries transposed and scaled: [d][width].
 template <class T>
 void turned_queries(T* to, const AttentionArgs& a, const T* queries, const Tile& t) {
   transpose(to, t.width, queries, a.q_strides[2], t.queries, a.d, true);
@@ -180,18 +189,29 @@ template <class T>
 INK_INLINE T slope_of(const AttentionArgs& a, int64_t head) {
   return a.slopes ? static_cast<const T*>(a.slopes)[head] : T(0);
 }
-// The scores of a tile, from turned queries and its keys; -inf where `some` of them are hidden, and `seen` then says
-// which. cap_slope as in cap_scores.
+// What the scores of one block of queries are made with, in one batch entry and head, and where they go.
 template <class T>
-void tile_scores(T* s, T* cap_slope, uint8_t* seen, Seen some, const AttentionArgs& a, int64_t head, const Visible& see,
-                 const TurnedTiles& turned, const T* query, const T* key, const Tile& t) {
-  tile_product<T, false>(t.keys, t.width, a.d, {key, a.k_strides[2], 1}, query, t.width, s, t.width);
-  if (a.softcap > 0) cap_scores(s, cap_slope, t, a.softcap);
-  if (a.slopes) add_alibi(s, t, slope_of<T>(a, head), a.diagonal);
-  if (some != Seen::some) return;
-  fill_seen(seen, see, turned, t);
-  hide(s, seen, t, lowest<T>());
-}
+struct Scores {
+  const AttentionArgs& a;
+  int64_t head;
+  const Visible& see;
+  const TurnedTiles& turned;
+  const T* query;  // the queries, transposed and scaled: [d][width]
+  T* score;        // [keys][width]
+  T* cap_slope;    // the same, the derivative of the soft cap as in cap_scores; may be null
+  uint8_t* seen;   // the same, which pairs count
+
+  // The scores of tile t, whose first key is given. Where `shown` says that only some are seen, the others become -inf,
+  // and `seen` is written.
+  void compute(const Tile& t, const T* key, Seen shown) const {
+    tile_product<T, false>(t.keys, t.width, a.d, {key, a.k_strides[2], 1}, {query, t.width}, {score, t.width});
+    if (a.softcap > 0) cap_scores(score, cap_slope, t, a.softcap);
+    if (a.slopes) add_alibi(score, t, slope_of<T>(a, head), a.diagonal);
+    if (shown != Seen::some) return;
+    fill_seen(seen, see, turned, t);
+    hide(score, seen, t, lowest<T>());
+  }
+};
 
 // The operand pointers of one batch entry and head.
 template <class T>

@@ -39,6 +39,15 @@ struct Backward {
     Scratch<uint8_t> seen(most);
     const WholeRows<T> query_rows(queries, a.q_strides[2], t.queries, a.d), gradient_rows(g, a.dv, t.queries, a.dv);
     T *shift = rows.data(), *inner = shift + t.width, *p = score.data(), *ds = dscore.data();
+    const Scores<T> scores{.a = a,
+                           .head = head,
+                           .see = see,
+                           .turned = turned,
+                           .query = query.data(),
+                           .score = p,
+                           .cap_slope = slope.data(),
+                           .seen = seen.data()};
+    const TileArrays arrays{p, ds, slope.data(), factor.data(), shift, inner};
 
     turned_queries(query.data(), a, queries, t);
     transpose(gradient.data(), t.width, g, a.dv, t.queries, a.dv, true);
@@ -54,18 +63,19 @@ struct Backward {
 
     for (t.j0 = 0; t.j0 < a.nk; t.j0 += step) {
       t.keys = least(step, a.nk - t.j0);
-      const Seen some = seen_of(see, t);
-      if (some == Seen::none) continue;
+      const Seen shown = seen_of(see, t);
+      if (shown == Seen::none) continue;
       const T *key = keys + t.j0 * a.k_strides[2], *value = values + t.j0 * a.v_strides[2];
-      tile_scores(p, slope.data(), seen.data(), some, a, head, see, turned, query.data(), key, t);
-      tile_product<T, false>(t.keys, t.width, a.dv, {value, a.v_strides[2], 1}, gradient.data(), t.width, ds, t.width);
+      scores.compute(t, key, shown);
+      tile_product<T, false>(t.keys, t.width, a.dv, {value, a.v_strides[2], 1}, {gradient.data(), t.width},
+                             {ds, t.width});
       if (a.dropout > 0) dropout_factors(factor.data(), a, t, matrix);
-      weights_and_gradients(p, ds, slope.data(), factor.data(), shift, inner, t);
-      if (some == Seen::some) hide_gradients(p, ds, seen.data(), t);
+      weights_and_gradients(arrays, t);
+      if (shown == Seen::some) hide_gradients(p, ds, seen.data(), t);
 
       add_product(Seen::all, t.keys, t.queries, {p, t.width, 1}, gradient_rows, dv + t.j0 * value_width());
       add_product(Seen::all, t.keys, t.queries, {ds, t.width, 1}, query_rows, dk + t.j0 * wide);
-      add_product(some, t.queries, t.keys, {ds, 1, t.width}, WholeRows<T>(key, a.k_strides[2], t.keys, a.d),
+      add_product(shown, t.queries, t.keys, {ds, 1, t.width}, WholeRows<T>(key, a.k_strides[2], t.keys, a.d),
                   dquery.data());
     }
     for (int64_t i = 0; i < t.queries; ++i)
@@ -73,23 +83,26 @@ struct Backward {
           a.d, dq + (matrix * a.nq + i0 + i) * a.d, [](Lanes<T> x) { return x; }, dquery.data() + i * wide);
   }
 
-  // p: scores become P o Z; ds: g V^T becomes dS.
-  void weights_and_gradients(T* p, T* ds, const T* slope, const T* factor, const T* shift, const T* inner,
-                             const Tile& t) const {
+  struct TileArrays {
+    T *p, *ds;                    // [keys][width]: scores become P o Z, and g V^T becomes dS
+    const T *cap_slope, *factor;  // the same: the derivative of the soft cap, and Z
+    const T *shift, *inner;       // [width]: the log-sum-exp of each query, and its D
+  };
+  void weights_and_gradients(const TileArrays& x, const Tile& t) const {
     using P = Lanes<T>;
     const P scale(T(a.scale));
     for (int64_t i = 0; i < t.width; i += kLanes<T>) {
-      const P lse = P::load(shift + i), d = P::load(inner + i);
+      const P lse = P::load(x.shift + i), d = P::load(x.inner + i);
       for (int64_t j = 0, at = i; j < t.keys; ++j, at += t.width) {
-        P w = exp(P::load(p + at) - lse), dp = P::load(ds + at), dw = w * scale;
-        if (a.softcap > 0) dw *= P::load(slope + at);
+        P w = exp(P::load(x.p + at) - lse), dp = P::load(x.ds + at), dw = w * scale;
+        if (a.softcap > 0) dw *= P::load(x.cap_slope + at);
         if (a.dropout > 0) {
-          const P z = P::load(factor + at);
+          const P z = P::load(x.factor + at);
           dp *= z;
           w *= z;
         }
-        w.store(p + at);
-        (dw * (dp - d)).store(ds + at);
+        w.store(x.p + at);
+        (dw * (dp - d)).store(x.ds + at);
       }
     }
   }

@@ -3,9 +3,9 @@
 // at the last row of it). Time n (chunk (d + dv) + 2 d dv), memory d dv. Hua et al. 2022, section 3.2; Yang et al.
 // 2024, section 2.2. Exponents are differences of decays in the order in which time runs: at most 0 where decays fall,
 // so nothing overflows.
-#include "tensor/cpu/table.h"
 #include "tensor/cpu/attention/tile_product.h"
 #include "tensor/cpu/elementwise/transpose.h"
+#include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -45,7 +45,7 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
     const T *qs = q + first * a.d, *ks = k + first * a.d, *g = decay ? decay + first : nullptr;
     // scores^T [key][query], queries in lanes
     transpose(query.data(), width, qs, a.d, rows, a.d, true);
-    tile_product<T, false>(rows, width, a.d, {ks, a.d, 1}, query.data(), width, score.data(), width);
+    tile_product<T, false>(rows, width, a.d, {ks, a.d, 1}, {query.data(), width}, {score.data(), width});
     for (int64_t j = 0; j < rows; ++j)
       for (int64_t i = 0; i < rows; ++i) {
         T& s = score[j * width + i];
@@ -55,12 +55,12 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
           s *= weight(g[j], g[i]);
       }
     const WholeRows<T> values(v + first * a.dv, a.dv, rows, columns);
-    tile_product<T, false>(rows, wide, rows, {score.data(), 1, width}, values[0], values.row(), o.data(), wide);
+    tile_product<T, false>(rows, wide, rows, {score.data(), 1, width}, values.rows(), {o.data(), wide});
     // what came before
     if (!begin) {
       const T* from = qs;
       if (g) from = scale_rows(qs, rows, [&](int64_t i) { return weight(reference, g[i]); });
-      tile_product<T, true>(rows, wide, a.d, {from, a.d, 1}, state.data(), wide, o.data(), wide);
+      tile_product<T, true>(rows, wide, a.d, {from, a.d, 1}, {state.data(), wide}, {o.data(), wide});
     }
     for (int64_t i = 0; i < rows; ++i)
       row_map(
@@ -76,7 +76,7 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
       from = scale_rows(ks, rows, [&](int64_t j) { return weight(g[j], end); });
       reference = end;
     }
-    tile_product<T, true>(a.d, wide, rows, {from, 1, a.d}, values[0], values.row(), state.data(), wide);
+    tile_product<T, true>(a.d, wide, rows, {from, 1, a.d}, values.rows(), {state.data(), wide});
   }
 
   template <class F>

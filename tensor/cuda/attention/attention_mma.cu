@@ -58,10 +58,76 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
   }
 }
 
+// What a warp knows of its rows while it walks along the keys: for each of a lane's rows the largest score so far, the
+// sum of the weights, and the weighted sum of the values. A lane has two rows of each block of 16.
+template <int D, int kBlocks>
+struct RowStates {
+  float top[kBlocks][2], total[kBlocks][2] = {}, sum[kBlocks][D / 8][4] = {};
+
+  __device__ __forceinline__ RowStates() {
+    INK_UNROLL
+    for (int m = 0; m < kBlocks; ++m) top[m][0] = top[m][1] = fn::lowest<float>();
+  }
+
+  // Takes a tile of scores s into the states: the scores become weights, sums are rescaled to the new largest score.
+  template <int N>
+  __device__ __forceinline__ void absorb(float (&s)[kBlocks][N][4], const Exponent& exponent) {
+    INK_UNROLL
+    for (int m = 0; m < kBlocks; ++m) {
+      INK_UNROLL
+      for (int r = 0; r < 2; ++r) {
+        float larger = top[m][r];  // NaN is passed over here and spoils the sum below
+        INK_UNROLL
+        for (int n = 0; n < N; ++n) larger = ::fmaxf(larger, ::fmaxf(s[m][n][2 * r], s[m][n][2 * r + 1]));
+        larger = ::fmaxf(larger, __shfl_xor_sync(kFull, larger, 1));
+        larger = ::fmaxf(larger, __shfl_xor_sync(kFull, larger, 2));
+        const float shift = larger == fn::lowest<float>() ? 0.f : larger * exponent.factor;
+        const float rescale = fast_exp2(fn::fma(top[m][r], exponent.factor, -shift));
+        top[m][r] = larger;
+        total[m][r] *= rescale;
+        INK_UNROLL
+        for (int n = 0; n < D / 8; ++n) sum[m][n][2 * r] *= rescale, sum[m][n][2 * r + 1] *= rescale;
+        INK_UNROLL
+        for (int n = 0; n < N; ++n) {
+          INK_UNROLL
+          for (int e = 0; e < 2; ++e) {
+            float& w = s[m][n][2 * r + e];
+            w = fast_exp2(fn::fma(w, exponent.factor, -shift));
+            total[m][r] += w;
+          }
+        }
+      }
+    }
+  }
+
+  // Divides the sums by the totals, with dropout's `kept` factor, and calls lse(row, value) for each row. NaN if a sum
+  // is not finite, else 0.
+  template <class F>
+  __device__ __forceinline__ float finish(const Exponent& exponent, float kept, F lse) {
+    float worst = 0;
+    INK_UNROLL
+    for (int m = 0; m < kBlocks; ++m) {
+      INK_UNROLL
+      for (int r = 0; r < 2; ++r) {
+        total[m][r] = warp_sum(total[m][r], 4);
+        const float scale = total[m][r] == 0 ? 0.f : kept / total[m][r];
+        INK_UNROLL
+        for (int n = 0; n < D / 8; ++n) {
+          INK_UNROLL
+          for (int e = 0; e < 2; ++e) worst += sum[m][n][2 * r + e] * 0.f, sum[m][n][2 * r + e] *= scale;
+        }
+        lse(16 * m + 8 * r + int(threadIdx.x) % kWarp / 4, top[m][r] * exponent.factor * kLn2 + fn::log(total[m][r]));
+      }
+    }
+    return worst;
+  }
+};
+
 template <class T, int D, int kBlocks>
 __global__ void __launch_bounds__(kMmaThreads)
     attention_mma_kernel(const AttentionArgs a, T* out, float* lse, const T* q, const T* k, const T* v) {
 #if INK_CUDA_SIM || __CUDA_ARCH__ >= 800
+  // The block's queries, and this warp's among them.
   constexpr int kRows = kWarps * 16 * kBlocks, N = kKeys / 8;
   T *qs = dynamic_shared<T>(), *ks = qs + kRows * D, *vs = ks + kKeys * D;
   const int64_t blocks = ceil_div(a.nq, kRows);
@@ -74,6 +140,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   const int row0 = int(threadIdx.x) / kWarp * 16 * kBlocks;  // this warp's first
   const int d = int(a.d), dv = int(a.dv);
 
+  // The tiles of keys of which something is seen.
   const auto count = [&](int64_t j0) { return int(a.nk - j0 < kKeys ? a.nk - j0 : kKeys); };
   Seen seen = Seen::none;  // of the tile of keys that comes next
   const auto next_tile = [&](int64_t j0) {
@@ -82,16 +149,14 @@ __global__ void __launch_bounds__(kMmaThreads)
     return j0;
   };
 
-  float sum[kBlocks][D / 8][4] = {}, top[kBlocks][2], total[kBlocks][2] = {};
-  INK_UNROLL
-  for (int m = 0; m < kBlocks; ++m) top[m][0] = top[m][1] = fn::lowest<float>();
+  RowStates<D, kBlocks> rows;
   bool some_hidden = false;
-
   start_tile<D, kRows, kMmaThreads>(qs, x.q + i0 * a.q_strides[2], a.q_strides[2], int(i1 - i0), d);
   int64_t j0 = next_tile(keys.begin);
   if (j0 < keys.end) start_tile<D, kKeys, kMmaThreads>(ks, x.k + j0 * a.k_strides[2], a.k_strides[2], count(j0), d);
   cp_async_commit();
   while (j0 < keys.end) {
+    // Scores of this tile, while its values and then the next keys are on their way.
     const int present = count(j0);
     const bool all = seen == Seen::all && present == kKeys;
     some_hidden = some_hidden || seen == Seen::some;
@@ -108,6 +173,7 @@ __global__ void __launch_bounds__(kMmaThreads)
       start_tile<D, kKeys, kMmaThreads>(ks, x.k + next * a.k_strides[2], a.k_strides[2], count(next), d);
     cp_async_commit();
 
+    // Soft cap and ALiBi.
     if (!exponent.plain) {
       const float distance = float(j0 - i0 - row0 - a.diagonal);
       for_own<kBlocks, N>([&](int m, int n, int i, int row, int column) {
@@ -115,43 +181,17 @@ __global__ void __launch_bounds__(kMmaThreads)
         s[m][n][i] = exponent(s[m][n][i], distance + float(column - row), rate);
       });
     }
+    // What is hidden.
     if (!all) {
       hide_beyond(s, i0 + row0 - j0, see.low, see.high, present);
-      if (see.mask || see.tiles) {
-        const uint64_t shown = own_bits<kBlocks, N>([&](int row, int column) {
+      if (see.mask || see.tiles)
+        hide_unless(s, [&](int row, int column) {
           const int64_t i = i0 + row0 + row, j = j0 + column;
           return i < a.nq && j < a.nk && see(i, j);
         });
-        for_own<kBlocks, N>([&](int m, int n, int i, int, int) {
-          if (!has_bit<N>(shown, m, n, i)) s[m][n][i] = fn::lowest<float>();
-        });
-      }
     }
-
-    INK_UNROLL
-    for (int m = 0; m < kBlocks; ++m)
-      INK_UNROLL
-      for (int r = 0; r < 2; ++r) {  // the two rows of a lane in a block of 16
-        float larger = top[m][r];  // NaN is passed over here and spoils the sum below
-        INK_UNROLL
-        for (int n = 0; n < N; ++n) larger = ::fmaxf(larger, ::fmaxf(s[m][n][2 * r], s[m][n][2 * r + 1]));
-        larger = ::fmaxf(larger, __shfl_xor_sync(kFull, larger, 1));
-        larger = ::fmaxf(larger, __shfl_xor_sync(kFull, larger, 2));
-        const float shift = larger == fn::lowest<float>() ? 0.f : larger * exponent.factor;
-        const float rescale = fast_exp2(fn::fma(top[m][r], exponent.factor, -shift));
-        top[m][r] = larger;
-        total[m][r] *= rescale;
-        INK_UNROLL
-        for (int n = 0; n < D / 8; ++n) sum[m][n][2 * r] *= rescale, sum[m][n][2 * r + 1] *= rescale;
-        INK_UNROLL
-        for (int n = 0; n < N; ++n)
-          INK_UNROLL
-          for (int e = 0; e < 2; ++e) {
-            float& w = s[m][n][2 * r + e];
-            w = fast_exp2(fn::fma(w, exponent.factor, -shift));
-            total[m][r] += w;
-          }
-      }
+    // Weights, dropout, and the values that they weigh.
+    rows.absorb(s, exponent);
     if (a.dropout > 0) {
       const Dropout dropout(a);  // only here: it takes registers
       const uint64_t dropped = own_bits<kBlocks, N>([&](int row, int column) {
@@ -163,29 +203,17 @@ __global__ void __launch_bounds__(kMmaThreads)
         if (has_bit<N>(dropped, m, n, i)) s[m][n][i] = 0;
       });
     }
-    add_weighted<D>(sum, s, vs);
+    add_weighted<D>(rows.sum, s, vs);
     j0 = next;
   }
 
-  const float kept = float(Dropout(a).scale);
-  float worst = 0;  // NaN if a sum is not finite
-  INK_UNROLL
-  for (int m = 0; m < kBlocks; ++m)
-    INK_UNROLL
-    for (int r = 0; r < 2; ++r) {
-      total[m][r] = warp_sum(total[m][r], 4);
-      const float scale = total[m][r] == 0 ? 0.f : kept / total[m][r];
-      INK_UNROLL
-      for (int n = 0; n < D / 8; ++n)
-        INK_UNROLL
-        for (int e = 0; e < 2; ++e) worst += sum[m][n][2 * r + e] * 0.f, sum[m][n][2 * r + e] *= scale;
-      const int row = row0 + 16 * m + 8 * r + int(threadIdx.x) % kWarp / 4;
-      if (i0 + row < i1 && threadIdx.x % 4 == 0)
-        lse[head.matrix * a.nq + i0 + row] = top[m][r] * exponent.factor * kLn2 + fn::log(total[m][r]);
-    }
+  // Results; by the slow way if a hidden key may have spoilt them.
+  const float worst = rows.finish(exponent, float(Dropout(a).scale), [&](int row, float value) {
+    if (i0 + row0 + row < i1 && threadIdx.x % 4 == 0) lse[head.matrix * a.nq + i0 + row0 + row] = value;
+  });
   cp_async_wait<0>();
   if (__syncthreads_or(some_hidden && worst != 0)) return by_rows(a, head, i0, i1, out, lse, x);
-  store_rows<D>(out + (head.matrix * a.nq + i0) * a.dv, sum, qs, row0, int(i1 - i0), dv);
+  store_rows<D>(out + (head.matrix * a.nq + i0) * a.dv, rows.sum, qs, row0, int(i1 - i0), dv);
 #endif
 }
 
@@ -201,15 +229,7 @@ void run(const AttentionArgs& a, void* out, void* lse, const void* q, const void
 
 bool attention_mma(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v) {
   if (!fits_mma(a, {out, q, k, v})) return false;
-  const int64_t width = a.d > a.dv ? a.d : a.dv;
-  const auto for_dtype = [&]<class T>() {
-    if (width <= 32) run<T, 32, 2>(a, out, lse, q, k, v);
-    else if (width <= 64) run<T, 64, 2>(a, out, lse, q, k, v);
-    else if (width <= 128) run<T, 128, 2>(a, out, lse, q, k, v);
-    else run<T, 256, 1>(a, out, lse, q, k, v);
-  };
-  if (a.dtype == DType::f16) for_dtype.template operator()<half>();
-  else for_dtype.template operator()<bfloat16>();
+  with_mma_tile(a, [&]<class T, int D>() { run<T, D, D <= 128 ? 2 : 1>(a, out, lse, q, k, v); });
   return true;
 }
 

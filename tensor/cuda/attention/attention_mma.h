@@ -126,10 +126,11 @@ __device__ __forceinline__ void add_weighted(float (&sum)[kBlocks][D / 8][4], co
   for (int n = 0; n < N; n += 2) {
     uint32_t w[kBlocks][4];
     INK_UNROLL
-    for (int m = 0; m < kBlocks; ++m)
+    for (int m = 0; m < kBlocks; ++m) {
       INK_UNROLL
-    for (int i = 0; i < 4; ++i)
-      w[m][i] = pack<T>(weights[m][n + i / 2][i % 2 * 2], weights[m][n + i / 2][i % 2 * 2 + 1]);
+      for (int i = 0; i < 4; ++i)
+        w[m][i] = pack<T>(weights[m][n + i / 2][i % 2 * 2], weights[m][n + i / 2][i % 2 * 2 + 1]);
+    }
     INK_UNROLL
     for (int c = 0; c < D / 8; c += 2) {
       uint32_t y[4];
@@ -150,13 +151,15 @@ __device__ __forceinline__ void store_rows(T* to, const float (&sum)[kBlocks][D 
                                            int d) {
   const int lane = int(threadIdx.x) % kWarp;
   INK_UNROLL
-  for (int m = 0; m < kBlocks; ++m)
+  for (int m = 0; m < kBlocks; ++m) {
     INK_UNROLL
-    for (int n = 0; n < D / 8; ++n)
+    for (int n = 0; n < D / 8; ++n) {
       INK_UNROLL
       for (int r = 0; r < 2; ++r)
         *reinterpret_cast<uint32_t*>(tile + place<D>(unsigned(row0 + 16 * m + 8 * r + lane / 4), unsigned(n)) +
                                      lane % 4 * 2) = pack<T>(sum[m][n][2 * r], sum[m][n][2 * r + 1]);
+    }
+  }
   __syncwarp();
   for (int i = lane; i < 16 * kBlocks * (D / 8); i += kWarp) {
     const int row = row0 + i / (D / 8), piece = i % (D / 8);
@@ -173,11 +176,13 @@ template <int kBlocks, int N, class F>
 __device__ __forceinline__ void for_own(F f) {
   const int lane = int(threadIdx.x) % kWarp;
   INK_UNROLL
-  for (int m = 0; m < kBlocks; ++m)
+  for (int m = 0; m < kBlocks; ++m) {
     INK_UNROLL
-    for (int n = 0; n < N; ++n)
+    for (int n = 0; n < N; ++n) {
       INK_UNROLL
       for (int i = 0; i < 4; ++i) f(m, n, i, 16 * m + 8 * (i / 2) + lane / 4, 8 * n + 2 * (lane % 4) + i % 2);
+    }
+  }
 }
 // A bit for each of them, what f(row, column) says; a loop, so that f stands in the code once.
 template <int kBlocks, int N, class F>
@@ -203,20 +208,45 @@ __device__ __forceinline__ void hide_beyond(float (&s)[kBlocks][N][4], int64_t a
                                             int count) {
   const int lane = int(threadIdx.x) % kWarp;
   INK_UNROLL
-  for (int m = 0; m < kBlocks; ++m)
+  for (int m = 0; m < kBlocks; ++m) {
     INK_UNROLL
     for (int r = 0; r < 2; ++r) {
       const int64_t here = apart + 16 * m + 8 * r + lane / 4, first = here + low, last = here + high;
       const int from = first < 0 ? 0 : first > 8 * N ? 8 * N : int(first);
       const int to = last < 0 ? -1 : last < count - 1 ? int(last) : count - 1;
       INK_UNROLL
-      for (int n = 0; n < N; ++n)
+      for (int n = 0; n < N; ++n) {
         INK_UNROLL
         for (int k = 0; k < 2; ++k) {
           const int column = 8 * n + 2 * (lane % 4) + k;
           if (column < from || column > to) s[m][n][2 * r + k] = fn::lowest<float>();
         }
+      }
     }
+  }
+}
+
+// Scores of pairs for which shown(row, column) is false become -inf.
+template <int kBlocks, int N, class F>
+__device__ __forceinline__ void hide_unless(float (&s)[kBlocks][N][4], F shown) {
+  const uint64_t bits = own_bits<kBlocks, N>(shown);
+  for_own<kBlocks, N>([&](int m, int n, int i, int, int) {
+    if (!has_bit<N>(bits, m, n, i)) s[m][n][i] = fn::lowest<float>();
+  });
+}
+
+// Calls f<T, D>() for the operands' type, and for the narrowest tile, of D columns, that their rows fit into.
+template <class F>
+void with_mma_tile(const AttentionArgs& a, F f) {
+  const int64_t width = a.d > a.dv ? a.d : a.dv;
+  const auto by_width = [&]<class T>() {
+    if (width <= 32) return f.template operator()<T, 32>();
+    if (width <= 64) return f.template operator()<T, 64>();
+    if (width <= 128) return f.template operator()<T, 128>();
+    f.template operator()<T, 256>();
+  };
+  if (a.dtype == DType::f16) return by_width.template operator()<half>();
+  by_width.template operator()<bfloat16>();
 }
 
 // Whether these kernels are for the operands: 16-byte pieces everywhere, and rows that fit.

@@ -8,7 +8,13 @@
 namespace ink::cuda {
 namespace {
 
-enum class Wanted { dq, dk, dv, dk_dv };
+// Which gradients a launch computes.
+enum class Wanted {
+  dq,     // a block owns queries
+  dk,     // a block owns keys, here and below
+  dv,     // the two in launches of their own, where both would not fit in the registers
+  dk_dv,  // both at once
+};
 
 template <class T>
 struct Operands {
@@ -117,6 +123,7 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
   // By stage: D and exponents of the columns.
   float* const statistics = reinterpret_cast<float*>(others + 2 * S::kStage);
 
+  // What the block owns, and this warp of it.
   const int64_t own_count = kByQuery ? a.nq : a.nk, other_count = kByQuery ? a.nk : a.nq;
   const int64_t blocks = ceil_div(own_count, S::kRows), matrix = int64_t(blockIdx.x) / blocks,
                 block = int64_t(blockIdx.x) % blocks;
@@ -171,6 +178,7 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
     cp_async_commit();
   };
 
+  // The rows that it owns, and their statistics.
   const int present = int(own1 - own0);
   start_rows<D, S::kRows, S::kThreads>(own_first, kByQuery ? queries(first_head) : keys(first_head), own0, present);
   if constexpr (kScores)
@@ -201,6 +209,7 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
     const T *first = others + stage * S::kStage, *second = first + S::kOther * D;
     const float* columns = statistics + stage * 2 * S::kOther + 2 * (lane % 4);
 
+    // Scores, and the gradient of the weights less D.
     float w[1][N][4] = {}, g[1][kScores ? N : 1][4] = {};  // scores, then weights; their gradient
     multiply_rows<D>(w, own_first, unsigned(row0), first);
     const auto position = [&](int row, int column) {
@@ -223,6 +232,7 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
       for_own<1, N>(
           [&](int, int n, int i, int, int) { g[0][n][i] -= kByQuery ? own_delta[i / 2] : columns[8 * n + i % 2]; });
     }
+    // Soft cap and ALiBi.
     const Score<float> score(a, head.head);
     const Exponent exponent(score);
     if (!exponent.plain) {
@@ -233,19 +243,17 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
         if constexpr (kScores) g[0][n][i] *= rate;
       });
     }
+    // What is hidden.
     if (!all) {
       const Visible see(a, head.batch, head.head);
       hide_beyond(w, own0 + row0 - at, kByQuery ? see.low : -see.high, kByQuery ? see.high : -see.low, count_at(at));
-      if (see.mask || see.tiles) {
-        const uint64_t shown = own_bits<1, N>([&](int row, int column) {
+      if (see.mask || see.tiles)
+        hide_unless(w, [&](int row, int column) {
           const int64_t own = own0 + row0 + row, other = at + column;
           return own < own_count && other < other_count && (kByQuery ? see(own, other) : see(other, own));
         });
-        for_own<1, N>([&](int, int n, int i, int, int) {
-          if (!has_bit<N>(shown, 0, n, i)) w[0][n][i] = fn::lowest<float>();
-        });
-      }
     }
+    // Weights, and the gradient of the scores.
     const auto weight = [&](int n, int i) {
       const float shift = kByQuery ? own_exponent[i / 2] : columns[S::kOther + 8 * n + i % 2];
       return fast_exp2(fn::fma(w[0][n][i], exponent.factor, -shift));
@@ -260,6 +268,7 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
         w[0][n][i] = w[0][n][i] == fn::lowest<float>() ? 0.f : weight(n, i);
         if constexpr (kScores) g[0][n][i] = w[0][n][i] == 0 ? 0.f : g[0][n][i] * w[0][n][i];
       });
+    // The products that the gradients are sums of.
     if constexpr (kScores) add_weighted<D>(sum, g, first);
     if constexpr (kValues) {
       if (dropout.on)
@@ -273,6 +282,7 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
     stage = 1 - stage;
   }
 
+  // Results; by the slow way if a hidden key may have spoilt them.
   cp_async_wait<0>();
   if constexpr (kByQuery) {
     float worst = 0;  // NaN if a sum is not finite
@@ -306,30 +316,17 @@ bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv
   if (!fits_mma(a, {dq, dk, dv, dout, q, k, v, out})) return false;
   const int64_t padded = ceil_div(a.nq, kMaskTile) * kMaskTile, matrices = a.batch * a.heads;
   const Scratch<float> deltas(matrices * padded), exponents(matrices * padded);
-  const auto for_dtype = [&]<class T>() {
+  with_mma_tile(a, [&]<class T, int D>() {
     launch("attention_backward", attention_statistics<T>, dim3(unsigned(ceil_div(matrices * padded, 256 / kWarp))),
            dim3(256), 0, deltas.data(), exponents.data(), static_cast<const T*>(dout), static_cast<const T*>(out),
            static_cast<const float*>(lse), static_cast<const float*>(dlse), matrices, a.nq, padded, a.dv);
     const Operands<T> x{static_cast<const T*>(dout), static_cast<const T*>(q), static_cast<const T*>(k),
                         static_cast<const T*>(v),    deltas.data(),            exponents.data(),
                         padded};
-    const auto for_width = [&]<int D>() {
-      run<T, D, Wanted::dq>(a, x, dq);
-      if constexpr (D <= 128) run<T, D, Wanted::dk_dv>(a, x, dk, dv);
-      else run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
-    };
-    const int64_t width = a.d > a.dv ? a.d : a.dv;
-    if (width <= 32)
-      for_width.template operator()<32>();
-    else if (width <= 64)
-      for_width.template operator()<64>();
-    else if (width <= 128)
-      for_width.template operator()<128>();
-    else
-      for_width.template operator()<256>();
-  };
-  if (a.dtype == DType::f16) for_dtype.template operator()<half>();
-  else for_dtype.template operator()<bfloat16>();
+    run<T, D, Wanted::dq>(a, x, dq);
+    if constexpr (D <= 128) run<T, D, Wanted::dk_dv>(a, x, dk, dv);
+    else run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
+  });
   return true;
 }
 

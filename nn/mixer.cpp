@@ -1,0 +1,18 @@
+// States of layers, whatever their type.
+#include "nn/mixer.h"
+
+namespace ink {
+
+int64_t bytes_of(const std::vector<Tensor*>& tensors) {
+  int64_t total = 0;
+  for (const Tensor* t : tensors)
+    if (t->defined()) total += t->numel() * size_of(t->dtype());
+  return total;
+}
+
+ValueError LayerState::of_another_layer() {
+  return ValueError(
+      "LayerState: a layer of another kind made this state; expected the one of the same layer, or an empty one");
+}
+
+}  // namespace ink

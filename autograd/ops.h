@@ -4,6 +4,7 @@
 // negative dims and indices count from the end. Errors: ShapeError, DTypeError, DeviceError, IndexError, ValueError, each
 // naming the op, what it got and what it expected. tests/specs/ has a row for each function declared here.
 #pragma once
+#include <concepts>
 #include <optional>
 #include <string_view>
 #include <tuple>
@@ -33,7 +34,16 @@ Tensor from_data(std::span<const float> data, const Shape& shape);
 Tensor from_data(std::span<const double> data, const Shape& shape);
 Tensor from_data(std::span<const int64_t> data, const Shape& shape);
 Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options = {});
-Tensor tensor(std::initializer_list<double> values, const Options& options = {});                         // 1-D
+namespace detail {
+struct Element {  // of tensor({1, 2}); a class, so that tensor({{1}, {2}}) is the list of rows and no list of numbers
+  double value;
+  template <std::convertible_to<double> T> Element(T v) : value(double(v)) {}
+};
+}  // namespace detail
+Tensor tensor(std::initializer_list<detail::Element> values, const Options& options = {});               // 1-D
+template <std::same_as<double> T> Tensor tensor(std::initializer_list<T> values, const Options& options = {}) {  // a list with a name
+  return from_data(values, {int64_t(values.size())}, options);
+}
 Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, const Options& options = {});  // 2-D
 // A tensor on memory that somebody else owns; `owner` (may be null) is released with the last view.
 Tensor from_blob(void* data, const Shape& shape, const Options& options = {}, std::shared_ptr<void> owner = {});
@@ -167,8 +177,10 @@ Tensor max(const Tensor& x, const Dims& dims = {}, bool keepdim = false);  // th
 Tensor min(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 std::tuple<Tensor, Tensor> max_with_indices(const Tensor& x, int64_t dim, bool keepdim = false);  // values, i64 indices
 std::tuple<Tensor, Tensor> min_with_indices(const Tensor& x, int64_t dim, bool keepdim = false);
-Tensor argmax(const Tensor& x, int64_t dim = -1, bool keepdim = false);  // first maximum; NaN counts as the largest (no gradient)
-Tensor argmin(const Tensor& x, int64_t dim = -1, bool keepdim = false);  // (no gradient)
+// The place of the first maximum along dim, i64; no dim: among all elements in row-major order, 0-dim (keepdim: of 1s). NaN
+// counts as the largest in argmax and the smallest in argmin. (no gradient)
+Tensor argmax(const Tensor& x, std::optional<int64_t> dim = {}, bool keepdim = false);
+Tensor argmin(const Tensor& x, std::optional<int64_t> dim = {}, bool keepdim = false);
 Tensor any(const Tensor& x, const Dims& dims = {}, bool keepdim = false);  // (no gradient)
 Tensor all(const Tensor& x, const Dims& dims = {}, bool keepdim = false);  // (no gradient)
 Tensor count_nonzero(const Tensor& x, const Dims& dims = {}, bool keepdim = false);  // (no gradient)

@@ -175,7 +175,8 @@ int main(int argc, char** argv) {
   const std::string prompt = lesson.option("prompt", std::string("The Light"), "what the samples start with");
 
   const std::string checkpoint =
-      lesson.option("checkpoint", std::string(), "file to go on from if it exists, and to save the run in", Path::output);
+      lesson.option("checkpoint", std::string(), "file to go on from if it exists, and to save the run in",
+                    Path::output);
   const CharText text = lesson.text("opticks", 10 * (context + 2));  // a tenth is held out, one window at least
   lesson.checked("prompt", [&] {
     if (text.encode(prompt).numel() == 0) throw ValueError("the prompt is empty; expected at least one character");

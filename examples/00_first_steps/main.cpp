@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "autograd/observe/autocast.h"
-#include "autograd/observe/dot.h"
+#include "autograd/observe/graphviz.h"
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
 #include "nn/data/idx.h"
@@ -68,7 +68,7 @@ void one_neuron(Lesson& lesson) {
   lesson.expect("dL/db too", largest(b.grad() - dz), Below{1e-12});
 
   lesson.say("backward() walks this graph from the loss to the leaves. `dot -Tsvg` draws it:");
-  lesson.listing(ink::dot(loss_of(w, b)));
+  lesson.listing(graphviz(loss_of(w, b)));
 }
 
 // The softmax layer, whose gradient every net below starts from.

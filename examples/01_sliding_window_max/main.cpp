@@ -244,7 +244,8 @@ int main(int argc, char** argv) {
        .title = "Sliding-window maximum",
        .about = "The maximum of every k neighbours: counted, drawn, differentiated, in pictures and in streams.",
        .full_time = "15 s"});
-  int64_t n = lesson.option("samples", Sizes{.full = 1000000, .quick = 100000, .tiny = 2000, .least = 1000}, "length of the streams");
+  int64_t n =
+      lesson.option("samples", Sizes{.full = 1000000, .quick = 100000, .tiny = 2000, .least = 1000}, "of the streams");
   const Tensor digits = lesson.checked("data", [&] { return read_digits(lesson); });
   const Samples x = {1, 3, -1, -3, 5, 3, 6, 7};
   the_problem(lesson, x);

@@ -229,11 +229,14 @@ int main(int argc, char** argv) {
                           "tokens, a recurrent net with a state that does not grow, and what it forgets.",
                  .full_time = "3 min"});
   const int64_t steps = lesson.option("steps", Sizes{.full = 800, .quick = 250, .tiny = 2}, "of training on text");
-  const int64_t length = lesson.option("length", Sizes{.full = 1500, .quick = 400, .tiny = 12, .least = 12}, "characters to write");
+  const int64_t length =
+      lesson.option("length", Sizes{.full = 1500, .quick = 400, .tiny = 12, .least = 12}, "characters to write");
   const int64_t trials = lesson.option("trials", Sizes{.full = 1200, .quick = 400, .tiny = 1}, "steps on recall");
   const int64_t batch = lesson.option("batch", Sizes{.full = 32, .quick = 16, .tiny = 1}, "recall tasks per step");
-  const int64_t longest = lesson.option("longest", Sizes{.full = 8192, .quick = 2048, .tiny = 128, .least = 64}, "tokens timed");
-  const int64_t features = lesson.option("features", Sizes{.full = 1024, .quick = 1024, .tiny = 64, .least = 16}, "most of them");
+  const int64_t longest =
+      lesson.option("longest", Sizes{.full = 8192, .quick = 2048, .tiny = 128, .least = 64}, "tokens timed");
+  const int64_t features =
+      lesson.option("features", Sizes{.full = 1024, .quick = 1024, .tiny = 64, .least = 16}, "most of them");
   const int64_t draws = lesson.option("draws", Sizes{.full = 100, .quick = 40, .tiny = 1}, "of random features");
   const double rate = lesson.option("lr", 1e-2, "highest learning rate on recall", Number::positive);
   const Options numbers{is_half(lesson.dtype()) ? f32 : lesson.dtype(), lesson.device()};

@@ -120,8 +120,8 @@ Tensor Tensor::std(const Dims& dims, double correction, bool keepdim) const { re
 Tensor Tensor::norm(const Dims& dims, bool keepdim) const { return ink::norm(*this, dims, keepdim); }
 Tensor Tensor::any(const Dims& dims, bool keepdim) const { return ink::any(*this, dims, keepdim); }
 Tensor Tensor::all(const Dims& dims, bool keepdim) const { return ink::all(*this, dims, keepdim); }
-Tensor Tensor::argmax(int64_t dim, bool keepdim) const { return ink::argmax(*this, dim, keepdim); }
-Tensor Tensor::argmin(int64_t dim, bool keepdim) const { return ink::argmin(*this, dim, keepdim); }
+Tensor Tensor::argmax(std::optional<int64_t> dim, bool keepdim) const { return ink::argmax(*this, dim, keepdim); }
+Tensor Tensor::argmin(std::optional<int64_t> dim, bool keepdim) const { return ink::argmin(*this, dim, keepdim); }
 Tensor Tensor::cumsum(int64_t dim) const { return ink::cumsum(*this, dim); }
 Tensor Tensor::softmax(int64_t dim) const { return ink::softmax(*this, dim); }
 Tensor Tensor::log_softmax(int64_t dim) const { return ink::log_softmax(*this, dim); }

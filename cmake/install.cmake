@@ -2,16 +2,14 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-target_include_directories(inkstone PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
-                                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/inkstone>)
+target_include_directories(inkstone PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 install(TARGETS inkstone EXPORT inkstoneTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET inkstone_sim)  # beside the library, which opens it at the first question about a CUDA device
   install(TARGETS inkstone_sim LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} OPTIONAL)
 endif()
-install(DIRECTORY include/inkstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(DIRECTORY tensor autograd nn optim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/inkstone FILES_MATCHING PATTERN "*.h"
-        # private folders: kernels, compiled per CPU level or for a device; process state; file formats
-        REGEX "tensor/(cpu|cuda|runtime|io|raw/lapack)(/|$)" EXCLUDE)
+install(CODE "include(\"${PROJECT_SOURCE_DIR}/cmake/headers.cmake\")
+ink_write_headers(\"${PROJECT_SOURCE_DIR}\" \"${PROJECT_BINARY_DIR}/headers\")")
+install(DIRECTORY ${PROJECT_BINARY_DIR}/headers/inkstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 set(INK_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/inkstone)
 install(EXPORT inkstoneTargets NAMESPACE inkstone:: DESTINATION ${INK_CMAKE_DIR})

@@ -1,8 +1,13 @@
 #include "nn/module.h"
 
+#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <typeinfo>
 #include <unordered_set>
 
 #include "autograd/graph/mode.h"
@@ -45,6 +50,31 @@ Owned& Owned::operator=(const Tensor& contents) {
   }
   if (defined() && gradient) requires_grad_();
   return *this;
+}
+
+// ---- the modules that live, by address: check_covers looks for members among them
+
+namespace {
+
+struct Living {
+  std::mutex mutex;
+  std::set<const Module*> modules;
+};
+Living& living() {
+  static Living& all = *new Living;  // never destroyed: modules may outlive every other static
+  return all;
+}
+
+}  // namespace
+
+Module::Module() {
+  std::lock_guard lock(living().mutex);
+  living().modules.insert(this);
+}
+Module::Module(const Module& other) noexcept : Module() { training_ = other.training_; }
+Module::~Module() {
+  std::lock_guard lock(living().mutex);
+  living().modules.erase(this);
 }
 
 // ---- walking the fields
@@ -210,7 +240,44 @@ std::string Module::summary() {
   return text + fmt::format("{} parameters, {} of them trained\n", total, total - frozen);
 }
 
-void check_covers(const Tensor& loss, Module& module) {
+namespace {
+
+std::string type_of(const Module& m) {
+  int status = 0;
+  char* demangled = abi::__cxa_demangle(typeid(m).name(), nullptr, nullptr, &status);
+  std::unique_ptr<char, void (*)(void*)> name(demangled, std::free);
+  return status == 0 ? name.get() : typeid(m).name();
+}
+
+// The modules that the fields reach, and for each the bytes of its object, as far as its type is known there.
+struct Reach : Walk {
+  std::vector<std::pair<const Module*, size_t>> objects;
+  std::unordered_set<const Module*> modules;
+  void extent(const Module& m, size_t bytes) override { objects.emplace_back(&m, bytes); }
+  void on_module(const std::string&, Module& m) override { modules.insert(&m); }
+};
+
+void check_members(Module& module, size_t bytes) {
+  Reach reach;
+  reach.extent(module, bytes);
+  reach.run(module);
+  std::lock_guard lock(living().mutex);
+  for (auto& [owner, size] : reach.objects) {
+    const void* end = reinterpret_cast<const char*>(owner) + size;
+    auto& all = living().modules;
+    for (auto it = all.upper_bound(owner); it != all.end() && static_cast<const void*>(*it) < end; ++it)
+      if (!reach.modules.count(*it))
+        throw ValueError(fmt::format(
+            "check_covers: a {} is a member of {} but stands in no field, so train(), eval() and to() do not reach it; "
+            "hint: name it in fields()",
+            type_of(**it), type_of(*owner)));
+  }
+}
+
+}  // namespace
+
+void check_covers(const Tensor& loss, Module& module, size_t bytes) {
+  check_members(module, bytes);
   std::unordered_set<const Vertex*> owned;
   for (const Tensor& p : module.parameters()) owned.insert(vertex_of(p));
   std::vector<const Vertex*> open;

@@ -8,18 +8,23 @@
 //     void fields(Fields& f) override { f("weight", weight)("bias", bias); }
 //   };
 //
-// Copies of a module are independent: Param and Buffer copy deeply.
+// Copies of a module are independent: Param and Buffer copy deeply. One weight used in two places (a head that shares the
+// embedding's) is therefore one Param that forward uses twice, not two that are tied:
+//
+//   Tensor forward(const Tensor& ids) const { return linear(body.forward(tokens.forward(ids)), tokens.weight); }
+//
+// It is counted, copied, saved and loaded once, and both uses add to its gradient.
 #pragma once
 #include <concepts>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "tensor/tensor.h"
-
 
 namespace ink {
 
@@ -60,27 +65,28 @@ class Fields {
   virtual void param(std::string_view name, Param& p) = 0;
   virtual void buffer(std::string_view name, Buffer& b) = 0;
   virtual void child(std::string_view name, Module& m) = 0;
+  virtual void extent(const Module&, size_t) {}  // called before child: the object that follows has so many bytes
 
   Fields& operator()(std::string_view name, Param& p) { return param(name, p), *this; }
   Fields& operator()(std::string_view name, Buffer& b) { return buffer(name, b), *this; }
-  Fields& operator()(std::string_view name, Module& m) { return child(name, m), *this; }
+  template <std::derived_from<Module> M> Fields& operator()(std::string_view name, M& m) {
+    return extent(m, sizeof(M)), child(name, m), *this;
+  }
   template <class M> Fields& operator()(std::string_view name, std::vector<M>& list) {  // name.0, name.1, ...
     for (size_t i = 0; i < list.size(); ++i) (*this)(std::string(name) + "." + std::to_string(i), list[i]);
     return *this;
   }
   template <std::derived_from<Module> M> Fields& operator()(std::string_view name, std::unique_ptr<M>& m) {
-    if (m) child(name, *m);
-    return *this;
+    return m ? (*this)(name, *m) : *this;
   }
   template <std::derived_from<Module> M> Fields& operator()(std::string_view name, std::optional<M>& m) {
-    if (m) child(name, *m);
-    return *this;
+    return m ? (*this)(name, *m) : *this;
   }
 };
 
 class Module {
  public:
-  virtual ~Module() = default;
+  virtual ~Module();
   // Names every Param, Buffer and child, in the order they should appear.
   virtual void fields(Fields&) {}
 
@@ -90,6 +96,12 @@ class Module {
   NamedTensors named_buffers();
   std::vector<std::pair<std::string, Module*>> named_modules();  // this one first, with an empty name
   int64_t num_parameters();
+  // Calls f(module), or f(path, module), for this module and every one below it.
+  template <class F> void apply(F f) {
+    for (auto& [name, m] : named_modules())
+      if constexpr (std::is_invocable_v<F, Module&>) f(*m);
+      else f(name, *m);
+  }
 
   void to(DType dtype);  // floating point parameters and buffers; gradients are dropped
   void to(Device device);
@@ -109,18 +121,22 @@ class Module {
   std::string summary();  // a table of modules, parameter shapes and counts
 
  protected:
-  Module() = default;
-  Module(const Module&) = default;
+  Module();
+  Module(const Module& other) noexcept;  // moving does the same, and vectors move what does not throw
   Module& operator=(const Module&) = default;
-  Module(Module&&) = default;
-  Module& operator=(Module&&) = default;
 
  private:
   bool training_ = true;
 };
 
-// GradError naming (by shape and the op that uses it) a leaf that gets a gradient from `loss` but stands in no field of
-// `module`: a parameter that was forgotten in fields().
-void check_covers(const Tensor& loss, Module& module);
+// Finds what was forgotten in fields(): a GradError names (by shape and the op that uses it) a leaf that gets a
+// gradient from `loss` but stands in no field; a ValueError names (by type) a module that is a member but stands in no
+// field, so that train(), eval() and to() do not reach it: a Dropout that goes on dropping. Members are what lies in
+// the memory of the object or of a module named in its fields, by the type it has there: not what it holds by pointer
+// or in a container.
+void check_covers(const Tensor& loss, Module& module, size_t bytes);
+template <std::derived_from<Module> M> void check_covers(const Tensor& loss, M& module) {
+  check_covers(loss, module, sizeof(M));
+}
 
 }  // namespace ink

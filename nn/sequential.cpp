@@ -10,6 +10,13 @@ Tensor Sequential::forward(const Tensor& x) {
   return y;
 }
 
+Module& Sequential::operator[](size_t i) {
+  if (i >= size()) throw IndexError("Sequential: no layer " + std::to_string(i) + "; it has " + std::to_string(size()));
+  Module* m = layers_[i].layer->module();
+  if (!m) throw ValueError("Sequential: layer " + std::to_string(i) + " is a callable, no module");
+  return *m;
+}
+
 void Sequential::fields(Fields& f) {
   for (size_t i = 0; i < layers_.size(); ++i) layers_[i]->name(f, std::to_string(i));
 }

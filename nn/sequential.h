@@ -22,6 +22,13 @@ class Sequential : public Module {
   }
   Tensor forward(const Tensor& x);
   size_t size() const { return layers_.size(); }
+  // Layer i: `net.at<Linear>(0).weight`. IndexError if there is none, ValueError if it is a callable or (at) of another
+  // type.
+  Module& operator[](size_t i);
+  template <std::derived_from<Module> M> M& at(size_t i) {
+    if (auto* m = dynamic_cast<M*>(&(*this)[i])) return *m;
+    throw ValueError("Sequential: layer " + std::to_string(i) + " is of another type");
+  }
   void fields(Fields& f) override;
 
  private:
@@ -29,6 +36,7 @@ class Sequential : public Module {
     virtual ~Layer();
     virtual Tensor forward(const Tensor& x) = 0;
     virtual void name(Fields& f, const std::string& name) = 0;
+    virtual Module* module() = 0;  // null for a callable
     virtual std::unique_ptr<Layer> clone() const = 0;
   };
   template <class L> struct Holder : Layer {
@@ -40,6 +48,10 @@ class Sequential : public Module {
     }
     void name(Fields& f, const std::string& name) override {
       if constexpr (std::derived_from<L, Module>) f(name, layer);
+    }
+    Module* module() override {
+      if constexpr (std::derived_from<L, Module>) return &layer;
+      else return nullptr;
     }
     std::unique_ptr<Layer> clone() const override { return std::make_unique<Holder>(layer); }
   };

@@ -13,6 +13,7 @@ namespace ink {
 EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup)
     : params_(params), decay_(decay), warmup_(warmup) {
   if (!(decay >= 0 && decay < 1)) throw ValueError(fmt::format("EMA: decay must be in [0, 1); got {}", decay));
+  if (params_.empty()) throw ValueError("EMA: got no parameters; hint: does fields() of the module name its parameters?");
   for (const Tensor& p : params_) {
     if (!p.defined() || !is_floating(p.dtype()))
       throw ValueError("EMA: a parameter is undefined or not floating point");

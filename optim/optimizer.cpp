@@ -38,6 +38,12 @@ void Optimizer::add_group(const std::vector<Tensor>& params) {
   groups_.push_back(std::move(list));
 }
 
+void Optimizer::check_not_empty() const {
+  if (std::all_of(groups_.begin(), groups_.end(), [](auto& g) { return g.empty(); }))
+    throw ValueError(
+        "Optimizer: got no parameters; expected at least one; hint: does fields() of the module name its parameters?");
+}
+
 void Optimizer::zero_grad() {
   for (auto& g : groups_)
     for (Slots& s : g) s.param.zero_grad();

@@ -3,7 +3,8 @@
 //   AdamW optimizer(model.parameters(), {.lr = 3e-4});
 //   loss.backward(); optimizer.step(); optimizer.zero_grad();
 //
-// Parameters are handles, updated in place without recording. A parameter without a gradient is left alone.
+// Parameters are handles, updated in place without recording. A parameter without a gradient is left alone. A list without any
+// is a ValueError: a module that names nothing in fields() has no parameters.
 #pragma once
 #include <limits>
 #include <string>
@@ -39,6 +40,7 @@ class Optimizer {
   };
   explicit Optimizer(std::vector<std::string> slot_names) : slot_names_(std::move(slot_names)) {}
   void add_group(const std::vector<Tensor>& params);
+  void check_not_empty() const;  // ValueError for no parameters at all
   std::vector<Slots>& group(int64_t i) { return groups_[index(i)]; }
   size_t index(int64_t group) const;  // IndexError if there is no such group
   // The gradient in the parameter's dtype, contiguous; undefined if there is none. Makes missing state (zeros), and
@@ -76,6 +78,7 @@ class OptimizerWith : public Optimizer {
       add_group(g.params);
       options_.push_back(g.options);
     }
+    check_not_empty();
   }
 
  private:

@@ -5,7 +5,7 @@
 namespace ink {
 
 struct SGDOptions {
-  double lr = 1e-2;
+  double lr = 1e-3;
   double momentum = 0;      // v = momentum v + g, p -= lr v; the first v is g
   bool nesterov = false;    // p -= lr (g + momentum v)
   double weight_decay = 0;  // added to the gradient: g + weight_decay p

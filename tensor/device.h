@@ -19,6 +19,11 @@ struct Device {
   std::string str() const;
 };
 
+template <class Stream> Stream& operator<<(Stream& s, Device device) {
+  s << device.str();
+  return s;
+}
+
 // Where tensors are made that no option places elsewhere: the CPU, or what INK_DEVICE names. Of this thread.
 Device default_device();
 // Sets it for a scope: `DefaultDevice guard(Device::cuda());`

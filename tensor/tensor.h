@@ -4,6 +4,7 @@
 // free function of the same name in autograd/ops.h, where it is documented.
 #pragma once
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -58,6 +59,7 @@ class Tensor {
 
   bool defined() const { return bool(impl_); }
   const Shape& shape() const { return checked().shape; }
+  const Shape& sizes() const { return shape(); }  // libtorch's name
   const Shape& strides() const { return checked().strides; }
   int64_t size(int64_t dim) const;    // negative dims count from the end
   int64_t stride(int64_t dim) const;
@@ -143,6 +145,7 @@ class Tensor {
   Tensor t() const;
   Tensor permute(const Dims& order) const;
   Tensor expand(const Shape& shape) const;
+  Tensor expand_as(const Tensor& other) const { return expand(other.shape()); }
   Tensor squeeze(int64_t dim) const;
   Tensor squeeze() const;
   Tensor unsqueeze(int64_t dim) const;
@@ -173,6 +176,14 @@ class Tensor {
   Tensor clamp(const Scalar& low, const Scalar& high) const;
   Tensor masked_fill(const Tensor& mask, const Scalar& value) const;
 
+  // ---- comparisons with a tensor or a number: the operators, as methods
+  template <class T> Tensor eq(const T& other) const { return *this == other; }
+  template <class T> Tensor ne(const T& other) const { return *this != other; }
+  template <class T> Tensor lt(const T& other) const { return *this < other; }
+  template <class T> Tensor le(const T& other) const { return *this <= other; }
+  template <class T> Tensor gt(const T& other) const { return *this > other; }
+  template <class T> Tensor ge(const T& other) const { return *this >= other; }
+
   // ---- reductions; no dims means all
   Tensor sum(const Dims& dims = {}, bool keepdim = false) const;
   Tensor mean(const Dims& dims = {}, bool keepdim = false) const;
@@ -184,8 +195,8 @@ class Tensor {
   Tensor norm(const Dims& dims = {}, bool keepdim = false) const;
   Tensor any(const Dims& dims = {}, bool keepdim = false) const;
   Tensor all(const Dims& dims = {}, bool keepdim = false) const;
-  Tensor argmax(int64_t dim = -1, bool keepdim = false) const;
-  Tensor argmin(int64_t dim = -1, bool keepdim = false) const;
+  Tensor argmax(std::optional<int64_t> dim = {}, bool keepdim = false) const;
+  Tensor argmin(std::optional<int64_t> dim = {}, bool keepdim = false) const;
   Tensor cumsum(int64_t dim) const;
   Tensor softmax(int64_t dim) const;
   Tensor log_softmax(int64_t dim) const;

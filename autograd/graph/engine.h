@@ -1,5 +1,6 @@
 // The backward pass.
 #pragma once
+#include <initializer_list>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,8 +20,22 @@ struct GradOptions {
 std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, std::span<const Tensor> grad_outputs = {},
                          const GradOptions& options = {});
 Tensor grad(const Tensor& output, const Tensor& input, const Tensor& grad_output = {}, const GradOptions& options = {});
+// Lists in braces: grad({loss}, {a, b}), grad({loss}, net.parameters()).
+inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::span<const Tensor> inputs,
+                                std::initializer_list<Tensor> grad_outputs = {}, const GradOptions& options = {}) {
+  return grad(std::span(outputs.begin(), outputs.size()), inputs, std::span(grad_outputs.begin(), grad_outputs.size()),
+              options);
+}
+inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,
+                                std::initializer_list<Tensor> grad_outputs = {}, const GradOptions& options = {}) {
+  return grad(outputs, std::span(inputs.begin(), inputs.size()), grad_outputs, options);
+}
 // The same, added to the .grad of every leaf (and retain_grad tensor) the outputs depend on.
 void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs = {}, const GradOptions& options = {});
+inline void backward(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> grad_outputs = {},
+                     const GradOptions& options = {}) {
+  backward(std::span(outputs.begin(), outputs.size()), std::span(grad_outputs.begin(), grad_outputs.size()), options);
+}
 
 void add_hook(const Tensor& t, Ref<TensorHook> hook);
 // Calls hook(gradient) when the gradient of t is complete; a defined result replaces it. GradError if t has no gradient.

@@ -9,7 +9,6 @@
 #include "autograd/observe/autocast.h"
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
-#include "nn/data/text.h"
 #include "nn/state.h"
 
 using namespace ink;
@@ -166,20 +165,36 @@ int main(int argc, char** argv) {
   const int64_t steps = lesson.option("steps", Sizes{.full = 3000, .quick = 800, .tiny = 3}, "of training");
   const int64_t batch = lesson.option("batch", Sizes{.full = 8, .quick = 8, .tiny = 2}, "windows per step");
   const int64_t context =
-      lesson.option("context", Sizes{.full = 128, .quick = 64, .tiny = 16}, "characters the model sees");
+      lesson.option("context", Sizes{.full = 128, .quick = 64, .tiny = 16, .least = 2}, "characters the model sees");
   const int64_t dim = lesson.option("dim", Sizes{.full = 128, .quick = 96, .tiny = 16}, "width of the model");
   const int64_t layers =
       lesson.option("layers", Sizes{.full = 4, .quick = 2, .tiny = 1}, "blocks of attention and MLP");
   const int64_t heads = lesson.option("heads", Sizes{.full = 4, .quick = 4, .tiny = 2}, "of attention");
-  const double lr = lesson.option("lr", 3e-3, "highest learning rate"),
-               dropout = lesson.option("dropout", 0.0, "share of values dropped in training");
+  const double lr = lesson.option("lr", 3e-3, "highest learning rate", Number::positive),
+               dropout = lesson.option("dropout", 0.0, "share of values dropped in training", Number::share);
   const std::string prompt = lesson.option("prompt", std::string("The Light"), "what the samples start with");
 
   const std::string checkpoint =
-      lesson.option("checkpoint", std::string(), "file to go on from if it exists, and to save the run in");
+      lesson.option("checkpoint", std::string(), "file to go on from if it exists, and to save the run in",
+                    Path::output);
+  const CharText text = lesson.text("opticks", 10 * (context + 2));  // a tenth is held out, one window at least
+  lesson.checked("prompt", [&] {
+    if (text.encode(prompt).numel() == 0) throw ValueError("the prompt is empty; expected at least one character");
+  });
+  Run run = lesson.checked("heads", [&] {
+    return Run({.vocabulary = text.vocabulary(),
+                .context = context,
+                .dim = dim,
+                .heads = heads,
+                .layers = layers,
+                .dropout = dropout},
+               lesson.options(), {.lr = lr, .beta2 = 0.99, .weight_decay = 0.1},
+               {.steps = steps, .warmup = std::min<int64_t>(100, steps / 4), .floor = 0.05}, lesson.seed());
+  });
+  const bool resumed = std::filesystem::exists(checkpoint);
+  if (resumed) lesson.checked("checkpoint", [&] { run.load(checkpoint); });
 
   lesson.section("1. The text", "L = -1/n sum_t log p(c_t | c_1 ... c_{t-1}),  in nats per character");
-  CharText text = CharText::load(lesson.data("opticks"));
   auto [train, held] = split_text(text.ids(), 0.9);
   lesson.say(fmt::format("{} characters, {} different ones. The last tenth is held out.", text.ids().numel(),
                          text.vocabulary()));
@@ -192,20 +207,11 @@ int main(int argc, char** argv) {
 
   lesson.section("2. The model", "x <- x + Attention(LayerNorm(x)),   x <- x + MLP(LayerNorm(x))",
                  "Vaswani et al. 2017; Radford et al. 2019");
-  Run run({.vocabulary = text.vocabulary(),
-           .context = context,
-           .dim = dim,
-           .heads = heads,
-           .layers = layers,
-           .dropout = dropout},
-          lesson.options(), {.lr = lr, .beta2 = 0.99, .weight_decay = 0.1},
-          {.steps = steps, .warmup = std::min<int64_t>(100, steps / 4), .floor = 0.05}, lesson.seed());
   GPT& model = run.model;
   std::optional<Autocast> half;  // f16 and bf16 compute in halves, the parameters stay f32
   if (is_half(lesson.dtype())) half.emplace(lesson.dtype());
   lesson.value("parameters", double(model.num_parameters()));
-  if (!checkpoint.empty() && std::filesystem::exists(checkpoint)) {
-    run.load(checkpoint);
+  if (resumed) {
     lesson.say(fmt::format("Goes on from step {} of '{}'.", run.step, checkpoint));
   } else {
     double start = held_out_losses(model, held, 32).mean().item();

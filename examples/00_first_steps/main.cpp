@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "autograd/observe/autocast.h"
-#include "autograd/observe/dot.h"
+#include "autograd/observe/graphviz.h"
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
 #include "nn/data/idx.h"
@@ -17,6 +17,15 @@ using namespace ink::lesson;
 namespace {
 
 double largest(const Tensor& x) { return x.abs().max().item(); }
+
+// Images [n, 1, height, width] and labels [n] of one set; at least as many as a test set and a batch need.
+TensorDataset read_digits(const Lesson& lesson, const std::string& set) {
+  const std::filesystem::path file = lesson.data(set + "-images");
+  TensorDataset digits = load_idx_images(file.parent_path(), set);
+  if (digits.size() < 200)
+    throw ValueError(fmt::format("'{}': too few images; got {}; expected at least 200", file.string(), digits.size()));
+  return digits;
+}
 
 void tensors(Lesson& lesson) {
   lesson.section("1. Tensors", "element (i, j) stands at offset + i stride_0 + j stride_1");
@@ -59,7 +68,7 @@ void one_neuron(Lesson& lesson) {
   lesson.expect("dL/db too", largest(b.grad() - dz), Below{1e-12});
 
   lesson.say("backward() walks this graph from the loss to the leaves. `dot -Tsvg` draws it:");
-  lesson.listing(ink::dot(loss_of(w, b)));
+  lesson.listing(graphviz(loss_of(w, b)));
 }
 
 // The softmax layer, whose gradient every net below starts from.
@@ -161,14 +170,13 @@ int main(int argc, char** argv) {
                  .full_time = "10 s"});
   int64_t epochs =
       lesson.option("epochs", Sizes{.full = 60, .quick = 30, .tiny = 1}, "passes over the training digits");
-  double lr = lesson.option("lr", 3e-3, "learning rate"),
-         dropout = lesson.option("dropout", 0.4, "share of hidden values dropped in training");
+  double lr = lesson.option("lr", 3e-3, "learning rate", Number::positive),
+         dropout = lesson.option("dropout", 0.4, "share of hidden values dropped in training", Number::share);
   std::string set = lesson.option("set", std::string("digits"), "first word of the IDX files: train for MNIST");
+  TensorDataset read = lesson.checked("data", [&] { return read_digits(lesson, set); });
   tensors(lesson);
   one_neuron(lesson);
 
-  std::string folder = std::filesystem::path(lesson.data(set + "-images")).parent_path();
-  TensorDataset read = load_idx_images(folder, set);
   Generator generator(0);  // the split stays the same, whatever --seed is
   Tensor order = randperm(read.size(), &generator);
   TensorDataset all({index_select(read.tensors()[0].to(lesson.options()), 0, order),

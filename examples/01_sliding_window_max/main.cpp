@@ -151,9 +151,18 @@ Tensor dilate(const Tensor& x, int64_t k) {
 }
 Tensor erode(const Tensor& x, int64_t k) { return -dilate(-x, k); }
 
-void the_picture(Lesson& lesson) {
+// Eight pictures [8, height, width] of the shipped digits.
+Tensor read_digits(const Lesson& lesson) {
+  const std::string file = lesson.data("digits-images");
+  Tensor images = load_idx(file);
+  if (images.dim() != 3 || images.size(0) < 8)
+    throw ShapeError(file + ": got shape " + images.shape().str() + "; expected at least 8 images");
+  return images.slice(0, 0, 8);
+}
+
+void the_picture(Lesson& lesson, const Tensor& eight) {
   lesson.section("6. Pictures: rows, then columns", "max over a square = max over rows of (max over columns)");
-  Tensor digits = load_idx(lesson.data("digits-images")).slice(0, 0, 8).unsqueeze(0).to(lesson.options());
+  Tensor digits = eight.unsqueeze(0).to(lesson.options());
   Tensor x = pad(upsample_nearest2d(digits, 4)[0], {4, 4, 4, 4});  // [8, 40, 40]
   Tensor wide = dilate(x, 5), thin = erode(x, 5);
   lesson.images("dilation", cat({x, wide, thin, wide - thin}),
@@ -235,14 +244,16 @@ int main(int argc, char** argv) {
        .title = "Sliding-window maximum",
        .about = "The maximum of every k neighbours: counted, drawn, differentiated, in pictures and in streams.",
        .full_time = "15 s"});
-  int64_t n = lesson.option("samples", Sizes{.full = 1000000, .quick = 100000, .tiny = 2000}, "length of the streams");
+  int64_t n =
+      lesson.option("samples", Sizes{.full = 1000000, .quick = 100000, .tiny = 2000, .least = 1000}, "of the streams");
+  const Tensor digits = lesson.checked("data", [&] { return read_digits(lesson); });
   const Samples x = {1, 3, -1, -3, 5, 3, 6, 7};
   the_problem(lesson, x);
   the_deque(lesson, x);
   the_blocks(lesson);
   the_count(lesson, n);
   the_layer(lesson, x);
-  the_picture(lesson);
+  the_picture(lesson, digits);
   the_bridge(lesson);
   the_stream(lesson, n);
   return lesson.finish();

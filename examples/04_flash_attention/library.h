@@ -155,9 +155,8 @@ inline void memory_and_time(Lesson& lesson, int64_t tokens) {
   lesson.measured("naive over flash in time there", time[0].y.back() / time[1].y[time[1].y.size() - 2], "times");
 }
 
-inline void the_training(Lesson& lesson, int64_t steps, int64_t context) {
+inline void the_training(Lesson& lesson, const CharText& text, int64_t steps, int64_t context) {
   lesson.section("9. The same model, trained both ways", "exact attention: the loss curves must coincide");
-  CharText text = CharText::load(lesson.data("opticks"));
   GPT model({.vocabulary = text.vocabulary(), .context = context, .dim = 64, .heads = 4, .layers = 2});
   model.to(lesson.device());
   const Tensor ids = text.ids().to(lesson.device());

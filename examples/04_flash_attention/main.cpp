@@ -228,12 +228,17 @@ int main(int argc, char** argv) {
                  .about = "Softmax attention without ever storing the scores: in one pass, tile by tile, with every "
                           "number that moves counted.",
                  .full_time = "2 min"});
-  const int64_t counted = lesson.option("counted", Sizes{.full = 1024, .quick = 512, .tiny = 256}, "tokens, traffic");
-  const int64_t row = lesson.option("row", Sizes{.full = 1 << 22, .quick = 1 << 18, .tiny = 1 << 12}, "longest row");
-  const int64_t masked = lesson.option("masked", Sizes{.full = 1024, .quick = 1024, .tiny = 128}, "tokens, masks");
-  const int64_t tokens = lesson.option("tokens", Sizes{.full = 16384, .quick = 4096, .tiny = 256}, "tokens, memory");
+  const int64_t counted = lesson.option(
+      "counted", Sizes{.full = 1024, .quick = 512, .tiny = 256, .least = 256, .multiple = 64}, "tokens, traffic");
+  const int64_t row =
+      lesson.option("row", Sizes{.full = 1 << 22, .quick = 1 << 18, .tiny = 1 << 12, .least = 1024}, "longest row");
+  const int64_t masked = lesson.option(
+      "masked", Sizes{.full = 1024, .quick = 1024, .tiny = 128, .least = 64, .multiple = 64}, "tokens, masks");
+  const int64_t tokens =
+      lesson.option("tokens", Sizes{.full = 16384, .quick = 4096, .tiny = 256, .least = 8}, "tokens, memory");
   const int64_t steps = lesson.option("steps", Sizes{.full = 600, .quick = 150, .tiny = 2}, "of training");
   const int64_t context = lesson.option("context", Sizes{.full = 128, .quick = 64, .tiny = 16}, "of the model");
+  const CharText text = lesson.text("opticks", context + 2);
   the_cost(lesson, counted);
   the_ladder(lesson, row);
   the_merge(lesson);
@@ -242,6 +247,6 @@ int main(int argc, char** argv) {
   the_backward(lesson, counted / 4);
   the_masks(lesson, masked);
   memory_and_time(lesson, tokens);
-  the_training(lesson, steps, context);
+  the_training(lesson, text, steps, context);
   return lesson.finish();
 }

@@ -113,9 +113,11 @@ void the_net(Lesson& lesson, const Options& numbers) {
   lesson.value("numbers in all states", double(states.numel()));
 }
 
-void writing(Lesson& lesson, const std::vector<AttentionKind>& kinds, int64_t steps, int64_t length) {
+const char* const kPrompt = "The Light";
+
+void writing(Lesson& lesson, const CharText& text, const std::vector<AttentionKind>& kinds, int64_t steps,
+             int64_t length) {
   lesson.section("5. Writing with a flat state", "d d_v + d numbers per head  against  (d + d_v) n");
-  CharText text = CharText::load(lesson.data("opticks"));
   auto [training, held] = split_text(text.ids().to(lesson.device()), 0.9);
   std::vector<Series> losses, bytes, times;
   for (AttentionKind kind : kinds) {
@@ -137,7 +139,7 @@ void writing(Lesson& lesson, const std::vector<AttentionKind>& kinds, int64_t st
     for (const Tensor& id : ids.split(1, 1)) single.push_back(net.step(id, state));
     lesson.expect(fmt::format("{}: character by character equals all at once", name),
                   largest(cat(single, 1) - net.forward(ids)), Below{1e-3});
-    Written w = write_on(net, text, "The Light", length, 0.6, lesson.seed());
+    Written w = write_on(net, text, kPrompt, length, 0.6, lesson.seed());
     lesson.listing(w.text);
     w.bytes.name = w.times.name = name;
     bytes.push_back(w.bytes), times.push_back(w.times);
@@ -227,22 +229,27 @@ int main(int argc, char** argv) {
                           "tokens, a recurrent net with a state that does not grow, and what it forgets.",
                  .full_time = "3 min"});
   const int64_t steps = lesson.option("steps", Sizes{.full = 800, .quick = 250, .tiny = 2}, "of training on text");
-  const int64_t length = lesson.option("length", Sizes{.full = 1500, .quick = 400, .tiny = 12}, "characters to write");
+  const int64_t length =
+      lesson.option("length", Sizes{.full = 1500, .quick = 400, .tiny = 12, .least = 12}, "characters to write");
   const int64_t trials = lesson.option("trials", Sizes{.full = 1200, .quick = 400, .tiny = 1}, "steps on recall");
   const int64_t batch = lesson.option("batch", Sizes{.full = 32, .quick = 16, .tiny = 1}, "recall tasks per step");
-  const int64_t longest = lesson.option("longest", Sizes{.full = 8192, .quick = 2048, .tiny = 128}, "tokens timed");
-  const int64_t features = lesson.option("features", Sizes{.full = 1024, .quick = 1024, .tiny = 64}, "most of them");
+  const int64_t longest =
+      lesson.option("longest", Sizes{.full = 8192, .quick = 2048, .tiny = 128, .least = 64}, "tokens timed");
+  const int64_t features =
+      lesson.option("features", Sizes{.full = 1024, .quick = 1024, .tiny = 64, .least = 16}, "most of them");
   const int64_t draws = lesson.option("draws", Sizes{.full = 100, .quick = 40, .tiny = 1}, "of random features");
-  const double rate = lesson.option("lr", 1e-2, "highest learning rate on recall");
+  const double rate = lesson.option("lr", 1e-2, "highest learning rate on recall", Number::positive);
   const Options numbers{is_half(lesson.dtype()) ? f32 : lesson.dtype(), lesson.device()};
   std::vector<AttentionKind> kinds{AttentionKind::softmax, AttentionKind::linear};
   if (lesson.mode() == ink::lesson::Mode::full)
     kinds.insert(kinds.end(), {AttentionKind::taylor, AttentionKind::efficient});
+  const CharText text = lesson.text("opticks", 2000);  // windows of 128 characters of a tenth that is held out
+  lesson.checked("data", [&] { return text.encode(kPrompt); });
   the_order(lesson, numbers);
   weighted_means(lesson, numbers);
   the_rank(lesson);
   the_net(lesson, numbers);
-  writing(lesson, kinds, steps, length);
+  writing(lesson, text, kinds, steps, length);
   forgetting(lesson, kinds, trials, batch, rate);
   crossover(lesson, numbers, longest);
   random_features_of_softmax(lesson, features, draws);

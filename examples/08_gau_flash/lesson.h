@@ -77,8 +77,9 @@ struct Setup {
 };
 
 inline Setup ask(Lesson& lesson) {
-  auto size = [&](const char* name, int64_t full, int64_t quick, int64_t tiny, const char* help) {
-    return lesson.option(name, Sizes{full, quick, tiny}, help);
+  auto size = [&](const char* name, int64_t full, int64_t quick, int64_t tiny, const char* help, int64_t least = 1,
+                  int64_t multiple = 1) {
+    return lesson.option(name, Sizes{full, quick, tiny, least, multiple}, help);
   };
   Setup s{};
   s.steps = size("steps", 800, 200, 2, "of training, for each of nine models");
@@ -86,12 +87,27 @@ inline Setup ask(Lesson& lesson) {
   s.context = size("context", 64, 64, 16, "characters in a window");
   s.dim = size("dim", 64, 64, 16, "width of the models");
   s.blocks = size("blocks", 2, 1, 1, "of attention and FFN, or of two gated units");
-  s.s = size("s", 32, 32, 8, "width of queries and keys in gated units");
+  s.s = size("s", 32, 32, 8, "width of queries and keys in gated units", 2, 2);
   s.heads = size("heads", 4, 4, 2, "of attention");
   s.chunk = size("chunk", 16, 16, 4, "of FLASH");
   s.characters = size("characters", 32768, 16384, 128, "of held-out text that losses are measured on");
-  s.longest = size("longest", 4096, 2048, 256, "sequence whose memory is counted");
+  s.longest = size("longest", 4096, 2048, 256, "sequence whose memory is counted", 128);
   return s;
+}
+
+// The text; and whether layers of these sizes can be made, and losses be measured at four times the context.
+inline CharText read_and_check(Lesson& lesson, const Setup& s) {
+  lesson.checked("characters", [&] {
+    if (s.characters < 4 * s.context)
+      throw ValueError(fmt::format("got {}; expected at least 4 times --context {}", s.characters, s.context));
+  });
+  lesson.checked("heads", [&] { AttentionAndFfn layer(s.dim, s.heads); });
+  lesson.checked("s", [&] { GauLayer layer({.dim = s.dim, .expansion = fair_width(s.dim, s.s, 2), .s = s.s}); });
+  lesson.checked("s", [&] {
+    FlashLayer layer({.dim = s.dim, .expansion = fair_width(s.dim, s.s, 4), .s = s.s, .chunk = s.chunk});
+  });
+  manual_seed(lesson.seed());  // the layers above have drawn from it
+  return lesson.text("opticks", 10 * (s.characters + 2));  // a tenth is held out
 }
 
 struct Trained {
@@ -120,8 +136,7 @@ inline double held_out_loss(const CharModel& model, const Tensor& held, int64_t 
 // The text, and models trained on it: the same windows in the same order for each.
 class Book {
  public:
-  Book(Lesson& lesson, const Setup& setup) : setup(setup), lesson_(lesson) {
-    CharText text = CharText::load(lesson.data("opticks"));
+  Book(Lesson& lesson, const CharText& text, const Setup& setup) : setup(setup), lesson_(lesson) {
     vocabulary = text.vocabulary();
     auto [train, test] = split_text(text.ids(), 0.9);
     Tensor from = train.slice(0, 0, train.numel() - 1), to = train.slice(0, 1, train.numel());

@@ -226,9 +226,10 @@ int main(int argc, char** argv) {
        .about = "Attention and feed-forward layer become one gated layer, then one of linear cost; measured on a book.",
        .full_time = "4 min"});
   const Setup setup = ask(lesson);
+  const CharText text = read_and_check(lesson, setup);
   gated_linear_unit(lesson);
   gated_attention_unit(lesson);
-  Book book(lesson, setup);
+  Book book(lesson, text, setup);
   Trained relu = book.gau("GAU, relu^2", GauNormaliser::count),
           softmax = book.gau("GAU, softmax", GauNormaliser::softmax);
   weak_attention(lesson, book, relu, softmax);

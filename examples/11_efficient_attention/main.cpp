@@ -167,9 +167,9 @@ int main(int argc, char** argv) {
   Setup setup;
   setup.steps = lesson.option("steps", Sizes{.full = 1500, .quick = 300, .tiny = 2}, "training steps of the copy task");
   setup.draws = lesson.option("draws", Sizes{.full = 1000, .quick = 200, .tiny = 8}, "pairs of vectors hashed");
-  setup.longest = lesson.option("longest", Sizes{.full = 8192, .quick = 4096, .tiny = 128}, "longest sequence timed");
+  setup.longest = lesson.option("longest", Sizes{.full = 8192, .quick = 4096, .tiny = 128, .least = 128}, "longest sequence timed");
   const int64_t n =
-      lesson.option("tokens", Sizes{.full = 128, .quick = 128, .tiny = 32}, "tokens where errors are measured");
+      lesson.option("tokens", Sizes{.full = 128, .quick = 128, .tiny = 32, .least = 32, .multiple = 32}, "tokens where errors are measured");
   two_roads(lesson);
   patterns(lesson);
   chosen_scores(lesson);

@@ -80,9 +80,9 @@ std::string shown(int64_t a) { return a ? grouped(a) : "-"; }
 struct Ladder::State {
   State(int argc, const char* const* argv, const LadderInfo& info)
       : info(info), args(argc, argv, std::string(info.title) + "\n\n" + info.about) {
-    out = args.text("out", "out", "folder for figures and metrics", "DIR");
-    check = args.text("check", "", "compare this run with the tables of a page", "PAGE");
-    fill = args.text("fill", "", "write this run's tables into a page, its figure beside it", "PAGE");
+    out = args.path("out", "out", "folder for figures and metrics", Path::folder, "DIR");
+    check = args.path("check", "", "compare this run with the tables of a page", Path::existing, "PAGE");
+    fill = args.path("fill", "", "write this run's tables into a page, its figure beside it", Path::output, "PAGE");
     report.name = info.name, report.title = info.title, report.about = info.about;
     report.settings.set("mode", simulated ? "simulated" : "gpu");
   }

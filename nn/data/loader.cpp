@@ -118,10 +118,23 @@ Batch DataLoader::next() {
     if (prefetcher_) prefetcher_->start(rows_at(position_));
     return batch;
   }
-  ++epoch_, position_ = 0;
-  if (options_.shuffle) generator_.state = next_epoch_;
-  order_ = Tensor();
+  end_epoch();
   return batch;
+}
+
+void DataLoader::end_epoch() {
+  if (options_.shuffle) {
+    rows_at(0);  // draws the epoch's order if nothing has asked for it yet
+    generator_.state = next_epoch_;
+  }
+  ++epoch_, position_ = 0, resumed_ = false;
+  order_ = Tensor();
+}
+
+DataLoader::Iterator DataLoader::begin() {
+  if (position_ > 0 && !resumed_) end_epoch();
+  resumed_ = false;
+  return Iterator(num_batches() > 0 ? this : nullptr);
 }
 
 DataLoader::Iterator::Iterator(DataLoader* loader) : loader_(loader), epoch_(loader ? loader->epoch_ : 0) {
@@ -155,7 +168,7 @@ void DataLoader::load_state_dict(const NamedTensors& state) {
     throw ValueError(fmt::format("DataLoader: no such place; got epoch {}, batch {}; expected a batch of 0 to {}",
                                  epoch, position, num_batches() - 1));
   generator_ = state_generator(state, "generator");
-  epoch_ = epoch, position_ = position;
+  epoch_ = epoch, position_ = position, resumed_ = true;
   order_ = Tensor();
 }
 

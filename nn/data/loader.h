@@ -43,7 +43,8 @@ class DataLoader {
   // The next batch, of the next epoch after the last. ValueError if there are none.
   Batch next();
 
-  // The rest of the epoch: a loop that was left early, or interrupted and resumed, goes on where it was.
+  // A loop is one whole epoch, also after one that was left early: the epoch that was left counts as done. The first
+  // loop after load_state_dict finishes the epoch that was interrupted; so does next().
   class Iterator {
    public:
     const Batch& operator*() const { return batch_; }
@@ -57,7 +58,7 @@ class DataLoader {
     int64_t epoch_;
     Batch batch_;
   };
-  Iterator begin() { return Iterator(num_batches() > 0 ? this : nullptr); }
+  Iterator begin();
   std::nullptr_t end() const { return nullptr; }
 
   // Epoch, position and generator, as 0-dim and 1-dim i64 tensors. A loader of the same data and options that loads
@@ -69,12 +70,14 @@ class DataLoader {
  private:
   class Prefetcher;
   std::vector<int64_t> rows_at(int64_t position);  // the examples of a batch of this epoch
+  void end_epoch();
   std::shared_ptr<const Dataset> dataset_;
   LoaderOptions options_;
   Generator generator_;          // as it was when the epoch began
   Generator::State next_epoch_;  // as it is once the epoch's order has been drawn
   Tensor order_;                 // the epoch's permutation; undefined until the first batch is asked for
   int64_t epoch_ = 0, position_ = 0;
+  bool resumed_ = false;  // the position is that of a state loaded, whose epoch goes on
   std::unique_ptr<Prefetcher> prefetcher_;
 };
 

@@ -5,6 +5,7 @@
 
 namespace ink {
 
+struct Identity : Module { Tensor forward(const Tensor& x) const { return x; } };
 struct Relu : Module { Tensor forward(const Tensor& x) const { return relu(x); } };
 struct LeakyRelu : Module {
   double slope = 0.01;

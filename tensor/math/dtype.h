@@ -31,6 +31,10 @@ constexpr const char* name_of(DType t) {
   constexpr const char* n[] = {"f32", "f64", "f16", "bf16", "c64", "c128", "i64", "i32", "u8", "bool"};
   return n[int(t)];
 }
+template <class Stream> Stream& operator<<(Stream& s, DType t) {
+  s << name_of(t);
+  return s;
+}
 INK_INLINE constexpr bool is_floating(DType t) { return domain_of(t) == kFloat; }
 INK_INLINE constexpr bool is_complex(DType t) { return domain_of(t) == kComplex; }
 INK_INLINE constexpr bool is_half(DType t) { return t == DType::f16 || t == DType::bf16; }

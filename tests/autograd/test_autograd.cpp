@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "autograd/graph/checkpoint.h"
-#include "autograd/observe/dot.h"
+#include "autograd/observe/graphviz.h"
 #include "autograd/graph/engine.h"
 #include "autograd/graph/function.h"
 #include "autograd/graph/functional.h"
@@ -204,7 +204,7 @@ TEST_CASE("profile counts calls, dot draws the graph", "[autograd]") {
   REQUIRE(it != rows.end());
   REQUIRE(it->calls == 2);
   REQUIRE(it->bytes == 32);
-  REQUIRE_THAT(dot(y), contains("digraph") && contains("exp") && contains("leaf [2] f64"));
+  REQUIRE_THAT(graphviz(y), contains("digraph") && contains("exp") && contains("leaf [2] f64"));
 }
 
 TEST_CASE("errors of grad say what is wrong", "[autograd]") {

@@ -43,7 +43,7 @@ TEST_CASE("sort and topk along any dim and layout", "[sort]") {
 
 TEST_CASE("extremes: NaN wins, ties go to the first", "[sort]") {
   Tensor x = tensor({{1, 5, 5}, {7, NAN, 9}});
-  CHECK(values(argmax(x)) == Values{1, 1});
+  CHECK(values(argmax(x, -1)) == Values{1, 1});
   CHECK(values(argmin(x, 1)) == Values{0, 1});
   CHECK(values(argmax(x, 0, true)) == Values{1, 1, 1});
   CHECK(argmax(x, 0, true).shape() == Shape{1, 3});
@@ -57,8 +57,18 @@ TEST_CASE("extremes: NaN wins, ties go to the first", "[sort]") {
   CHECK(at.item() == 0);
   CHECK(argmax(Tensor(3.)).item() == 0);
   CHECK(values(argmax(tensor({3, 1, 4}, f16).reshape({3, 1}), 0)) == Values{2});
-  CHECK(argmax(zeros({0, 3})).shape() == Shape{0});
-  CHECK_THROWS_WITH(argmax(zeros({2, 0})), contains("argmax: nothing to reduce in dim 1; got shape [2, 0]"));
+  CHECK(argmax(zeros({0, 3}), -1).shape() == Shape{0});
+  CHECK_THROWS_WITH(argmax(zeros({2, 0}), -1), contains("argmax: nothing to reduce in dim 1; got shape [2, 0]"));
+  // Without a dim: among all elements, in row-major order whatever the strides are.
+  CHECK(argmax(x).shape() == Shape{});
+  CHECK(argmax(x).dtype() == i64);
+  CHECK(argmax(x).item() == 4);
+  CHECK(argmax(x.t()).item() == 3);
+  CHECK(x.argmin().item() == 4);
+  CHECK(argmin(tensor({{3, 1}, {1, 2}})).item() == 1);
+  CHECK(x.argmax({}, true).shape() == Shape{1, 1});
+  CHECK(!argmax(clone(x).requires_grad_()).requires_grad());
+  CHECK_THROWS_WITH(argmax(zeros({0, 3})), contains("argmax: nothing to reduce"));
   CHECK_THROWS_AS(argmax(x, 2), IndexError);
   CHECK_THROWS_AS(argmax(zeros({2}, c64)), DTypeError);
 }

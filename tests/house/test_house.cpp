@@ -60,12 +60,12 @@ int place(const string& path) {
   return -1;
 }
 
-// Folders whose headers are the library's own business: what cmake/install.cmake leaves out.
+// Folders whose headers are the library's own business: what cmake/headers.cmake leaves out.
 bool is_private(const string& path) {
   static const std::regex hidden = [] {
     std::smatch m;
-    string install = read(root / "cmake/install.cmake");
-    REQUIRE(std::regex_search(install, m, std::regex("REGEX \"(tensor/[^\"]*)\" EXCLUDE")));
+    string install = read(root / "cmake/headers.cmake");
+    REQUIRE(std::regex_search(install, m, std::regex("EXCLUDE REGEX \"(\\^tensor/[^\"]*)\"")));
     return std::regex(m[1].str());
   }();
   return std::regex_search(path, hidden);

@@ -68,6 +68,9 @@ TEST_CASE("the help page lists every option with its default", "[args]") {
         "  --help     this page\n"
         "  --steps N  how long to train (default 200)\n"
         "  --quick    a short run\n");
+  Args silent = Line{}.args();
+  silent.flag("quick", "");
+  CHECK_THAT(silent.help_page(), contains("  --quick  "));
 }
 
 TEST_CASE("edit distance counts a swap of neighbours as one slip", "[args]") {

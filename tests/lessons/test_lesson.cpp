@@ -193,7 +193,81 @@ TEST_CASE("wrong input ends with one line and exit code 2, and writes nothing", 
   CHECK(run(folder, {"--device", "tpu"}, demo).code == 2);
   CHECK(run(folder, {"--threads", "-1"}, demo).code == 2);
   CHECK(run(folder, {"--trace", folder / "none/t.jsonl"}, demo).err ==
-        "99_demo: --trace: cannot write '" + (folder / "none/t.jsonl") + "'\n");
+        "99_demo: --trace: cannot write '" + (folder / "none/t.jsonl") + "': there is no such folder\n");
+}
+
+TEST_CASE("paths, numbers and sizes are looked at before the first section", "[lesson]") {
+  Folder folder;
+  write_file(folder / "file", "x");
+  auto body = [](Lesson& lesson) {
+    lesson.option("size", Sizes{.full = 64, .quick = 64, .tiny = 64, .least = 32, .multiple = 16}, "size");
+    lesson.option("rate", 1.0, "rate", Number::positive);
+    lesson.option("share", 0.5, "share", Number::share);
+    lesson.option("state", std::string(), "state", Path::output);
+    lesson.section("1. Never seen");
+  };
+  auto refused = [&](std::vector<std::string> words, const std::string& why) {
+    Outcome o = run(folder, words, body);
+    INFO(words[0] << " " << words[1] << ": " << o.err);
+    CHECK(o.code == 2);
+    CHECK(o.out.empty());
+    CHECK_THAT(o.err, contains("99_demo: " + words[0] + ": ") && contains(why));
+  };
+  CHECK(run(folder, {"--size=48", "--rate=1e-9", "--share=0", "--state", folder / "new"}, body).code == 0);
+  refused({"--size", "0"}, "got 0; expected at least 32");
+  refused({"--size", "40"}, "got 40; expected a multiple of 16");
+  for (const char* rate : {"0", "-1", "inf"}) refused({"--rate", rate}, "not a positive number");
+  refused({"--rate", "nan"}, "not a number");
+  for (const char* share : {"1", "-0.1"}) refused({"--share", share}, "expected 0 or more, and less than 1");
+  refused({"--data", folder / "none"}, "No such file");
+  refused({"--state", folder / "none/file"}, "there is no such folder");
+  refused({"--state", folder.path.string()}, "is a folder; expected a file");
+  CHECK(run(folder, {"--help", "--data", folder / "none"}, body).code == 0);
+}
+
+TEST_CASE("a folder that cannot be made is found before the first section", "[lesson]") {
+  Folder folder;
+  write_file(folder / "file", "x");
+  write_file(folder / "out", "x");  // where run() lets lessons write
+  Outcome o = run(folder, {}, demo);
+  CHECK(o.code == 2);
+  CHECK(o.out.empty());
+  CHECK_THAT(o.err, contains("99_demo: --out: '" + (folder / "out") + "' is no folder"));
+  fs::remove(folder / "out");
+  write_file(folder / "out/99_demo", "x");  // only the lesson's own folder is in the way
+  o = run(folder, {}, demo);
+  CHECK(o.code == 2);
+  CHECK(o.out.empty());
+  CHECK_THAT(o.err, contains("99_demo: --out: "));
+}
+
+TEST_CASE("what is made of an option's value is wrong input if it fails", "[lesson]") {
+  Folder folder;
+  Outcome o = run(folder, {}, [](Lesson& lesson) {
+    CHECK(lesson.checked("size", [] { return 3; }) == 3);
+    lesson.checked("size", [] { throw ShapeError("too large"); });
+  });
+  CHECK(o.code == 2);
+  CHECK_THAT(o.err, contains("99_demo: --size: too large"));
+}
+
+TEST_CASE("a trace or a report that cannot be written is an error", "[lesson]") {
+  Folder folder;
+  Outcome o = run(folder, {"--trace", "/dev/full"}, demo);
+  CHECK(o.code == 1);
+  CHECK(o.err == "99_demo: --trace: an event could not be written: No space left on device\n");
+  CHECK(o.out.find("1. ") == std::string::npos);  // not even the first section's title was printed
+  o = run(folder, {}, [&](Lesson& lesson) {
+    lesson.section("1.");
+    fs::remove_all(folder / "out");
+    write_file(folder / "out", "a file where the folder was");
+  });
+  CHECK(o.code == 1);
+  CHECK_THAT(o.err, contains("99_demo: ") && contains("folder"));
+  fs::remove(folder / "out");
+  o = run(folder, {}, [&](Lesson&) { CHECK(std::freopen("/dev/full", "w", stdout)); });
+  CHECK(o.code == 1);
+  CHECK(o.err == "99_demo: standard output could not be written\n");
 }
 
 TEST_CASE("an exception ends with one line and exit code 1, and the metrics say so", "[lesson]") {
@@ -280,6 +354,14 @@ TEST_CASE("data files: exact name, unique start, or one file given", "[lesson]")
   CHECK_THROWS_WITH(find_data("cifar", places), contains("data: no file 'cifar'; looked in " + (folder / "a")));
   Outcome o = run(folder, {"--data", folder / "b"}, [](Lesson& lesson) { lesson.listing(lesson.data("sunspots")); });
   CHECK_THAT(o.out, contains(folder / "b/sunspots.csv"));
+  // A folder that was asked for is never replaced by the shipped one.
+  o = run(folder, {"--data", folder / "b"}, [](Lesson& lesson) { lesson.text("opticks", 1); });
+  CHECK(o.code == 2);
+  CHECK_THAT(o.err, contains("--data: data: no file 'opticks'; looked in " + (folder / "b")));
+  write_file(folder / "empty.txt", "");
+  o = run(folder, {"--data", folder / "empty.txt"}, [](Lesson& lesson) { lesson.text("opticks", 5); });
+  CHECK(o.code == 2);
+  CHECK_THAT(o.err, contains("--data: ") && contains("the text is too short; got 0 characters; expected at least 5"));
   o = run(folder, {}, [](Lesson& lesson) { lesson.listing(lesson.data("opticks")); });
   CHECK_THAT(o.out, contains("examples/data/opticks.txt.gz"));
 }

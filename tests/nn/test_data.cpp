@@ -98,17 +98,49 @@ TEST_CASE("a loader resumed at any batch continues with the same batches", "[dat
   }
 }
 
-TEST_CASE("a loop left early goes on where it was", "[data]") {
+TEST_CASE("every loop is a whole epoch, also after one that was left early", "[data]") {
   DataLoader loader(numbers(6), {.batch_size = 2});
+  for (int pass = 0; pass < 2; ++pass) {
+    std::vector<Ids> whole;
+    for (const Batch& b : loader) whole.push_back(ids(b[0]));
+    CHECK(whole == std::vector<Ids>{{0, 1}, {2, 3}, {4, 5}});
+  }
+  CHECK(loader.epoch() == 2);
   for (const Batch& b : loader) {
     CHECK(ids(b[0]) == Ids{0, 1});
     break;
   }
-  std::vector<Ids> rest;
+  CHECK(loader.position() == 1);
+  const NamedTensors left = loader.state_dict();
+  std::vector<Ids> again, rest, next;
+  for (const Batch& b : loader) again.push_back(ids(b[0]));
+  CHECK(again == std::vector<Ids>{{0, 1}, {2, 3}, {4, 5}});
+  CHECK(loader.epoch() == 4);  // the one that was left early counts
+  // A state loaded goes on where it was, once.
+  loader.load_state_dict(left);
   for (const Batch& b : loader) rest.push_back(ids(b[0]));
   CHECK(rest == std::vector<Ids>{{2, 3}, {4, 5}});
+  for (const Batch& b : loader) next.push_back(ids(b[0]));
+  CHECK(next.size() == 3);
   DataLoader moved = std::move(loader);
   CHECK(ids(moved.next()[0]) == Ids{0, 1});
+}
+
+TEST_CASE("a shuffled epoch that was left early is followed by another order", "[data]") {
+  auto orders = [](bool leave) {
+    DataLoader loader(numbers(20), {.batch_size = 5, .shuffle = true, .seed = 4});
+    std::vector<Ids> list;
+    for (int pass = 0; pass < 3; ++pass)
+      for (const Batch& b : loader) {
+        list.push_back(ids(b[0]));
+        if (leave && pass == 1) break;
+      }
+    return list;
+  };
+  std::vector<Ids> whole = orders(false), left = orders(true);
+  CHECK(whole.size() == 12);
+  whole.erase(whole.begin() + 5, whole.begin() + 8);  // what epoch 1 left out
+  CHECK(left == whole);
 }
 
 TEST_CASE("a loader refuses the state of other data and keeps its own", "[data]") {

@@ -4,8 +4,10 @@
 #include <optional>
 
 #include "autograd/graph/engine.h"
+#include "autograd/graph/mode.h"
 #include "nn/layers/activation.h"
 #include "nn/layers/conv.h"
+#include "nn/layers/embedding.h"
 #include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
 #include "nn/sequential.h"
@@ -238,6 +240,102 @@ TEST_CASE("check_covers names a leaf that stands in no field", "[module]") {
   net.forgotten.Tensor::requires_grad_(false);
   CHECK_NOTHROW(check_covers(net.forward(ones({1, 3})).sum(), net));
   CHECK_NOTHROW(check_covers(ones({}), net));
+}
+
+TEST_CASE("check_covers names a member that stands in no field", "[module]") {
+  struct Noisy : Module {  // the Dropout goes on dropping after eval()
+    Linear a{3, 3};
+    Dropout drop{0.5};
+    Tensor forward(const Tensor& x) const { return drop.forward(a.forward(x)); }
+    void fields(Fields& f) override { f("a", a); }
+  } net;
+  net.eval();
+  CHECK(net.drop.is_training());
+  auto check = [](auto& m) { check_covers(m.forward(ones({2, 3})).sum(), m); };
+  CHECK_THROWS_AS(check(net), ValueError);
+  CHECK_THROWS_WITH(check(net), contains("check_covers: a ink::Dropout is a member of ") && contains("Noisy") &&
+                                    contains("so train(), eval() and to() do not reach it"));
+  struct Deep : Module {  // found in a list, behind a pointer and in an optional, if their fields name those
+    std::vector<Noisy> list = std::vector<Noisy>(1);
+    std::unique_ptr<Linear> head = std::make_unique<Linear>(3, 3);
+    Tensor forward(const Tensor& x) const { return head->forward(list[0].forward(x)); }
+    void fields(Fields& f) override { f("list", list)("head", head); }
+  } deep;
+  CHECK_THROWS_WITH(check(deep), contains("a ink::Dropout is a member of"));
+  struct Whole : Noisy {
+    void fields(Fields& f) override { f("a", a)("drop", drop); }
+  } whole;
+  CHECK_NOTHROW(check(whole));
+  whole.eval();
+  CHECK_FALSE(whole.drop.is_training());
+  Noisy copy = net;  // copies and moves are members too
+  Noisy moved = std::move(copy);
+  CHECK_THROWS_AS(check(moved), ValueError);
+  Sequential sequence(Linear(3, 3), Noisy());
+  CHECK_THROWS_AS(check(sequence), ValueError);
+}
+
+TEST_CASE("layers move without copying, so that handles stay in a growing list", "[module]") {
+  static_assert(std::is_nothrow_move_constructible_v<Linear> && std::is_nothrow_move_constructible_v<Block>);
+  std::vector<Linear> list;
+  list.emplace_back(2, 2);
+  Tensor handle = list[0].weight;
+  for (int i = 0; i < 8; ++i) list.emplace_back(2, 2);
+  CHECK(handle.is_same(list[0].weight));
+}
+
+TEST_CASE("one weight in two places is copied, saved and loaded once, and both uses train it", "[module]") {
+  struct Tied : Module {  // the head's weight is the table of the embedding
+    Embedding tokens{5, 3};
+    Linear body{3, 3};
+    Tensor forward(const Tensor& ids) const { return linear(body.forward(tokens.forward(ids)), tokens.weight); }
+    void fields(Fields& f) override { f("tokens", tokens)("body", body); }
+  } net;
+  Tensor ids = tensor({0, 3, 4}, i64);
+  CHECK(names(net.named_parameters()) == Names{"tokens.weight", "body.weight", "body.bias"});
+  cross_entropy(net.forward(ids), ids).backward();
+  check_covers(net.forward(ids).sum(), net);
+  // Both uses: the gradient is the sum of what each one alone would give.
+  Tensor table = net.tokens.weight.detach().clone().requires_grad_(), head = table.detach().clone().requires_grad_();
+  cross_entropy(linear(net.body.forward(embedding(table, ids)), head), ids).backward();
+  CHECK(difference(net.tokens.weight.grad(), table.grad() + head.grad()) < 1e-6);
+
+  Tied copy = net;  // still one weight, and its own
+  CHECK(equal(copy.forward(ids), net.forward(ids)));
+  {
+    NoGrad guard;
+    copy.tokens.weight.mul_(2);
+  }
+  CHECK(equal(copy.forward(ids), linear(copy.body.forward(copy.tokens.forward(ids)), copy.tokens.weight)));
+  CHECK_FALSE(equal(copy.forward(ids), net.forward(ids)));
+  TemporaryFolder folder;
+  net.save(folder / "tied.safetensors");
+  copy.load(folder / "tied.safetensors");
+  CHECK(equal(copy.forward(ids), net.forward(ids)));
+  CHECK(load_safetensors(folder / "tied.safetensors").size() == 3);
+}
+
+TEST_CASE("apply visits every module, with its path if asked", "[module]") {
+  Net net;
+  int linears = 0;
+  net.apply([&](Module& m) { linears += dynamic_cast<Linear*>(&m) != nullptr; });
+  CHECK(linears == 3);
+  Names paths;
+  net.apply([&](const std::string& path, Module&) { paths.push_back(path); });
+  CHECK(paths == Names{"", "blocks.0", "blocks.0.a", "blocks.1", "blocks.1.a", "head"});
+}
+
+TEST_CASE("Sequential gives out its layers", "[module][sequential]") {
+  Sequential net(Linear(3, 4), Identity(), [](const Tensor& x) { return x * 2; });
+  CHECK(dynamic_cast<Linear*>(&net[0]) != nullptr);
+  CHECK(net.at<Linear>(0).weight.is_same(net.parameters()[0]));
+  CHECK_THROWS_WITH(net.at<Linear>(1), contains("Sequential: layer 1 is of another type"));
+  CHECK_THROWS_WITH(net[2], contains("Sequential: layer 2 is a callable, no module"));
+  CHECK_THROWS_WITH(net[3], contains("Sequential: no layer 3; it has 3"));
+  CHECK_THROWS_AS(net[3], IndexError);
+  Tensor x = ones({2, 3});
+  CHECK(Identity().forward(x).is_same(x));
+  CHECK(equal(net.forward(x), net.at<Linear>(0).forward(x) * 2));
 }
 
 TEST_CASE("Sequential runs layers and functions in order, and copies deeply", "[module][sequential]") {

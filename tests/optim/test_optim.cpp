@@ -278,6 +278,17 @@ TEST_CASE("errors of optimizers", "[optim][errors]") {
   CHECK_THROWS_WITH(Lion({p}, {.beta2 = 2}), contains("Lion: beta2 got 2"));
   CHECK_THROWS_WITH(Adam({half}),
                     contains("Adam: 16-bit parameters lose small updates; got bf16; hint: keep f32 master weights"));
+  // A module that names nothing in fields() has no parameters; an empty group beside another one is fine.
+  struct Forgetful : Module {
+    Linear inner{2, 2};
+  } forgetful;
+  const char* none = "Optimizer: got no parameters; expected at least one; hint: does fields()";
+  CHECK_THROWS_WITH(SGD(forgetful.parameters()), contains(none));
+  CHECK_THROWS_AS(SGD(forgetful.parameters()), ValueError);
+  CHECK_THROWS_WITH(AdamW(forgetful.parameters()), contains(none));
+  CHECK_THROWS_WITH(Lion(forgetful.parameters()), contains(none));
+  CHECK_THROWS_WITH(EMA(forgetful.parameters()), contains("EMA: got no parameters"));
+  CHECK(SGD(std::vector<Group<SGDOptions>>{{{}, {}}, {{p}, {}}}).num_groups() == 2);
   SGD sgd({p});
   CHECK_THROWS_WITH(sgd.lr(1), contains("Optimizer: group 1 does not exist; expected 0 .. 0"));
   CHECK_THROWS_AS(sgd.set_lr(-1, 0.1), IndexError);

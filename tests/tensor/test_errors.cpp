@@ -7,6 +7,10 @@
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "nn/layers/linear.h"
+#include "nn/sequential.h"
+#include "optim/adam.h"
+#include "optim/ema.h"
+#include "optim/sgd.h"
 #include "tensor/capture.h"
 #include "tensor/cuda.h"
 #include "tensor/io.h"
@@ -104,6 +108,38 @@ TEST_CASE("docs/errors.md shows the messages that the library really gives", "[e
     CHECK(section != std::string::npos);
     CHECK(page.find(line, section) != std::string::npos);
   }
+}
+
+TEST_CASE("docs/errors.md lists the limits that are kept on purpose, with what they say", "[errors]") {
+  struct NoFields : Module {
+  } none;
+  const std::vector<std::string> said = {
+      message<ShapeError>([] { zeros({1, 1, 1, 1, 1, 1, 1, 1, 1}); }),
+      message<ValueError>([] { zeros({3}).slice(0, 0, 3, -1); }),
+      message<GradError>([] {
+        Tensor x = ones({3}).requires_grad_(), y = x * 2, row = y[0];
+        row.mul_(3);
+      }),
+      message<Error>([] { Adam({ones({2}, f16).requires_grad_()}); }),
+      message<ValueError>([&] { SGD(none.parameters()); }),
+      message<ValueError>([&] { EMA(none.parameters()); }),
+      message<DTypeError>([] { inverse(eye(2, f16)); }),
+      message<DTypeError>([] { max(zeros({2}, c64)); }),
+      message<DTypeError>([] { ones({1}, i64).add_(ones({1})); }),
+      message<ValueError>([] { zeros({2}, u8).fill_(300); }),
+      message<DTypeError>([] { masked_fill(zeros({2}, i64), ones({2}, boolean), 2.5); }),
+      message<DTypeError>([] { zeros({2}, boolean) - zeros({2}, boolean); }),
+      message<ShapeError>([] { conv2d(zeros({3, 4, 4}), zeros({1, 3, 2, 2})); }),
+      message<ValueError>([] { Tensor().shape(); }),
+      message<ValueError>([] { Sequential(Linear(1, 1), [](const Tensor& x) { return x; })[1]; }),
+  };
+  const std::string page = text_of(INK_SOURCE_DIR "/docs/errors.md");
+  const std::string limits = page.substr(page.find("## Limits"));
+  for (const std::string& text : said) {
+    INFO(text);
+    CHECK(limits.find("| " + text + " |") != std::string::npos);
+  }
+  CHECK(std::count(limits.begin(), limits.end(), '\n') - 6 == int64_t(said.size()));  // no line without a check
 }
 
 TEST_CASE("docs/errors.md has a section for every error class", "[errors]") {

@@ -2,6 +2,7 @@
 // shape, or stay with size 1 if `keepdim`. IndexError for a dim that is not there, ValueError for one that is named
 // twice.
 #pragma once
+#include <optional>
 #include <tuple>
 
 #include "tensor/tensor.h"
@@ -28,9 +29,10 @@ Tensor min(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 // {values, i64 positions of the first} along one dim; errors as above.
 std::tuple<Tensor, Tensor> max_with_indices(const Tensor& x, int64_t dim, bool keepdim = false);
 std::tuple<Tensor, Tensor> min_with_indices(const Tensor& x, int64_t dim, bool keepdim = false);
-// The positions alone, i64 (no gradient). NaN counts as the largest for argmax, as the least for argmin.
-Tensor argmax(const Tensor& x, int64_t dim = -1, bool keepdim = false);
-Tensor argmin(const Tensor& x, int64_t dim = -1, bool keepdim = false);
+// The positions alone, i64 (no gradient); without a dim the position among all elements, row by row, as a 0-dim tensor (keepdim: of sizes
+// 1). NaN counts as the largest for argmax, as the least for argmin.
+Tensor argmax(const Tensor& x, std::optional<int64_t> dim = {}, bool keepdim = false);
+Tensor argmin(const Tensor& x, std::optional<int64_t> dim = {}, bool keepdim = false);
 
 // Is one, are all, how many are not 0: bool, bool and i64, of any dtype (no gradient). Of nothing: false, true, 0.
 Tensor any(const Tensor& x, const Dims& dims = {}, bool keepdim = false);

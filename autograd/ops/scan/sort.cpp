@@ -54,15 +54,21 @@ std::tuple<Tensor, Tensor> min_with_indices(const Tensor& x, int64_t dim, bool k
   static constexpr Op op{.name = "min", .rules = {{to_source, kOut1}}, .flops = flops_per_input<1>};
   return extreme(op, false, x, dim, keepdim);
 }
-Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {
+static Tensor place_of_extreme(const char* name, bool largest, const Tensor& x, std::optional<int64_t> dim,
+                               bool keepdim) {
   NoGrad guard;
-  int d = wrap_dim("argmax", dim, x.dim());
-  return drop(raw::arg_reduce("argmax", true, x, d)[1], d, keepdim);
+  if (!dim) {
+    Tensor place = select(raw::arg_reduce(name, largest, flatten(x), 0)[1], 0, 0);
+    return keepdim ? place.reshape(Shape::filled(x.dim(), 1)) : place;
+  }
+  int d = wrap_dim(name, *dim, x.dim());
+  return drop(raw::arg_reduce(name, largest, x, d)[1], d, keepdim);
 }
-Tensor argmin(const Tensor& x, int64_t dim, bool keepdim) {
-  NoGrad guard;
-  int d = wrap_dim("argmin", dim, x.dim());
-  return drop(raw::arg_reduce("argmin", false, x, d)[1], d, keepdim);
+Tensor argmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
+  return place_of_extreme("argmax", true, x, dim, keepdim);
+}
+Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
+  return place_of_extreme("argmin", false, x, dim, keepdim);
 }
 
 }  // namespace ink

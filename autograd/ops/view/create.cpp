@@ -71,7 +71,11 @@ Tensor from_data(std::span<const int64_t> data, const Shape& shape) { return cop
 Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options) {
   return copied(std::span(data.begin(), data.size()), shape, options);
 }
-Tensor tensor(std::initializer_list<double> values, const Options& options) { return from_data(values, {int64_t(values.size())}, options); }
+Tensor tensor(std::initializer_list<detail::Element> values, const Options& options) {
+  std::vector<double> flat;
+  for (const detail::Element& v : values) flat.push_back(v.value);
+  return copied(std::span<const double>(flat), {int64_t(flat.size())}, options);
+}
 Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, const Options& options) {
   int64_t n = int64_t(rows.size()), m = n ? int64_t(rows.begin()->size()) : 0;
   std::vector<double> flat;

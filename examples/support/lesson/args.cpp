@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
 
 #include "examples/support/page/number.h"
 #include "examples/support/lesson/terminal.h"
@@ -104,10 +109,52 @@ int64_t Args::integer(const std::string& name, int64_t fallback, const std::stri
   return value;
 }
 
-double Args::real(const std::string& name, double fallback, const std::string& help) {
+double Args::real(const std::string& name, double fallback, const std::string& help, Number kind) {
   declare(name, "X", help, exact(fallback));
   std::string given;
-  return take(name, true, given) ? parse_number<double>(name, given, "a number") : fallback;
+  if (!take(name, true, given)) return fallback;
+  const double value = parse_number<double>(name, given, "a number");
+  if (std::isnan(value)) throw UsageError(fmt::format("--{}: not a number; got '{}'", name, given));
+  if (kind == Number::positive && !(value > 0 && std::isfinite(value)))
+    throw UsageError(fmt::format("--{}: not a positive number; got {}; expected more than 0", name, given));
+  if (kind == Number::share && !(value >= 0 && value < 1))
+    throw UsageError(fmt::format("--{}: not a share; got {}; expected 0 or more, and less than 1", name, given));
+  return value;
+}
+
+namespace {
+
+// Why a path is not of its kind, "" if it is. A folder that is to be made is judged by the nearest one there is.
+std::string trouble(const std::string& path, Path kind) {
+  namespace fs = std::filesystem;
+  auto cannot = [](const char* what, const fs::path& p, int access_mode) {
+    if (access(p.c_str(), access_mode) == 0) return std::string();
+    return fmt::format("cannot {} '{}': {}", what, p.string(), std::strerror(errno));
+  };
+  std::error_code error;
+  if (kind == Path::existing) return cannot("read", path, R_OK);
+  if (kind == Path::output) {
+    if (fs::is_directory(path, error)) return fmt::format("'{}' is a folder; expected a file", path);
+    if (fs::exists(path, error)) return cannot("write", path, W_OK);
+    fs::path folder = fs::path(path).parent_path();
+    if (folder.empty()) folder = ".";
+    if (!fs::is_directory(folder, error)) return fmt::format("cannot write '{}': there is no such folder", path);
+    return cannot("write into", folder, W_OK | X_OK);
+  }
+  fs::path there = path;
+  while (there != "." && !fs::exists(there, error)) there = there.has_relative_path() ? there.parent_path() : ".";
+  if (!fs::is_directory(there, error)) return fmt::format("'{}' is no folder", there.string());
+  return cannot("write into", there, W_OK | X_OK);
+}
+
+}  // namespace
+
+std::string Args::path(const std::string& name, const std::string& fallback, const std::string& help, Path kind,
+                       const std::string& placeholder) {
+  std::string value = text(name, fallback, help, placeholder);
+  std::string wrong = value.empty() || help_ ? "" : trouble(value, kind);
+  if (!wrong.empty()) throw UsageError(fmt::format("--{}: {}", name, wrong));
+  return value;
 }
 
 std::string Args::help_page() const {
@@ -120,7 +167,7 @@ std::string Args::help_page() const {
     if (o.left.size() > left)
       page += fmt::format("  {}\n{}", o.left, help);
     else
-      page += "  " + padded(o.left, int(left) + 2) + help.substr(left + 4);
+      page += "  " + padded(o.left, int(left) + 2) + (o.help.empty() ? "\n" : help.substr(left + 4));
   }
   return page;
 }

@@ -14,6 +14,19 @@ struct UsageError : ValueError {
   using ValueError::ValueError;
 };
 
+// What a number must be; each excludes NaN.
+enum class Number {
+  any,       // infinities too
+  positive,  // finite and above 0: a rate
+  share,     // 0 <= x < 1: of dropout
+};
+// What a path must lead to; an empty one means that the option is not used.
+enum class Path {
+  existing,  // a file or folder that can be read
+  output,    // a file that can be written, in a folder that exists; an older one is overwritten
+  folder,    // a folder that can be written into, or made
+};
+
 class Args {
  public:
   // argv[0] is the program's name on the help page, `about` its first paragraph.
@@ -23,9 +36,12 @@ class Args {
   bool flag(const std::string& name, const std::string& help);
   int64_t integer(const std::string& name, int64_t fallback, const std::string& help, int64_t low = INT64_MIN,
                   int64_t high = INT64_MAX);
-  double real(const std::string& name, double fallback, const std::string& help);
+  double real(const std::string& name, double fallback, const std::string& help, Number kind = Number::any);
   std::string text(const std::string& name, const std::string& fallback, const std::string& help,
                    const std::string& placeholder = "TEXT");
+  // A path of that kind, looked at now (not with --help): nothing is made or written yet.
+  std::string path(const std::string& name, const std::string& fallback, const std::string& help, Path kind,
+                   const std::string& placeholder = "PATH");
   std::string choice(const std::string& name, const std::vector<std::string>& choices, const std::string& fallback,
                      const std::string& help);
 

@@ -29,4 +29,16 @@ std::string find_data(const std::string& name, const std::vector<std::string>& p
       fmt::format("data: no file '{}'; looked in {}; pass --data PATH or set INK_DATA", name, fmt::join(places, ", ")));
 }
 
+CharText Lesson::text(const std::string& name, int64_t least) {
+  return checked("data", [&] {
+    const std::string path = data(name);
+    CharText text = CharText::load(path);
+    if (text.ids().numel() < least)
+      throw ValueError(
+          fmt::format("'{}': the text is too short; got {} characters; expected at least {} for these sizes", path,
+                      text.ids().numel(), least));
+    return text;
+  });
+}
+
 }  // namespace ink::lesson

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 
+#include "examples/support/page/file.h"
 #include "examples/support/page/number.h"
 #include "examples/support/lesson/show.h"
 #include "tensor/allocator.h"
@@ -55,12 +58,13 @@ DType parse_dtype(const std::string& name) {
 
 struct Lesson::Trace {
   explicit Trace(const std::string& path) : file(std::fopen(path.c_str(), "w")) {
-    if (!file) throw UsageError(fmt::format("--trace: cannot write '{}'", path));
+    if (!file) throw UsageError(fmt::format("--trace: cannot write '{}': {}", path, std::strerror(errno)));
   }
   ~Trace() { std::fclose(file); }
   void write(const Json& event) {
-    std::fputs((event.str() + "\n").c_str(), file);
-    std::fflush(file);  // complete up to the last event, also when the program dies
+    // Complete up to the last event, also when the program dies.
+    if (std::fputs((event.str() + "\n").c_str(), file) < 0 || std::fflush(file) != 0)
+      throw IoError(fmt::format("--trace: an event could not be written: {}", std::strerror(errno)));
   }
   std::FILE* file;
 };
@@ -81,9 +85,9 @@ Lesson::Lesson(int argc, const char* const* argv, Info info)
   dtype_ = parse_dtype(args_.choice("dtype", {"f32", "f64", "f16", "bf16"}, "f32", "element type of the computation"));
   seed_ = uint64_t(args_.integer("seed", 0, "of the random numbers", 0));
   step_ = args_.flag("step", "wait for Enter after each section");
-  out_ = args_.text("out", "out", "folder for pages, figures and metrics", "DIR");
-  data_ = args_.text("data", "", "a data folder, or a file in place of the shipped one", "PATH");
-  trace_path_ = args_.text("trace", "", "write every event as a JSON line", "FILE");
+  out_ = args_.path("out", "out", "folder for pages, figures and metrics", Path::folder, "DIR");
+  data_ = args_.path("data", "", "a data folder, or a file in place of the shipped one", Path::existing);
+  trace_path_ = args_.path("trace", "", "write every event as a JSON line", Path::output, "FILE");
   auto threads = args_.integer("threads", 0, "CPU threads; 0 takes all", 0, 4096);
   if (threads > 0) set_num_threads(int(threads));
 
@@ -94,29 +98,45 @@ Lesson::Lesson(int argc, const char* const* argv, Info info)
 
 Lesson::~Lesson() { running = nullptr; }
 
-int64_t Lesson::option(const std::string& name, const Sizes& sizes, const std::string& help) {
-  if (begun_)
+namespace {
+void must_come_first(bool begun, const std::string& name) {
+  if (begun)
     throw ValueError("lesson: option '" + name + "' asked after the first section; ask for all of them before");
+}
+}  // namespace
+
+int64_t Lesson::option(const std::string& name, const Sizes& sizes, const std::string& help) {
+  must_come_first(begun_, name);
   int64_t size = mode_ == Mode::full ? sizes.full : mode_ == Mode::quick ? sizes.quick : sizes.tiny;
-  size = args_.integer(name, size, help, 0);
+  size = args_.integer(name, size, help, sizes.least);
+  if (size % sizes.multiple != 0) refuse(name, fmt::format("got {}; expected a multiple of {}", size, sizes.multiple));
   report_.settings.set(name, size);
   return size;
 }
 
-double Lesson::option(const std::string& name, double fallback, const std::string& help) {
-  if (begun_)
-    throw ValueError("lesson: option '" + name + "' asked after the first section; ask for all of them before");
-  double value = args_.real(name, fallback, help);
+double Lesson::option(const std::string& name, double fallback, const std::string& help, Number kind) {
+  must_come_first(begun_, name);
+  double value = args_.real(name, fallback, help, kind);
   report_.settings.set(name, value);
   return value;
 }
 
 std::string Lesson::option(const std::string& name, const std::string& fallback, const std::string& help) {
-  if (begun_)
-    throw ValueError("lesson: option '" + name + "' asked after the first section; ask for all of them before");
+  must_come_first(begun_, name);
   std::string value = args_.text(name, fallback, help);
   report_.settings.set(name, value);
   return value;
+}
+
+std::string Lesson::option(const std::string& name, const std::string& fallback, const std::string& help, Path kind) {
+  must_come_first(begun_, name);
+  std::string value = args_.path(name, fallback, help, kind);
+  report_.settings.set(name, value);
+  return value;
+}
+
+void Lesson::refuse(const std::string& option, const std::string& why) {
+  throw UsageError(fmt::format("--{}: {}", option, why));
 }
 
 void Lesson::begin() {
@@ -132,8 +152,10 @@ void Lesson::begin() {
   } catch (const DeviceError& e) { throw UsageError(std::string("--device: ") + e.what()); }
   manual_seed(seed_);
   if (!trace_path_.empty()) trace_ = std::make_unique<Trace>(trace_path_);
-  std::error_code ignored;  // an interrupted run must not leave the verdict of an older one
-  std::filesystem::remove(folder() + "/metrics.json", ignored);
+  try {  // an interrupted run must not leave the verdict of an older one; and what cannot be written is found now
+    write_file(folder() + "/metrics.json", "");
+    std::filesystem::remove(folder() + "/metrics.json");
+  } catch (const std::exception& e) { refuse("out", e.what()); }
 
   std::string title = info_.note.empty() ? info_.title : info_.note + "  " + info_.title;
   print("\n" + terminal_.paint(Style::bold, title) + "\n");
@@ -233,9 +255,12 @@ double Lesson::seconds() const {
 
 std::string Lesson::data(const std::string& name) const {
   std::vector<std::string> places;
-  if (!data_.empty()) places.push_back(data_);
-  if (const char* folder = std::getenv("INK_DATA"); folder && *folder) places.push_back(folder);
-  places.push_back(INK_DATA_DIR);
+  if (!data_.empty()) {  // never another file than the one that was asked for
+    places.push_back(data_);
+  } else {
+    if (const char* folder = std::getenv("INK_DATA"); folder && *folder) places.push_back(folder);
+    places.push_back(INK_DATA_DIR);
+  }
   return find_data(name, places);
 }
 
@@ -256,7 +281,10 @@ int Lesson::finish() {
                           fmt::format("  ✗ {}: {}, expected {}\n", c->name, brief(c->value), c->bound.str())));
   }
   print(terminal_.paint(Style::dim, fmt::format("{}/index.html\n", folder())));
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+    std::fputs(fmt::format("{}: standard output could not be written\n", info_.name).c_str(), stderr);
+    return 1;
+  }
   return report_.ok() ? 0 : 1;
 }
 

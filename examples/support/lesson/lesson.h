@@ -16,6 +16,7 @@
 #include "examples/support/lesson/progress.h"
 #include "examples/support/lesson/report.h"
 #include "examples/support/lesson/terminal.h"
+#include "nn/data/text.h"
 #include "tensor/tensor.h"
 
 namespace ink::lesson {
@@ -32,6 +33,7 @@ struct Info {
 enum class Mode { full, quick, tiny };
 struct Sizes {
   int64_t full, quick, tiny;
+  int64_t least = 1, multiple = 1;  // what an option of the command line may set it to
 };
 
 // Runs too short for a claim skip it: `training` is skipped with --tiny, `full_run` with --quick too.
@@ -46,10 +48,20 @@ class Lesson {
   Lesson(const Lesson&) = delete;
   Lesson& operator=(const Lesson&) = delete;
 
-  // ---- options of this lesson, each also a command line option; ask before the first section.
+  // ---- options of this lesson, each also a command line option; ask before the first section. Each says what it
+  // takes: sizes, numbers of a kind, texts, paths of a kind. Wrong input is a UsageError.
   int64_t option(const std::string& name, const Sizes& sizes, const std::string& help = "size of the run");
-  double option(const std::string& name, double fallback, const std::string& help);
+  double option(const std::string& name, double fallback, const std::string& help, Number kind = Number::any);
   std::string option(const std::string& name, const std::string& fallback, const std::string& help);
+  std::string option(const std::string& name, const std::string& fallback, const std::string& help, Path kind);
+  // What `make()` makes of an option's value (a text read, a prompt encoded), before the first section: an Error there
+  // is wrong input, and names the option. All options must have been asked for.
+  auto checked(const std::string& option, auto make) {
+    begin();
+    try {
+      return make();
+    } catch (const Error& e) { refuse(option, e.what()); }
+  }
 
   // ---- what is said and shown
   void section(const std::string& title, const std::string& formula = {}, const std::string& source = {});
@@ -84,9 +96,11 @@ class Lesson {
   Options options() const { return {dtype_, device_}; }  // `randn({2, 3}, lesson.options())`
   uint64_t seed() const { return seed_; }
   Mode mode() const { return mode_; }
-  // The path of a shipped data file by its name or the start of it ("opticks"). Looked for in --data PATH (a folder, or
-  // the file itself), INK_DATA and the source tree. IoError lists where it looked.
+  // The path of a data file by its name or the start of it ("opticks"): in --data PATH (a folder, or the file itself)
+  // if it is given, else in INK_DATA and the source tree. IoError lists where it looked.
   std::string data(const std::string& name) const;
+  // A text read from there, before the first section. Wrong input: it is missing, not UTF-8, or has fewer characters.
+  CharText text(const std::string& name, int64_t least);
   std::string folder() const;  // where this run writes: OUT/NAME
 
   // Writes metrics.json, the page and the figures; returns the program's exit code.
@@ -95,7 +109,8 @@ class Lesson {
   int fail(const char* what, bool wrong_input);
 
  private:
-  void begin();  // at the first word: the options are complete, the header is printed
+  void begin();  // once, at the first word: the options are complete, folders are tried, the header is printed
+  [[noreturn]] static void refuse(const std::string& option, const std::string& why);
   void add(Item item);
   void named(Named value);
   void wait(const char* what) const;

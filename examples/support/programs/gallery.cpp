@@ -8,7 +8,7 @@ int main(int argc, char** argv) {
   using namespace ink::lesson;
   try {
     Args args(argc, argv, "Links the pages of all lessons that were run into one gallery.");
-    std::string out = args.text("out", "out", "the folder with the lessons' results", "DIR");
+    std::string out = args.path("out", "out", "the folder with the lessons' results", Path::folder, "DIR");
     if (args.help()) {
       fmt::print("{}", args.help_page());
       return 0;

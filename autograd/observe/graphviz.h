@@ -7,6 +7,6 @@
 namespace ink {
 
 // Ops are boxes, leaves ellipses labelled with their shape; saved tensors are noted in the box.
-std::string dot(const Tensor& output);
+std::string graphviz(const Tensor& output);
 
 }  // namespace ink

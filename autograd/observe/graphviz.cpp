@@ -1,4 +1,4 @@
-#include "autograd/observe/dot.h"
+#include "autograd/observe/graphviz.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 namespace ink {
 
-std::string dot(const Tensor& output) {
+std::string graphviz(const Tensor& output) {
   std::string text = "digraph graph_of_ops {\n  rankdir=BT; node [fontname=\"sans-serif\"];\n";
   std::unordered_map<const void*, int> names;
   std::vector<const Vertex*> open;

@@ -1,0 +1,36 @@
+# The public headers as a user sees them: a tree of copies in which they include each other as <inkstone/...>, so that a user's own
+# folder tensor/ or nn/ on the include path hides none of them. The sources themselves say "tensor/...".
+#
+# ink_write_headers(SOURCE TO): writes TO/inkstone from the repository at SOURCE. A file is touched only if it changes.
+function(ink_write_headers source to)
+  file(GLOB headers RELATIVE ${source}/include/inkstone ${source}/include/inkstone/*.h)
+  list(TRANSFORM headers PREPEND include/inkstone/)
+  foreach(folder tensor autograd nn optim)
+    file(GLOB_RECURSE more RELATIVE ${source} ${source}/${folder}/*.h)
+    list(APPEND headers ${more})
+  endforeach()
+  # private folders: kernels, compiled per CPU level or for a device; process state; file formats
+  list(FILTER headers EXCLUDE REGEX "^tensor/(cpu|cuda|runtime|io|raw/lapack)/")
+  file(GLOB_RECURSE old ${to}/inkstone/*)
+  foreach(header ${headers})
+    string(REGEX REPLACE "^include/" "" name ${header})
+    if(name STREQUAL header)
+      set(name inkstone/${header})
+    endif()
+    list(REMOVE_ITEM old ${to}/${name})
+    file(READ ${source}/${header} text)
+    string(REGEX REPLACE "#include \"(include/inkstone/|((tensor|autograd|nn|optim)/))([^\"]*)\"" "#include <inkstone/\\2\\4>" text "${text}")
+    set(there "")
+    if(EXISTS ${to}/${name})
+      file(READ ${to}/${name} there)
+    endif()
+    if(NOT there STREQUAL text)
+      file(WRITE ${to}/${name} "${text}")
+    endif()
+  endforeach()
+  list(TRANSFORM headers PREPEND ${source}/)
+  set(INK_PUBLIC_HEADERS ${headers} PARENT_SCOPE)
+  if(old)  # headers that the sources no longer have
+    file(REMOVE ${old})
+  endif()
+endfunction()

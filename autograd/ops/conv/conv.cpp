@@ -7,6 +7,7 @@
 
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "tensor/raw/conv.h"
 
 namespace ink {
@@ -146,8 +147,10 @@ Tensor transposed(const char* op, int dims, const Tensor& x, const Tensor& w, co
   Plane y = plane(x, dims), kernel = plane(w, dims), image{1, size(y.w, kernel.w)};
   if (dims == 4) image.h = size(y.h, kernel.h);
   ConvArgs args = make_args(o, dims, x.size(0), out, in, image, kernel, y);
-  Tensor result = backward_input(to_plane(x), to_plane(w), args);
-  if (bias.defined()) result = result + reshape(bias, {out, 1, 1});
+  auto biased = [&](const Tensor& x, const Tensor& w, const Tensor& bias) {
+    return backward_input(to_plane(x), to_plane(w), args) + reshape(bias, {out, 1, 1});
+  };
+  Tensor result = bias.defined() ? in_f32_if_half(biased, x, w, bias) : backward_input(to_plane(x), to_plane(w), args);
   return dims == 3 ? squeeze(result, 2) : result;
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "autograd/graph/call.h"
+#include "autograd/ops/halves.h"
 #include "autograd/ops/reduce/reduced.h"
 #include "tensor/raw/normalise.h"
 
@@ -74,10 +75,8 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {
                          0,
                          Cast::raise};
   DType t = raw::computed_in("logsumexp", x.dtype(), kFloat);
-  auto forward = [&](const Tensor& x) {
-    return raw::cast(stable_logsumexp(raw::cast(x, compute_type(t)), dims, keepdim), t);
-  };
-  return call(op, reduced("logsumexp", x, dims), forward, x);
+  auto forward = [&](const Tensor& x) { return stable_logsumexp(raw::cast(x, compute_type(t)), dims, keepdim); };
+  return in_f32_if_half([&](const Tensor& x) { return call(op, reduced("logsumexp", x, dims), forward, x); }, x);
 }
 
 }  // namespace ink

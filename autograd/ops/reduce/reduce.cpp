@@ -62,7 +62,7 @@ Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
                                   inverse[d] = at++;
                                 }
                             return spread(b.grad(), r) * conj(permute(reshape(others, moved), inverse));
-                          }, kIn0}},
+                          }, kIn0 | kWide}},
                          nullptr, 0, Cast::raise};
   return call(op, reduced("prod", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Prod>("prod", x, dims, keepdim); }, x);
 }

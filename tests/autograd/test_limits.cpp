@@ -187,6 +187,8 @@ TEST_CASE("sizes and options that overflow are errors, and nothing is computed w
     CHECK_THROWS_AS(arange(0., 1e300, 1.), Error);
     CHECK_THROWS_AS(arange(0., double(NAN), 1.), Error);
   }
+  CHECK(equal(tri(4, 4, most), ones({4, 4}, boolean)));
+  CHECK(equal(tri(4, 4, least), zeros({4, 4}, boolean)));
   CHECK(arange(least, most, most).numel() == 3);
   CHECK(empty({huge, 0, 8}).numel() == 0);
 }

@@ -6,6 +6,7 @@
 
 #include "autograd/ops/list_op.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 
 namespace ink {
 
@@ -31,19 +32,20 @@ Tensor angle(const Tensor& x) {
   if (!is_complex(x.dtype())) return where(x < 0, full({}, M_PI, x.options()), x * 0);  // gradient 0, NaN stays
   static constexpr Op op{"angle",
                          {{[](B b) {  // i z / |z|^2, 0 at 0
-                             Tensor z = b.in(0), squares = square(real(z)) + square(imag(z));
-                             Tensor turned = complex_of(-imag(z), real(z));
-                             return b.grad() * (turned / where(squares == 0, ones_like(squares), squares));
+                             Tensor z = b.in(0), size = abs(z), safe = where(size == 0, ones_like(size), size);
+                             return b.grad() * (complex_of(-imag(z), real(z)) / safe / safe);
                            },
                            kIn0}}};
   return unary(op, fn::Angle{}, x);
 }
 Tensor complex_of(const Tensor& re, const Tensor& im) {
   static constexpr Op op{"complex", {{[](B b) { return real(b.grad()); }}, {[](B b) { return imag(b.grad()); }}}};
-  auto widened = [](const Tensor& x) { return is_half(x.dtype()) ? to(x, f32) : x; };
   return binary(op, fn::MakeComplex{}, widened(re), widened(im));
 }
-Tensor polar(const Tensor& abs, const Tensor& angle) { return complex_of(abs * cos(angle), abs * sin(angle)); }
+Tensor polar(const Tensor& abs, const Tensor& angle) {
+  const Tensor r = widened(abs), phi = widened(angle);
+  return complex_of(r * cos(phi), r * sin(phi));
+}
 
 // The same memory read as pairs of reals, or pairs of reals read as complex numbers.
 static Tensor reinterpret(const Tensor& x, DType dtype, const Shape& shape, const Shape& strides, int64_t offset) {

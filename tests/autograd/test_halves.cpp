@@ -3,8 +3,11 @@
 #include <cmath>
 
 #include "nn/attention/linear/linear.h"
+#include "nn/layers/norm.h"
+#include "optim/adam.h"
 #include "optim/clip.h"
 #include "optim/ema.h"
+#include "optim/sgd.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
 
@@ -155,6 +158,46 @@ TEST_CASE("gradients of halves are clipped by their norm, and averages of half w
   CHECK(w.item() == Approx(1 - std::pow(0.999, 2000)).epsilon(rounding(bf16)));
   average.swap();
   CHECK(w.item() == 1);
+}
+
+TEST_CASE("a norm that no half holds clips, and so does one whose square no f64 holds", "[halves]") {
+  Tensor p = zeros({10000}, f16).requires_grad_(), q = zeros({2}, f64).requires_grad_();
+  p.set_grad(full({10000}, 1000, f16));
+  CHECK(clip_grad_norm_({p}, 100) == Approx(1e5));
+  CHECK(p.grad()[0].item() == Approx(1).epsilon(1e-3));
+  q.set_grad(tensor({3e200, 4e200}, f64));
+  CHECK(clip_grad_norm_({q}, 5) == Approx(5e200));
+  CHECK(q.grad()[0].item() == Approx(3));
+}
+
+TEST_CASE("moments of half parameters follow small steps", "[halves]") {
+  Tensor p = zeros({1}, bf16).requires_grad_();
+  Lion lion({p}, {.lr = 1e-3, .beta2 = 0.999});
+  SGD sgd({p}, {.lr = 1e-3, .momentum = 0.999});
+  for (int t = 0; t < 2000; ++t) {
+    p.set_grad(ones({1}, bf16));
+    lion.step();
+    sgd.step();
+  }
+  auto state = [](const Optimizer& o, const std::string& name) {
+    for (const auto& [n, t] : o.state_dict())
+      if (n == name) return t.item();
+    return double(NAN);
+  };
+  CHECK(state(lion, "0.m") == Approx(1 - std::pow(0.999, 2000)).epsilon(1e-4));
+  CHECK(state(sgd, "0.momentum") == Approx((1 - std::pow(0.999, 2000)) / 0.001).epsilon(1e-4));
+}
+
+TEST_CASE("batch norm of halves with a large spread and a larger mean", "[halves]") {
+  for (DType t : {f16, bf16}) {
+    const Tensor x = (normal({64, 3}, 21) * 1000 + 20000).to(t);
+    BatchNorm layer(3), exact(3);
+    layer.to(t);
+    exact.to(f64);
+    Tensor y = layer.forward(x);
+    CHECK(y.dtype() == t);
+    CHECK(all(abs(y.to(f64) - exact.forward(x.to(f64))) < 3 * rounding(t)).item<bool>());
+  }
 }
 
 TEST_CASE("warm-up of an average ends at its decay", "[halves][ema]") {

@@ -85,6 +85,16 @@ TEST_CASE("Euclidean norms survive large and small numbers", "[limits]") {
   CHECK(norm(tensor({3e-200, 4e-200}, f64)).item() == Approx(5e-200));
   CHECK(norm(tensor({1, inf})).item() == inf);
   CHECK(std::isnan(norm(tensor({1, NAN})).item()));
+  for (double scale : {3e19, 1e-30}) {
+    Tensor x = (tensor({3, 4, 8}, f64) * scale).to(f32).requires_grad_();
+    Tensor y = ink::std(x);
+    CHECK(y.item() == Approx(std::sqrt(7.) * scale).epsilon(1e-6));
+    y.backward();
+    CHECK(x.grad()[2].item() == Approx(3 / (2 * std::sqrt(7.))).epsilon(1e-6));
+  }
+  CHECK(ink::std(tensor({3e200, 5e200}, f64)).item() == Approx(std::sqrt(2.) * 1e200));
+  CHECK(std::isnan(ink::std(tensor({1, INFINITY})).item()));
+  CHECK(difference(ink::std(tensor({{3e30, 4e30, 8e30}, {5, 5, 5}}), {1}) / tensor({1e30, 1}), tensor({std::sqrt(7.), 0})) < 1e-6);
   Tensor rows = tensor({{3e30, 4e30}, {0, 0}, {3, 4}});
   CHECK(difference(norm(rows, {1}) / tensor({1e30, 1, 1}), tensor({5, 0, 5})) < 1e-6);
 }

@@ -114,7 +114,9 @@ void check_casts(DType dtype) {
           all.push_back(f * 1.001953125f);
   }
   Tensor x = from_data(std::span<const float>(all), {int64_t(all.size())});
-  Tensor narrow = to(x, dtype), wide = to(narrow, f32), wide64 = to(narrow, f64), narrow64 = to(to(x, f64), dtype);
+  auto here = [](const Tensor& t) { return t.to(Device::cpu()); };
+  Tensor on_device = to(x, dtype), narrow = here(on_device), wide = here(to(on_device, f32)), wide64 = here(to(on_device, f64));
+  Tensor narrow64 = here(to(to(x, f64), dtype));
   const T* p = narrow.data<T>();
   int wrong = 0;
   for (size_t i = 0; i < all.size(); ++i) {

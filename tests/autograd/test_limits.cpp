@@ -93,6 +93,7 @@ TEST_CASE("Euclidean norms survive large and small numbers", "[limits]") {
     CHECK(x.grad()[2].item() == Approx(3 / (2 * std::sqrt(7.))).epsilon(1e-6));
   }
   CHECK(ink::std(tensor({3e200, 5e200}, f64)).item() == Approx(std::sqrt(2.) * 1e200));
+  CHECK(ink::std(tensor({3e30, 5e30}), {}, 0).item() == Approx(1e30));
   CHECK(std::isnan(ink::std(tensor({1, INFINITY})).item()));
   CHECK(difference(ink::std(tensor({{3e30, 4e30, 8e30}, {5, 5, 5}}), {1}) / tensor({1e30, 1}), tensor({std::sqrt(7.), 0})) < 1e-6);
   Tensor rows = tensor({{3e30, 4e30}, {0, 0}, {3, 4}});

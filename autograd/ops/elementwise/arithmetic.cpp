@@ -29,8 +29,7 @@ bool both_bool(const Tensor& a, const Tensor& b) { return a.dtype() == boolean &
 bool both_bool(const Tensor& a, const Scalar& b) { return a.dtype() == boolean && b.kind() == kBool; }
 // The gradient of x^e for e: x^e log x; 0 where x is 0 and e is not negative, or x is infinite and e negative.
 Tensor exponent_gradient(const Tensor& g, const Tensor& x, const Tensor& e, const Tensor& y) {
-  const Tensor positive = real(e) >= 0, end = where(positive, x == 0, logical_and(x == INFINITY, real(e) < 0));
-  return g * conj(y * log(where(end, ones_like(x), x)));
+  return g * conj(y * log(where(where(real(e) >= 0, x == 0, x == INFINITY), ones_like(x), x)));
 }
 
 }  // namespace

@@ -72,6 +72,14 @@ TEST_CASE("gradients at singular points are torch's", "[limits]") {
   CHECK(equal(z.grad(), zeros({3}, f64)));
 }
 
+TEST_CASE("losses of infinite differences have the slope of their line", "[limits]") {
+  Tensor x = tensor({-INFINITY, INFINITY, 3e38, 1}, f32).requires_grad_();
+  Tensor y = huber_loss(x, zeros({4}), 2, Reduction::none);
+  CHECK(equal(y, tensor({INFINITY, INFINITY, INFINITY, 0.5})));
+  for (bool again : {false, true})
+    CHECK(equal(grad(y, x, ones({4}), {.create_graph = again, .retain_graph = true}), tensor({-2, 2, 2, 1})));
+}
+
 TEST_CASE("Euclidean norms survive large and small numbers", "[limits]") {
   for (double scale : {3e19, 1e-22, 1e-30}) {
     INFO(scale);

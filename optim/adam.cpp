@@ -126,8 +126,8 @@ void Lion::step() {
       Tensor& m = s.state[0];
       Tensor direction = sign(lerp(m, g, 1 - o.beta1));
       if (capture::active())  // a replay reads the options anew
-        s.param.mul_(live_number([this, i] { return 1 - options(i).lr * options(i).weight_decay; }, s.param.options()))
-            .sub_(direction * live_number([this, i] { return options(i).lr; }, s.param.options()));
+        s.param.mul_(live_number([this, i] { return 1 - options(i).lr * options(i).weight_decay; }, g.options()))
+            .sub_(direction * live_number([this, i] { return options(i).lr; }, g.options()));
       else
         s.param.mul_(Scalar(1 - o.lr * o.weight_decay)).add_(direction, -o.lr);
       m.copy_(lerp(m, g, 1 - o.beta2));

@@ -13,13 +13,9 @@ double clip_grad_norm_(const std::vector<Tensor>& params, double max_norm, bool 
   if (!(max_norm >= 0))
     throw ValueError(fmt::format("clip_grad_norm_: max_norm got {}; expected at least 0", max_norm));
   NoGrad guard;
-  double squares = 0;
-  for (const Tensor& p : params)
-    if (Tensor g = p.grad(); g.defined()) {
-      double n = norm(g).item();
-      squares += n * n;
-    }
-  double total = std::sqrt(squares);
+  double total = 0;
+  for (const Tensor& p : params)  // a norm of halves may be too large for one
+    if (Tensor g = p.grad(); g.defined()) total = std::hypot(total, norm(to(g, compute_type(g.dtype()))).item());
   if (!std::isfinite(total)) {
     if (strict) throw ValueError(fmt::format("clip_grad_norm_: the norm of the gradients is {}", total));
     return total;

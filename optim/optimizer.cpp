@@ -52,19 +52,20 @@ void Optimizer::zero_grad() {
 Tensor Optimizer::begin(Slots& s) {
   Tensor g = s.param.grad();
   if (!g.defined()) return {};
+  const DType type = compute_type(s.param.dtype());
   for (Tensor& t : s.state) {
     if (!t.defined() && capture::active())
       throw CudaError("Optimizer: no state yet: every replay would set it to zero; hint: do one step before capturing");
-    if (!t.defined()) t = raw::zeros(s.param.shape(), s.param.options());
+    if (!t.defined()) t = raw::zeros(s.param.shape(), {type, s.param.device()});
     if (!(t.shape() == s.param.shape()))
       throw ShapeError(
           fmt::format("Optimizer: a parameter has another shape than at its first step; got {}; expected {}; hint: "
                       "make a new optimizer",
                       s.param.shape().str(), t.shape().str()));
-    t = raw::cast(raw::to_device(t, s.param.device()), s.param.dtype());
+    t = raw::cast(raw::to_device(t, s.param.device()), type);
   }
   ++s.steps;
-  return raw::contiguous(raw::cast(g, s.param.dtype()));
+  return raw::contiguous(raw::cast(g, type));
 }
 
 template <class F>
@@ -104,7 +105,7 @@ void Optimizer::load_state_dict(const NamedTensors& state) {
         throw ShapeError(fmt::format("Optimizer::load_state_dict: {}.{} has another shape; got {}; expected {}", i,
                                      name, t.shape().str(), s.param.shape().str()));
       used += t.defined();
-      next.state.push_back(t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), s.param.dtype()))
+      next.state.push_back(t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), compute_type(s.param.dtype())))
                                        : Tensor());
     }
     fresh.push_back(std::move(next));

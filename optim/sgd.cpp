@@ -33,7 +33,7 @@ void SGD::step() {
         s.param.add_(g, -o.lr);
         continue;
       }
-      if (!rate.defined()) rate = live_number([this, i] { return -options(i).lr; }, s.param.options());
+      if (!rate.defined()) rate = live_number([this, i] { return -options(i).lr; }, g.options());
       s.param.add_(g * rate);
     }
   }

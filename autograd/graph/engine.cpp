@@ -211,7 +211,7 @@ class Run {
       n.op->backward(b, results);
     } else {
       for (size_t i = 0; i < results.size() && i < 4; ++i)
-        if (b.needs(int(i)) && n.op->rules[i].rule) results[i] = n.op->rules[i].rule(b);
+        if (b.needs(int(i)) && n.op->rules[i].rule) results[i] = b.apply(int(i));
     }
     if (!check) return;
     NoGrad no_grad;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "autograd/graph/call.h"
+#include "autograd/ops.h"
 #include "tensor/raw/raw.h"
 
 namespace ink {
@@ -65,6 +66,14 @@ Tensor Backward::unpack(uint32_t bit, bool output, int i) const {
   Tensor t = raw::alias(s.value);
   link_output(t, node_, i);
   return t;
+}
+
+Tensor Backward::seen(Tensor t) const { return wide_ && t.defined() && is_half(t.dtype()) ? to(t, f32) : t; }
+Tensor Backward::apply(int input) const {
+  const RuleRow& row = node_.op->rules[input];
+  Backward b = *this;
+  b.wide_ = row.uses & kWide || (row.uses && grads_[0].defined() && !(grads_[0].shape() == in_shape(input)));
+  return row.rule(b);
 }
 
 SavePolicy*& save_policy() {

@@ -29,6 +29,9 @@ enum Save : uint32_t {
   kNothing = 0,
   kIn0 = 1, kIn1 = 2, kIn2 = 4, kIn3 = 8, kAllIn = 0xff,
   kOut0 = 0x100, kOut1 = 0x200, kOut2 = 0x400, kOut3 = 0x800,
+  // Not saved. The rule is a formula of several ops: f16 and bf16 reach it as f32, and only its result is rounded. (So they do where a
+  // gradient is summed up after the rule, because its input was broadcast.)
+  kWide = 0x1000,
 };
 
 struct RuleRow {
@@ -115,10 +118,11 @@ class Backward {
  public:
   Backward(const Node& node, std::span<const Tensor> grads, uint64_t needed) : node_(node), grads_(grads), needed_(needed) {}
   // The gradient of output i; undefined if none arrived (only ops with several differentiable outputs meet that).
-  const Tensor& grad(int i = 0) const { return grads_[size_t(i)]; }
+  Tensor grad(int i = 0) const { return seen(grads_[size_t(i)]); }
   // A saved input or output; GradError if it was overwritten since.
-  Tensor in(int i) const { return unpack(1u << i, false, i); }
-  Tensor out(int i = 0) const { return unpack(0x100u << i, true, i); }
+  Tensor in(int i) const { return seen(unpack(1u << i, false, i)); }
+  Tensor out(int i = 0) const { return seen(unpack(0x100u << i, true, i)); }
+  Tensor apply(int input) const;  // what the input's rule gives
   bool needs(int input) const { return needed_ >> (input < 63 ? input : 63) & 1; }  // inputs from 63 on share a bit
   int num_inputs() const { return int(node_.inputs.size()); }
   int num_outputs() const { return int(node_.outputs.size()); }
@@ -129,9 +133,11 @@ class Backward {
 
  private:
   Tensor unpack(uint32_t bit, bool output, int i) const;
+  Tensor seen(Tensor t) const;
   const Node& node_;
   std::span<const Tensor> grads_;
   uint64_t needed_;
+  bool wide_ = false;
 };
 
 }  // namespace ink

@@ -12,7 +12,7 @@
 #include "autograd/graph/functional.h"
 #include "autograd/graph/mode.h"
 #include "autograd/observe/autocast.h"
-#include "autograd/observe/dot.h"
+#include "autograd/observe/graphviz.h"
 #include "autograd/observe/profile.h"
 #include "autograd/observe/trace.h"
 #include "autograd/ops.h"

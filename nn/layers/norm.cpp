@@ -4,6 +4,7 @@
 
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "tensor/raw/raw.h"
 
 namespace ink {
@@ -28,8 +29,9 @@ void BatchNorm::check_dims(const char* name, const Tensor& x, int low, int high)
     throw ShapeError(fmt::format("{}: wrong input; got {}; expected {} to {} dims with {} channels in dim 1", name, x.shape().str(), low, high,
                                  weight.size(0)));
 }
-Tensor BatchNorm::forward(const Tensor& x) {
-  check_dims("BatchNorm", x, 2, kMaxDims);
+Tensor BatchNorm::forward(const Tensor& input) {
+  check_dims("BatchNorm", input, 2, kMaxDims);
+  const Tensor x = widened(input);  // variances of halves may be too large for one
   Shape per_channel = Shape::filled(x.dim(), 1);
   per_channel[1] = x.size(1);
   Dims others;
@@ -48,7 +50,8 @@ Tensor BatchNorm::forward(const Tensor& x) {
     var = running_var;
   }
   Tensor scale = weight * rsqrt(var + eps);
-  return x * reshape(scale, per_channel) + reshape(bias - mean * scale, per_channel);
+  const Tensor y = x * reshape(scale, per_channel) + reshape(bias - mean * scale, per_channel);
+  return ink::to(y, promote(input.dtype(), weight.dtype()));
 }
 Tensor BatchNorm1d::forward(const Tensor& x) {
   check_dims("BatchNorm1d", x, 2, 3);

@@ -1,6 +1,7 @@
 #include "tensor/math/dtype.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "tensor/math/scalar.h"
@@ -47,9 +48,12 @@ bool is_bounded(const Scalar& number, DType t) { return is_integral(t) && number
 }  // namespace
 
 bool fits(const Scalar& number, DType t) {
-  if (!is_bounded(number, t)) return true;
-  const int64_t v = number.to<int64_t>();
-  return v >= range_of(t).low && v <= range_of(t).high;
+  const auto [low, high] = range_of(t);
+  if (t != boolean && is_integral(t) && number.kind() == kFloat) {  // what is left without its fraction
+    const double v = std::trunc(number.as_double());
+    return v >= double(low) && v < double(high) + 1;
+  }
+  return !is_bounded(number, t) || (number.to<int64_t>() >= low && number.to<int64_t>() <= high);
 }
 Scalar nearest(const Scalar& number, DType t) {
   if (!is_bounded(number, t)) return number;

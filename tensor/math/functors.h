@@ -46,7 +46,7 @@ struct Neg : Number {
   }
 };
 struct Abs : Number { template <class T> INK_HD INK_INLINE auto operator()(T x) const { return abs(x); } };
-struct Sign : Real {
+struct Sign : Ordered {
   template <class T> INK_HD INK_INLINE T operator()(T x) const {  // NaN stays NaN, as 0 * NaN does
     return select(x > T(0), T(1), select(x < T(0), T(T(0) - T(1)), T(x * T(0))));
   }
@@ -129,7 +129,7 @@ struct MulScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T ope
 struct DivScalar : Field { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return x / value<T>(s); } };
 struct RdivScalar : Field { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return value<T>(s) / x; } };
 struct PowScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return pow(x, value<T>(s)); } };
-struct RpowScalar : Field { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return pow(value<T>(s), x); } };
+struct RpowScalar : Number { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return pow(value<T>(s), x); } };
 struct Square : Number { template <class T> INK_HD INK_INLINE T operator()(T x) const { return times(x, x); } };
 struct ClampMin : Real { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return max(x, value<T>(s)); } };
 struct ClampMax : Real { Scalar s; template <class T> INK_HD INK_INLINE T operator()(T x) const { return min(x, value<T>(s)); } };

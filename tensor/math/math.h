@@ -206,11 +206,13 @@ INK_HD INK_INLINE T remainder(T a, T b) {
   T r = T(a % b);
   return r != T(0) && (r < T(0)) != (b < T(0)) ? T(r + b) : r;
 }
-// floor(a / b), from the exact remainder, so that remainder(a, b) = a - b floor_divide(a, b) holds as well as it can.
+// floor(a / b), from the exact fmod, so that remainder(a, b) = a - b floor_divide(a, b) holds as well as it can.
 template <std::floating_point T>
 INK_HD INK_INLINE T floor_divide(T a, T b) {
   if (b == T(0)) return a / b;
-  T quotient = (a - remainder(a, b)) / b, whole = floor(quotient);
+  T r = fmod(a, b), quotient = (a - r) / b;
+  if (r != T(0) && (r < T(0)) != (b < T(0))) quotient -= T(1);
+  T whole = floor(quotient);
   whole = quotient - whole > T(0.5) ? whole + T(1) : whole;
   return quotient == T(0) ? copysign(T(0), a / b) : whole;
 }

@@ -26,7 +26,7 @@ class Scalar {
     } else if constexpr (std::same_as<T, bool>) {
       return kind_ <= kInt ? int_ != 0 : re_ != 0 || im_ != 0;
     } else if constexpr (std::same_as<T, half> || std::same_as<T, bfloat16>) {
-      return T(to<float>());
+      return kind_ <= kInt ? T(int_) : T(re_);
     } else {
       return kind_ <= kInt ? T(int_) : T(re_);
     }
@@ -44,7 +44,7 @@ class Scalar {
 
 // The dtype of `tensor op number`: the number only matters when its kind is above the tensor's.
 DType promote(DType tensor, const Scalar& number);
-// Is the number, an integer or bool, one of the values of an integer dtype (or bool)? True for every other dtype or kind of number.
+// Is the number, without its fraction, one of the values of an integer dtype? Of bool: is a whole number 0 or 1? True for every other dtype.
 bool fits(const Scalar& number, DType dtype);
 // The nearest value that an integer dtype has; the number itself for every other dtype or kind.
 Scalar nearest(const Scalar& number, DType dtype);

@@ -26,7 +26,7 @@ static void fill_with(const char* op, const Tensor& target, Generator* generator
 
 // The largest number of f16 or bf16 below x.
 static double largest_below(double x, DType t) {
-  auto rounded = [t](double v) { return t == f16 ? double(float(half(float(v)))) : double(float(bfloat16(float(v)))); };
+  auto rounded = [t](double v) { return t == f16 ? double(half(v)) : double(bfloat16(v)); };
   double step = std::fmax(std::fabs(x), 1e-6) * 0x1p-13;
   while (rounded(x - step) >= x) step *= 2;
   return rounded(x - step);

@@ -28,8 +28,8 @@ Tensor empty(const Shape& shape, const Options& options) {
 
 static void check_fits(const char* op, const Scalar& value, DType t) {
   if (!fits(value, t))
-    throw ValueError(fmt::format("{}: the number does not fit the dtype; got {} for {}; hint: choose a wider dtype", op, value.to<int64_t>(),
-                                 name_of(t)));
+    throw ValueError(fmt::format("{}: the number does not fit the dtype; got {} for {}; hint: choose a wider dtype", op,
+                                 value.kind() == kFloat ? fmt::format("{}", value.as_double()) : fmt::format("{}", value.to<int64_t>()), name_of(t)));
 }
 
 Tensor full(const Shape& shape, const Scalar& value, const Options& options) {
@@ -237,16 +237,20 @@ Tensor unary(const char* name, int op, const void* functor, unsigned domain, Res
   return out;
 }
 
+// A 0-dim tensor counts like a number: it decides the dtype only if its kind is the higher one.
+static DType common_dtype(const Tensor& a, const Tensor& b) {
+  if (a.dtype() == b.dtype()) return a.dtype();
+  if ((a.dim() == 0) != (b.dim() == 0)) {
+    const DType many = a.dim() == 0 ? b.dtype() : a.dtype(), one = a.dim() == 0 ? a.dtype() : b.dtype();
+    if (domain_of(one) <= domain_of(many)) return many;
+  }
+  return promote(a.dtype(), b.dtype());
+}
+
 Tensor binary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& a, const Tensor& b) {
   Device device = a.device();
   if (!(device == b.device())) common_device(name, {&a, &b});
-  DType t = a.dtype() == b.dtype() ? a.dtype() : promote(a.dtype(), b.dtype());
-  // A 0-dim tensor counts like a number: it decides the dtype only if its kind is the higher one.
-  if (a.dtype() != b.dtype() && (a.dim() == 0) != (b.dim() == 0)) {
-    DType many = a.dim() == 0 ? b.dtype() : a.dtype(), one = a.dim() == 0 ? a.dtype() : b.dtype();
-    t = domain_of(one) <= domain_of(many) ? many : t;
-  }
-  t = computed_in(name, t, domain);
+  const DType t = computed_in(name, common_dtype(a, b), domain);
   const Tensor x = cast(a, t), y = cast(b, t);
   bool same = x.shape() == y.shape();
   Tensor out = empty(same ? x.shape() : broadcast_shapes(name, x.shape(), y.shape()), {result_dtype(t, result), device});
@@ -274,7 +278,7 @@ void unary_into(const char* name, int op, const void* functor, const Tensor& tar
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   Device device = common_device("where", {&condition, &a, &b});
   check_domain("where", condition.dtype(), kBool);
-  DType t = promote(a.dtype(), b.dtype());
+  const DType t = common_dtype(a, b);
   Shape shape = broadcast_shapes("where", condition.shape(), broadcast_shapes("where", a.shape(), b.shape()));
   Tensor out = empty(shape, {t, device});
   if (out.numel() > 0)

@@ -72,6 +72,14 @@ TEST_CASE("gradients at singular points are torch's", "[limits]") {
   CHECK(equal(z.grad(), zeros({3}, f64)));
 }
 
+TEST_CASE("losses of infinite differences have the slope of their line", "[limits]") {
+  Tensor x = tensor({-INFINITY, INFINITY, 3e38, 1}, f32).requires_grad_();
+  Tensor y = huber_loss(x, zeros({4}), 2, Reduction::none);
+  CHECK(equal(y, tensor({INFINITY, INFINITY, INFINITY, 0.5})));
+  for (bool again : {false, true})
+    CHECK(equal(grad(y, x, ones({4}), {.create_graph = again, .retain_graph = true}), tensor({-2, 2, 2, 1})));
+}
+
 TEST_CASE("Euclidean norms survive large and small numbers", "[limits]") {
   for (double scale : {3e19, 1e-22, 1e-30}) {
     INFO(scale);
@@ -85,6 +93,17 @@ TEST_CASE("Euclidean norms survive large and small numbers", "[limits]") {
   CHECK(norm(tensor({3e-200, 4e-200}, f64)).item() == Approx(5e-200));
   CHECK(norm(tensor({1, inf})).item() == inf);
   CHECK(std::isnan(norm(tensor({1, NAN})).item()));
+  for (double scale : {3e19, 1e-30}) {
+    Tensor x = (tensor({3, 4, 8}, f64) * scale).to(f32).requires_grad_();
+    Tensor y = ink::std(x);
+    CHECK(y.item() == Approx(std::sqrt(7.) * scale).epsilon(1e-6));
+    y.backward();
+    CHECK(x.grad()[2].item() == Approx(3 / (2 * std::sqrt(7.))).epsilon(1e-6));
+  }
+  CHECK(ink::std(tensor({3e200, 5e200}, f64)).item() == Approx(std::sqrt(2.) * 1e200));
+  CHECK(ink::std(tensor({3e30, 5e30}), {}, 0).item() == Approx(1e30));
+  CHECK(std::isnan(ink::std(tensor({1, INFINITY})).item()));
+  CHECK(difference(ink::std(tensor({{3e30, 4e30, 8e30}, {5, 5, 5}}), {1}) / tensor({1e30, 1}), tensor({std::sqrt(7.), 0})) < 1e-6);
   Tensor rows = tensor({{3e30, 4e30}, {0, 0}, {3, 4}});
   CHECK(difference(norm(rows, {1}) / tensor({1e30, 1, 1}), tensor({5, 0, 5})) < 1e-6);
 }
@@ -187,6 +206,8 @@ TEST_CASE("sizes and options that overflow are errors, and nothing is computed w
     CHECK_THROWS_AS(arange(0., 1e300, 1.), Error);
     CHECK_THROWS_AS(arange(0., double(NAN), 1.), Error);
   }
+  CHECK(equal(tri(4, 4, most), ones({4, 4}, boolean)));
+  CHECK(equal(tri(4, 4, least), zeros({4, 4}, boolean)));
   CHECK(arange(least, most, most).numel() == 3);
   CHECK(empty({huge, 0, 8}).numel() == 0);
 }

@@ -62,6 +62,18 @@ TEST_CASE("gradients in f32, f16 and bf16 equal those in f64 up to rounding", "[
   });
 }
 
+TEST_CASE("f16 and bf16 are f32 between inputs and result, for large inputs too", "[ops][halves]") {
+  for_each_case(
+      "halves",
+      [](const OpSpec& s, const Case& c) {
+        std::string wrong;
+        for (DType t : s.dtypes)
+          if (wrong.empty() && is_half(t) && !has_complex(c.inputs)) wrong = check_halves(s, c, t);
+        return wrong;
+      },
+      true);
+}
+
 TEST_CASE("results and gradients do not depend on the number of threads", "[ops][threads]") {
   for_each_case(
       "threads", [](const OpSpec& s, const Case& c) { return check_threads(s, c, s.dtypes.empty() ? f64 : f32); },

@@ -79,12 +79,15 @@ TEST_CASE("orthogonal starts are orthonormal in their shorter direction", "[init
 
 TEST_CASE("layers start as PyTorch's do, and record nothing", "[init]") {
   manual_seed(6);
-  Linear linear(50, 80);
+  Linear linear(50, 2000);
   check_uniform(linear.weight, 1 / std::sqrt(50.));
-  CHECK(abs(linear.bias).max().item() <= 1 / std::sqrt(50.));
-  Conv2d conv({.in = 10, .out = 40, .kernel = 3});
-  check_uniform(conv.weight, 1 / std::sqrt(90.));
-  CHECK(abs(conv.bias).max().item() <= 1 / std::sqrt(90.));
+  check_uniform(linear.bias, 1 / std::sqrt(50.));
+  Conv2d conv({.in = 10, .out = 2000, .kernel = 3, .groups = 2});
+  check_uniform(conv.weight, 1 / std::sqrt(45.));
+  check_uniform(conv.bias, 1 / std::sqrt(45.));
+  ConvTranspose1d transposed({.in = 10, .out = 2000, .kernel = 3, .groups = 2});
+  check_uniform(transposed.weight, 1 / std::sqrt(3000.));  // PyTorch's fan of a transposed weight [in, out / groups, kernel]
+  check_uniform(transposed.bias, 1 / std::sqrt(3000.));
   GRU gru(30, 25);
   check_uniform(gru.weight_ih, 0.2);
   CHECK_FALSE(init::orthogonal({3, 3}).requires_grad());

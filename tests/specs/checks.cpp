@@ -63,8 +63,8 @@ DType follows(DType of_f64, DType t) {
 }
 
 // A fixed direction to weigh outputs with.
-Tensor weights(const Tensor& like, int salt) {
-  Tensor w = away(like.shape(), 90 + salt);
+Tensor weights(const Tensor& like, int salt, DType rounded) {
+  Tensor w = to(to(away(like.shape(), 90 + salt), rounded), f64);
   if (is_complex(like.dtype())) w = complex_of(w, away(like.shape(), 95 + salt));
   return to(w, like.dtype());
 }
@@ -72,7 +72,7 @@ Tensor weights(const Tensor& like, int salt) {
 struct Gradients {
   TensorList outputs, inputs;  // an input that takes no gradient has none
 };
-Gradients gradients(const Case& c, const TensorList& inputs, bool create_graph) {
+Gradients gradients(const Case& c, const TensorList& inputs, bool create_graph, DType weights_in = f64) {
   EnableGrad enable;
   Gradients r;
   TensorList leaves = inputs, used, wrt, ws;
@@ -86,7 +86,7 @@ Gradients gradients(const Case& c, const TensorList& inputs, bool create_graph) 
   for (size_t k = 0; k < r.outputs.size(); ++k)
     if (r.outputs[k].requires_grad()) {
       used.push_back(r.outputs[k]);
-      ws.push_back(weights(r.outputs[k], int(k)));
+      ws.push_back(weights(r.outputs[k], int(k), weights_in));
     }
   if (used.empty()) return r;
   r.inputs = grad(used, wrt, ws, {.create_graph = create_graph, .retain_graph = false, .allow_unused = true});
@@ -250,6 +250,82 @@ std::string check_gradient(const OpSpec& spec, const Case& c, DType t) {
     }
   // the output's weights are rounded too, and a rule makes about as many roundings again as the op
   return compare_lists(got.inputs, want.inputs, 4 * tolerance(spec, c, t), false);
+}
+
+namespace {
+
+// The largest |a - b| over elements where both are finite.
+double largest_error(const Nd& a, const Nd& b) {
+  double m = 0;
+  for (size_t i = 0; i < a.v.size(); ++i)
+    if (std::isfinite(std::abs(a.v[i])) && std::isfinite(std::abs(b.v[i]))) m = std::max(m, std::abs(a.v[i] - b.v[i]));
+  return m;
+}
+
+// got is `exact` rounded to t, besides what the same op makes of f32. An overflow of t is no error. Of a gradient eight roundings of the largest
+// element are allowed: rules start from saved results, which were rounded.
+std::string differs_by_roundings(const Tensor& got, const Tensor& in_f32, const Tensor& exact, DType t, bool gradient) {
+  if (got.defined() != exact.defined()) return "one is undefined";
+  if (!got.defined()) return "";
+  if (!(got.shape() == exact.shape())) return fmt::format("shape {}; expected {}", got.shape().str(), exact.shape().str());
+  const Nd a = nd(got), b = nd(exact), f = nd(in_f32);
+  const double least = t == f16 ? 0x1p-25 : 0x1p-134, most = t == f16 ? 65504 : 0x1.fep127, slack = 4 * largest_error(f, b);
+  double size = 0;
+  for (C v : b.v)
+    if (std::isfinite(v.real())) size = std::max(size, std::abs(v.real()));
+  for (size_t i = 0; i < a.v.size(); ++i) {
+    const double x = a.v[i].real(), y = b.v[i].real(), z = f.v[i].real();
+    if (std::isnan(x) && (std::isnan(y) || std::isnan(z))) continue;
+    const double allowed = slack + (gradient ? 8 * (epsilon(t) * size + least) : 1.02 * epsilon(t) * std::abs(y) + least);
+    if (x == y || std::abs(x - y) <= allowed) continue;
+    if (std::isinf(x) && (x > 0) == (y > 0) && std::abs(y) + allowed >= most) continue;
+    if (std::isinf(z) && x == z) continue;  // beyond f32 too
+    return fmt::format("element {}: got {:.9g}; expected {:.9g} within {:.3g} (f32: {:.9g})", i, x, y, allowed, z);
+  }
+  return "";
+}
+
+// x by a power of two, the largest element then in [2^14, 2^15).
+Tensor enlarged(const Tensor& x) {
+  const double most = x.numel() ? max(abs(x)).item() : 0;
+  return most > 0 && std::isfinite(most) ? x * std::exp2(14 - std::floor(std::log2(most))) : x;
+}
+
+}  // namespace
+
+std::string check_halves(const OpSpec& spec, const Case& c, DType t) {
+  for (int large = -1; large <= int(c.inputs.size()); ++large) {  // none, each, all
+    TensorList halves = c.inputs;
+    for (size_t i = 0; i < halves.size(); ++i)
+      if (is_float_input(halves[i])) {
+        if (large == int(i) || large == int(halves.size())) halves[i] = enlarged(halves[i]);
+        halves[i] = to(halves[i], t);
+      }
+    auto run = [&](DType in) {
+      TensorList x = halves;
+      for (Tensor& v : x)
+        if (is_float_input(v)) v = to(v, in);
+      manual_seed(7);
+      if (spec.gradient) return gradients(c, x, false, t);
+      return Gradients{c.op(x), {}};
+    };
+    Gradients exact;
+    try {
+      exact = run(f64);
+    } catch (const Error&) { continue; }  // outside the op's domain
+    const Gradients got = run(t), wide = run(f32);
+    bool overflow = false;  // then the gradient is that of other numbers
+    for (size_t k = 0; k < exact.outputs.size(); ++k) {
+      if (std::string d = differs_by_roundings(got.outputs[k], wide.outputs[k], exact.outputs[k], t, false); !d.empty())
+        return fmt::format("large input {}: result {}: {}", large, k, d);
+      overflow |= any(isfinite(got.outputs[k]) != isfinite(exact.outputs[k])).item<bool>();
+    }
+    if (overflow || !spec.rounds_again.empty()) continue;
+    for (size_t k = 0; k < exact.inputs.size(); ++k)
+      if (std::string d = differs_by_roundings(got.inputs[k], wide.inputs[k], exact.inputs[k], t, true); !d.empty())
+        return fmt::format("large input {}: gradient {}: {}", large, k, d);
+  }
+  return "";
 }
 
 std::string check_fused(const OpSpec& spec, const Case& c, DType t) {

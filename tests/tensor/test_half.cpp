@@ -77,6 +77,28 @@ void check_rounding(const Format& format) {
   CHECK(std::isnan(float(T(std::numeric_limits<float>::signaling_NaN()))));
 }
 
+// From f64 directly: beside the midpoint of two neighbours by less than f32 can tell, single numbers and tensors.
+template <class T>
+void check_from_double(const Format& format, DType dtype) {
+  std::vector<double> all;
+  for (uint32_t bits = 0; bits < 32768; bits += 3) {
+    const double a = format.value(bits), b = format.value(bits + 1);
+    if (!std::isfinite(a) || !std::isfinite(b)) continue;
+    const double middle = (a + b) / 2;
+    for (double x : {a, middle, middle * (1 + 0x1p-40), middle * (1 - 0x1p-40), a * (1 + 0x1p-50)}) all.push_back(x), all.push_back(-x);
+  }
+  for (double x : {1e-320, 0x1p-1022, 0x1p-150, 1e39, 1e300, double(INFINITY), 65519.999999999, 65520.}) all.push_back(x), all.push_back(-x);
+  Tensor narrow = to(from_data(std::span<const double>(all), {int64_t(all.size())}), dtype).to(Device::cpu());
+  int wrong = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const double expected = format.rounded(all[i]);
+    const float alone = float(T(all[i])), in_tensor = float(narrow.data<T>()[i]);
+    wrong += alone != expected || in_tensor != expected || std::signbit(alone) != std::signbit(all[i]);
+  }
+  CHECK(wrong == 0);
+  CHECK(std::isnan(float(T(double(NAN)))));
+}
+
 // The loops of the library (which use packs) must convert as the scalar types do.
 template <class T>
 void check_casts(DType dtype) {
@@ -92,7 +114,9 @@ void check_casts(DType dtype) {
           all.push_back(f * 1.001953125f);
   }
   Tensor x = from_data(std::span<const float>(all), {int64_t(all.size())});
-  Tensor narrow = to(x, dtype), wide = to(narrow, f32), wide64 = to(narrow, f64), narrow64 = to(to(x, f64), dtype);
+  auto here = [](const Tensor& t) { return t.to(Device::cpu()); };
+  Tensor on_device = to(x, dtype), narrow = here(on_device), wide = here(to(on_device, f32)), wide64 = here(to(on_device, f64));
+  Tensor narrow64 = here(to(to(x, f64), dtype));
   const T* p = narrow.data<T>();
   int wrong = 0;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -108,6 +132,32 @@ TEST_CASE("all 65536 f16 values survive the way to f32 and back", "[half]") { ch
 TEST_CASE("all 65536 bf16 values survive the way to f32 and back", "[half]") { check_round_trip<bfloat16>(kBfloat); }
 TEST_CASE("f16 rounds to nearest even", "[half]") { check_rounding<half>(kHalf); }
 TEST_CASE("bf16 rounds to nearest even", "[half]") { check_rounding<bfloat16>(kBfloat); }
+TEST_CASE("f64 rounds to 16 bits once", "[half]") {
+  check_from_double<half>(kHalf, f16);
+  check_from_double<bfloat16>(kBfloat, bf16);
+  const double above_a_tie = 1 + 0x1p-11 + 0x1p-40;  // f32 would make it the tie, which is even below
+  CHECK(half(above_a_tie).bits == 0x3c01);
+  const auto bits = [](const Tensor& x) { return x.to(Device::cpu()).data<half>()->bits; };
+  CHECK(bits(full({1}, above_a_tie, f16)) == 0x3c01);
+  CHECK(bits(tensor({above_a_tie}, f16)) == 0x3c01);
+  CHECK(bits(zeros({1}, f16).fill_(above_a_tie)) == 0x3c01);
+  CHECK(bits(masked_fill(zeros({1}, f16), ones({1}, boolean), above_a_tie)) == 0x3c01);
+  CHECK(bits(to(full({1}, above_a_tie, c128), f16)) == 0x3c01);
+}
+TEST_CASE("integers round to 16 bits once", "[half]") {
+  const int64_t above_a_tie = (int64_t(1) << 40) + (int64_t(1) << 32) + 1, far = (int64_t(1) << 62) + (int64_t(1) << 54) + 1;
+  for (int64_t i : {above_a_tie, -above_a_tie, far, -far, int64_t(257), int64_t(-259), std::numeric_limits<int64_t>::min(), int64_t(0)}) {
+    const double unit = std::ldexp(1., i == 0 ? 0 : std::ilogb(double(i)) - 7);
+    const double low = std::floor(double(i) / unit) * unit;  // the neighbours of i, compared with i as integers
+    const __int128 twice = 2 * __int128(i), middle = 2 * __int128(low) + __int128(unit);
+    double expected = twice < middle ? low : twice > middle ? low + unit : std::nearbyint(double(i) / unit) * unit;
+    if (unit < 1) expected = double(i);
+    CHECK(double(bfloat16(i)) == expected);
+    CHECK(to(full({1}, i, i64), bf16).item() == expected);
+  }
+  CHECK(float(half(65519)) == 65504);
+  CHECK(std::isinf(float(half(65520))));
+}
 TEST_CASE("tensor casts round as the scalar types do", "[half]") {
   check_casts<half>(f16);
   check_casts<bfloat16>(bf16);

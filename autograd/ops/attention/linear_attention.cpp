@@ -11,6 +11,7 @@
 #include "autograd/attention.h"
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "tensor/raw/attention.h"
 
 namespace ink {
@@ -32,8 +33,10 @@ double linear_attention_flops(const Call& c) {
 void linear_attention_rule(B b, std::span<Tensor> grads) {
   const bool reverse = b.context<Direction>().reverse;
   Tensor q = b.in(0), k = b.in(1), v = b.in(2), decay = b.in(3), g = b.grad();
-  Tensor opposite = decay.defined() ? -decay : decay;
   const bool of_decay = b.needs(3);
+  if (of_decay)  // a difference of sums of products
+    for (Tensor* x : {&q, &k, &v, &decay, &g}) *x = widened(*x);
+  Tensor opposite = decay.defined() ? -decay : decay;
   Tensor dq = b.needs(0) || of_decay ? run(g, v, k, decay, reverse) : Tensor();
   Tensor dk = b.needs(1) || of_decay ? run(v, g, q, opposite, !reverse) : Tensor();
   if (b.needs(0)) grads[0] = dq;

@@ -8,6 +8,7 @@
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/conv/window.h"
+#include "autograd/ops/halves.h"
 #include "tensor/raw/conv.h"
 
 namespace ink {
@@ -133,8 +134,9 @@ Tensor transposed(const char* op, int dims, const Tensor& x, const Tensor& w, co
   if (dims == 4) image.h = size(y.h, kernel.h);
   ConvArgs args{window_args(dims, image, kernel, y, o), f32, x.size(0), out, in, o.groups};
   return on_plane(x, [&](const Tensor& x) {
-    Tensor result = backward_input(x, dims == 3 ? unsqueeze(w, 2) : w, args);
-    return bias.defined() ? result + reshape(bias, {out, 1, 1}) : result;
+    const auto transposed = [&](const Tensor& x, const Tensor& w) { return backward_input(x, dims == 3 ? unsqueeze(w, 2) : w, args); };
+    const auto biased = [&](const Tensor& x, const Tensor& w, const Tensor& bias) { return transposed(x, w) + reshape(bias, {out, 1, 1}); };
+    return bias.defined() ? in_f32_if_half(biased, x, w, bias) : transposed(x, w);
   });
 }
 

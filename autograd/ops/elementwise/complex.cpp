@@ -7,6 +7,7 @@
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/list_op.h"
+#include "autograd/ops/halves.h"
 
 namespace ink {
 
@@ -30,9 +31,8 @@ Tensor conj(const Tensor& x) {
 }
 // i z / |z|^2, 0 at 0
 static Tensor angle_rule(B b) {
-  Tensor z = b.in(0), squares = square(real(z)) + square(imag(z));
-  Tensor turned = complex_of(-imag(z), real(z));
-  return b.grad() * (turned / where(squares == 0, ones_like(squares), squares));
+  Tensor z = b.in(0), size = abs(z), safe = where(size == 0, ones_like(size), size);
+  return b.grad() * (complex_of(-imag(z), real(z)) / safe / safe);
 }
 Tensor angle(const Tensor& x) {
   if (is_integral(x.dtype())) return angle(to(x, f32));
@@ -44,10 +44,12 @@ Tensor complex_of(const Tensor& re, const Tensor& im) {
   static constexpr Op op{.name = "complex",
                          .rules = {{[](B b) { return real(b.grad()); }}, {[](B b) { return imag(b.grad()); }}},
                          .flops = no_flops};
-  auto widened = [](const Tensor& x) { return is_half(x.dtype()) ? to(x, f32) : x; };
   return binary(op, fn::MakeComplex{}, widened(re), widened(im));
 }
-Tensor polar(const Tensor& abs, const Tensor& angle) { return complex_of(abs * cos(angle), abs * sin(angle)); }
+Tensor polar(const Tensor& abs, const Tensor& angle) {
+  const Tensor r = widened(abs), phi = widened(angle);
+  return complex_of(r * cos(phi), r * sin(phi));
+}
 
 // The same memory read as pairs of reals, or pairs of reals read as complex numbers.
 static Tensor reinterpret(const Tensor& x, DType dtype, const Shape& shape, const Shape& strides, int64_t offset) {

@@ -30,6 +30,12 @@ void put(const char* op, const Tensor& x, Places places, const Tensor& value, bo
   if (domain_of(value.dtype()) > domain_of(x.dtype()))
     throw DTypeError(fmt::format("{}: the value does not fit the tensor; got {} into {}", op, name_of(value.dtype()),
                                  name_of(x.dtype())));
+  if (accumulate && is_half(x.dtype())) {  // many values may go to one element: they are added in f32
+    Tensor sum = raw::cast(x, f32);
+    put(op, sum, places, raw::cast(value, f32), true);
+    raw::copy_into(x, sum);
+    return raw::bump_version(x, op);
+  }
   Selection s = select_places(op, detach(x), places);
   const Shape& shape = s.index.empty() ? s.view.shape() : s.result;
   Tensor v = raw::cast(fitted(op, value, shape), x.dtype());
@@ -96,7 +102,7 @@ Tensor survives(const Tensor& x, Places places, const Shape& result) {
 
 void put_rule(B b, std::span<Tensor> grads) {
   const auto& c = b.context<PutContext>();
-  const Tensor& g = b.grad();
+  const Tensor g = b.grad();
   std::vector<Tensor> tensors;
   for (int i = 0; i < c.tensors; ++i) tensors.push_back(b.in(2 + i));
   std::vector<Index> places = c.restore(tensors);

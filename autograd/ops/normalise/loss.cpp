@@ -105,8 +105,8 @@ Tensor huber_loss(const Tensor& x, const Tensor& target, double delta, Reduction
   check_pair("huber_loss", x, target);
   if (!(delta > 0)) throw ValueError(fmt::format("huber_loss: delta got {}; expected a positive number", delta));
   auto loss = [&](const Tensor& x, const Tensor& t) {
-    Tensor d = abs(x - t);
-    return reduce(where(d <= delta, square(d) * 0.5, (d - delta / 2) * delta), reduction);
+    Tensor d = abs(x - t), near = clamp(d, {}, delta);  // near (d - near / 2) is both
+    return reduce(near * (d - near * 0.5), reduction);
   };
   return in_f32_if_half(loss, x, target);
 }

@@ -152,12 +152,17 @@ Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
 }
 // Of equal numbers it is 0, and so is its gradient, as in torch: where keeps the root's infinite slope out.
 Tensor std(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
-  return in_f32_if_half(
-      [&](const Tensor& x) {
-        Tensor v = var(x, dims, correction, keepdim), zero = v == 0;
-        return where(zero, zeros_like(v), sqrt(where(zero, ones_like(v), v)));
-      },
-      x);
+  auto root = [](const Tensor& v) {
+    Tensor zero = v == 0;
+    return where(zero, zeros_like(v), sqrt(where(zero, ones_like(v), v)));
+  };
+  auto spread = [&](const Tensor& x) {
+    Tensor v = var(x, dims, correction, keepdim);
+    if (x.numel() == 0 || !out_of_range(v)) return root(v);
+    const Tensor scale = scale_of(x, dims);
+    return root(var(x / scale, dims, correction, keepdim)) * (keepdim ? scale : reshape(scale, v.shape()));
+  };
+  return in_f32_if_half(spread, x);
 }
 
 }  // namespace ink

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "autograd/observe/cost.h"
+#include "autograd/ops/halves.h"
 #include "autograd/ops/reduce/reduced.h"
 #include "tensor/raw/normalise.h"
 
@@ -89,10 +90,8 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {
                          .cast = Cast::raise,
                          .flops = flops_per_input<1>};  // the maximum; the rest are ops of their own
   DType t = raw::computed_in("logsumexp", x.dtype(), kFloat);
-  auto forward = [&](const Tensor& x) {
-    return raw::cast(stable_logsumexp(raw::cast(x, compute_type(t)), dims, keepdim), t);
-  };
-  return call(op, reduced("logsumexp", x, dims), forward, x);
+  auto forward = [&](const Tensor& x) { return stable_logsumexp(raw::cast(x, compute_type(t)), dims, keepdim); };
+  return in_f32_if_half([&](const Tensor& x) { return call(op, reduced("logsumexp", x, dims), forward, x); }, x);
 }
 
 }  // namespace ink

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 
 namespace ink {
 namespace {
@@ -196,13 +197,30 @@ Tensor einsum(std::string_view equation, std::span<const Tensor> operands) {
       fail(equation, fmt::format("output label '{}' stands twice", output[i]));
   }
 
+  // Of halves one matrix product is rounded once; whatever takes more steps is done in f32.
+  auto in_one_step = [&](const Term& a, const Term& b) {
+    auto stays = [&](const Term& x, const Term& other) {
+      return std::all_of(x.labels.begin(), x.labels.end(), [&](char c) { return contains(other.labels + output, c); });
+    };
+    auto kept = [&](char c) { return contains(output, c); };
+    return stays(a, b) && stays(b, a) && !std::all_of(a.labels.begin(), a.labels.end(), kept) &&
+           !std::is_permutation(a.labels.begin(), a.labels.end(), b.labels.begin(), b.labels.end());
+  };
+  DType type = terms[0].x.dtype();
+  bool halves = false;
+  for (const Term& t : terms) type = promote(type, t.x.dtype()), halves |= is_half(t.x.dtype());
+  halves = halves && !(terms.size() == 2 && in_one_step(terms[0], terms[1]));
+  if (halves)
+    for (Term& t : terms) t.x = widened(t.x);
+
   Term result = terms[0];
   for (size_t k = 1; k < terms.size(); ++k) {
     Labels needed = output;
     for (size_t later = k + 1; later < terms.size(); ++later) needed += terms[later].labels;
     result = contract(equation, result, terms[k], needed);
   }
-  return arrange(drop(result, output), output);
+  Tensor y = arrange(drop(result, output), output);
+  return halves && !(mode().observers & kAutocast) ? to(y, type) : y;
 }
 Tensor einsum(std::string_view equation, std::initializer_list<Tensor> operands) {
   return einsum(equation, std::span(operands.begin(), operands.size()));

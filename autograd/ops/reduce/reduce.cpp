@@ -68,7 +68,7 @@ static Tensor prod_rule(B b) {
 }
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{
-      .name = "prod", .rules = {{prod_rule, kIn0}}, .cast = Cast::raise, .flops = flops_per_input<1>};
+      .name = "prod", .rules = {{prod_rule, kIn0 | kWide}}, .cast = Cast::raise, .flops = flops_per_input<1>};
   return call(op, reduced("prod", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Prod>("prod", x, dims, keepdim); }, x);
 }
 
@@ -92,21 +92,27 @@ Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
   return eq(count_nonzero(x, dims, keepdim), count_of(reduced("all", x, dims)));
 }
 
-// |x| along dims, which stay with size 1. Squares overflow long before |x| does, and vanish long before: where that may have happened, rows are
-// first divided by their largest element.
+bool out_of_range(const Tensor& squares) {
+  if (squares.numel() == 0 || capture::active()) return false;  // a captured step cannot look at values
+  NoGrad guard;
+  const double least = min(squares).item(), most = max(squares).item();
+  return !(least >= (squares.dtype() == f64 ? 1e-280 : 1e-32) && most <= std::numeric_limits<double>::max());
+}
+Tensor scale_of(const Tensor& x, const Dims& dims) {
+  NoGrad guard;
+  const Tensor largest = max(abs(x), dims, true);
+  return where(logical_and(largest > 0, isfinite(largest)), largest, ones_like(largest));
+}
+
+// |x| along dims, which stay with size 1.
 static Tensor euclidean(const Tensor& x, const Dims& dims) {
-  auto root_of_squares = [&](const Tensor& x) {
-    Tensor y = raw::reduce<fn::SumSquares>("norm", x, dims, true);
-    raw::unary_into("norm", fn::Sqrt{}, y);
-    return y;
-  };
-  Tensor y = root_of_squares(x);
-  if (y.numel() == 0 || x.numel() == 0 || capture::active()) return y;  // a captured step cannot look at values
-  const double safe = x.dtype() == f64 ? 1e-140 : 1e-16, least = min(y).item(), most = max(y).item();
-  if (least >= safe && most <= std::numeric_limits<double>::max() && (x.dtype() == f64 || most <= std::numeric_limits<float>::max())) return y;
-  Tensor largest = max(abs(x), dims, true);
-  largest = where(logical_and(largest > 0, isfinite(largest)), largest, ones_like(largest));
-  return root_of_squares(x / largest) * largest;
+  Tensor squares = raw::reduce<fn::SumSquares>("norm", x, dims, true), scale;
+  if (x.numel() > 0 && out_of_range(squares)) {
+    scale = scale_of(x, dims);
+    squares = raw::reduce<fn::SumSquares>("norm", x / scale, dims, true);
+  }
+  raw::unary_into("norm", fn::Sqrt{}, squares);
+  return scale.defined() ? squares * scale : squares;
 }
 // x / |x|, 0 where |x| is 0
 static Tensor euclidean_rule(B b) {

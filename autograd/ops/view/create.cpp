@@ -1,6 +1,7 @@
 // Making tensors from sizes, numbers and foreign memory. No gradients.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -54,7 +55,8 @@ Tensor eye(int64_t n, const Options& options) {
 }
 Tensor tri(int64_t rows, int64_t cols, int64_t diagonal) {
   NoGrad guard;
-  return le(reshape(arange(cols), {1, cols}), reshape(arange(rows), {rows, 1}) + diagonal);
+  const Tensor row = reshape(arange(rows), {rows, 1}), col = reshape(arange(cols), {1, cols});
+  return le(col, row + std::min(std::max(diagonal, -rows), cols));  // from there on all is true, or nothing
 }
 
 // The numbers as a tensor; options say which.

@@ -42,7 +42,11 @@ Tensor original(const Tensor& target) {
   return before;
 }
 template <class F> Tensor& write(const char* op, Tensor& target, const Tensor& other, Tensor (*form)(const Tensor&, const Tensor&)) {
-  if (records_write(op, target, other)) {
+  if (target.dtype() == boolean && other.dtype() == boolean) {  // or stands for +, and for *
+    if constexpr (std::is_same_v<F, fn::Add>) raw::binary_into(op, fn::LogicalOr{}, target, other);
+    else if constexpr (std::is_same_v<F, fn::Mul>) raw::binary_into(op, fn::LogicalAnd{}, target, other);
+    else raw::binary_into(op, F{}, target, other);
+  } else if (records_write(op, target, other)) {
     Tensor before = original(target);
     adopt(op, target, form(before, other.is_same(target) ? before : other));
   } else raw::binary_into(op, F{}, target, other);
@@ -51,6 +55,8 @@ template <class F> Tensor& write(const char* op, Tensor& target, const Tensor& o
 template <class F> Tensor& write(const char* op, Tensor& target, const Scalar& s, Tensor (*form)(const Tensor&, const Scalar&)) {
   if (promote(target.dtype(), s) != target.dtype())
     throw DTypeError(fmt::format("{}: the result does not fit the target; got a number of a higher kind into {}", op, name_of(target.dtype())));
+  using Pair = std::conditional_t<std::is_same_v<F, fn::AddScalar>, fn::Add, std::conditional_t<std::is_same_v<F, fn::MulScalar>, fn::Mul, fn::Div>>;
+  if (target.dtype() == boolean) return write<Pair>(op, target, ink::full({}, s, target.options()), nullptr);
   F f;
   f.s = s;
   if (records_write(op, target)) adopt(op, target, form(target, s));
@@ -62,13 +68,17 @@ Tensor plain_add(const Tensor& a, const Tensor& b) { return add(a, b); }
 
 Tensor& Tensor::add_(const Tensor& other, const Scalar& alpha) {
   bool plain = alpha.kind() <= kInt && alpha.to<int64_t>() == 1;
-  return write<fn::Add>("add_", *this, plain ? other : ink::mul(other, alpha), plain_add);
+  return write<fn::Add>("add_", *this, plain ? other : ink::mul(other, dtype() == boolean ? Scalar(alpha.to<bool>()) : alpha), plain_add);
 }
-Tensor& Tensor::sub_(const Tensor& other) { return write<fn::Sub>("sub_", *this, other, ink::sub); }
+Tensor& Tensor::sub_(const Tensor& other) {
+  refuse_bool("sub_", dtype(), other.dtype());
+  return write<fn::Sub>("sub_", *this, other, ink::sub);
+}
 Tensor& Tensor::mul_(const Tensor& other) { return write<fn::Mul>("mul_", *this, other, ink::mul); }
 Tensor& Tensor::div_(const Tensor& other) { return write<fn::Div>("div_", *this, other, ink::div); }
 Tensor& Tensor::add_(const Scalar& s) { return write<fn::AddScalar>("add_", *this, s, ink::add); }
 Tensor& Tensor::sub_(const Scalar& s) {
+  refuse_bool("sub_", dtype(), s.kind() == kBool ? boolean : i64);
   return s.is_complex() ? add_(Scalar(-s.to<complex<double>>())) : s.kind() == kFloat ? add_(Scalar(-s.as_double())) : add_(Scalar(-s.to<int64_t>()));
 }
 Tensor& Tensor::mul_(const Scalar& s) { return write<fn::MulScalar>("mul_", *this, s, ink::mul); }

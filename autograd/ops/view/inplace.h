@@ -14,4 +14,7 @@ void adopt(const char* op, Tensor& target, const Tensor& result);
 // x.index({...}) = value, in place.
 void index_put_into(Tensor& x, std::span<const Index> where, const Tensor& value, bool accumulate);
 
+// DTypeError if one of the two is bool: there is no difference of bools.
+void refuse_bool(const char* op, DType a, DType b);
+
 }  // namespace ink

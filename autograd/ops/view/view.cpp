@@ -155,17 +155,18 @@ Tensor embed_view(const Tensor& g, const ViewArgs& args) {
   static constexpr Op op{.name = "embed_view",
                          .rules = {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}}};
   return call(op, args, [&](const Tensor& g) {
-    Tensor base = raw::zeros(args.base, g.options()), view = raw_view(base, args);
-    if (args.kind != ViewArgs::kUnfold || args.size <= 1 || args.step >= args.size) {
-      raw::copy_into(view, g);
-    } else {  // windows overlap: one position within the window at a time
+    const bool overlap = args.kind == ViewArgs::kUnfold && args.size > 1 && args.step < args.size;
+    Tensor from = overlap ? raw::cast(g, compute_type(g.dtype())) : g, base = raw::zeros(args.base, from.options()), view = raw_view(base, args);
+    if (!overlap) {
+      raw::copy_into(view, from);
+    } else {  // one position within the window at a time
       int last = view.dim() - 1;
       for (int64_t j = 0; j < args.size; ++j) {
         ViewArgs one{ViewArgs::kSlice, last, 0, j, 1, 1, {}};
-        raw::add_into(raw_view(view, one), raw_view(g, one));
+        raw::add_into(raw_view(view, one), raw_view(from, one));
       }
     }
-    return base;
+    return raw::cast(base, g.dtype());
   }, g);
 }
 Tensor take_view(const Tensor& x, const ViewArgs& args) {

@@ -19,8 +19,6 @@ INK_INLINE To converted(From x) {
     return converted<To>(float(x));
   else if constexpr (std::same_as<To, bool>)
     return x != From(0);
-  else if constexpr (std::same_as<To, half> || std::same_as<To, bfloat16>)
-    return To(float(x));
   else if constexpr (domain_of(dtype_of<To>) == kComplex)
     return To(decltype(To::re)(x));
   else

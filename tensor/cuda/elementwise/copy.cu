@@ -14,7 +14,6 @@ struct Convert {
     else if constexpr (from == kComplex && to == kBool) return x.re != 0 || x.im != 0;
     else if constexpr (from == kComplex) return (*this)(x.re);
     else if constexpr (to == kBool) return x != From(0);
-    else if constexpr (is_half_type<To>) return To(float(x));
     else if constexpr (to == kComplex) return To(decltype(To::re)(x));
     else return To(x);
   }

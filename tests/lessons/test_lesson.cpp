@@ -99,7 +99,7 @@ Outcome run_on_terminal(const Folder& folder, std::vector<std::string> words, co
 
 void demo(Lesson& lesson) {
   int64_t steps = lesson.option("steps", Sizes{.full = 2000, .quick = 200, .tiny = 3}, "how long to train");
-  lesson.section("1. Online softmax", "m_k = max(m_{k-1}, x_k)", "Milakov & Gimelshein 2018, alg. 3");
+  lesson.section("1. Online softmax", R"(m_k = \max(m_{k-1}, x_k))", "Milakov & Gimelshein 2018, alg. 3");
   lesson.say("The running maximum never falls.");
   lesson.listing("[1 3]\n  [3]");
   lesson.expect("online equals three passes", 3.2e-8, Below{1e-6});
@@ -122,10 +122,10 @@ TEST_CASE("a lesson prints its parts and writes page, figures and metrics", "[le
   CHECK(o.code == 0);
   CHECK(o.err.empty());
   for (const char* part : {"99  Demo\n", "Shows the parts.\n", "mode quick · device cpu · dtype f32 · seed 7",
-                           "── 1. Online softmax ──", "\n      m_k = max(m_{k-1}, x_k)\n",
+                           "── 1. Online softmax ──", "\n      mₖ = max(mₖ₋₁, xₖ)\n",
                            "\n      Milakov & Gimelshein 2018, alg. 3\n", "  The running maximum never falls.\n",
                            "    [1 3]\n      [3]\n", "✓ online equals three passes  3.2e-08  (expected < 1e-06)\n",
-                           "✓ all rows agree", "steps used  200\n", "rate  1234 tokens/s\n", "3 claims held"}) {
+                           "✓ all rows agree  holds\n", "steps used  200\n", "rate  1234 tokens/s\n", "3 claims held"}) {
     CHECK_THAT(o.out, contains(part));
   }
   CHECK(o.out.find('\033') == std::string::npos);

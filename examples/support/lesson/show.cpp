@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "examples/support/plot/colours.h"
 #include "examples/support/page/number.h"
+#include "examples/support/plot/colours.h"
 
 namespace ink::lesson {
 

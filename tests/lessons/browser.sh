@@ -5,7 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 browser=""
-for name in chromium chromium-browser chromium-headless-shell google-chrome; do
+for name in chromium-headless-shell chromium chromium-browser google-chrome; do
   command -v "$name" >/dev/null && { browser=$name; break; }
 done
 [ -n "$browser" ] || { echo "no Chromium: pages are not opened here"; exit 77; }

@@ -73,7 +73,7 @@ TEST_CASE("Markdown becomes HTML; formulas are left to KaTeX as they are", "[mar
         "so <span class=\"tex\">a_{1}*b_{2}*c &lt; d</span>, and <code>$x$</code>");
   CHECK(inline_html("5 $ or $6, and \\$7") == "5 $ or $6, and $7");
   CHECK_THAT(markdown_html("| a | b |\n| --- | --- |\n| $|x|$ | 2 |\n"),
-             contains("<td><span class=\"tex\">|x|</span></td>"));
+             contains("<td data-label=\"a\"><span class=\"tex\">|x|</span></td>"));
   CHECK(inline_html("[`f`](x.h)", [](const std::string& to, const std::string& name) { return to + "?" + name; }) ==
         "<a href=\"x.h?f\"><code>f</code></a>");
 }

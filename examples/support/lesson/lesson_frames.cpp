@@ -13,7 +13,7 @@ namespace {
 // A page stays small enough to be opened at once: so many frames a player, so many cells in them.
 constexpr int64_t kMostFrames = 300, kMostCells = 60000;
 
-std::string frame_text(const Step& f, const Terminal& terminal) {
+std::string frame_text(const Moment& f, const Terminal& terminal) {
   std::string out = "  " + terminal.paint(Style::yellow, "▸ ") + terminal.paint(Style::bold, f.title) + "\n";
   if (!f.text.empty()) out += wrapped(f.text, terminal.width(), "    ");
   for (const Shot& s : f.shots) {
@@ -53,7 +53,7 @@ void Lesson::frame(const std::string& title, const std::vector<Shot>& shots, con
   if (!wants_frames()) return;
   begin();
   if (player_.empty()) player_ = report_.sections.empty() ? info_.title : without_number(report_.sections.back().title);
-  Step f{.player = player_, .title = title, .text = text, .shots = shots};
+  Moment f{.player = player_, .title = title, .text = text, .shots = shots};
   for (Shot& s : f.shots) s.take();
   const bool stops = step_ && !skip_frames_;
   if (stops) std::fputs(frame_text(f, terminal_).c_str(), stdout);

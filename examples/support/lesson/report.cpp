@@ -108,10 +108,13 @@ Json event_json(const Named& n) {
 
 Json event_json(const Figure& f) {
   Json j = Json::object();
-  return j.set("event", "figure").set("name", f.name).set("file", file_name(f.name) + ".svg").set("caption", f.caption);
+  j.set("event", "figure").set("name", f.name).set("file", file_name(f.name) + ".svg").set("caption", f.caption);
+  // Pictures keep their colours on a dark page; lines do not.
+  if (f.svg.find("<image") != std::string::npos) j.set("picture", true);
+  return j;
 }
 
-Json event_json(const Step& f) { return to_json(f); }
+Json event_json(const Moment& f) { return to_json(f); }
 
 Json without_event(const Json& j) {
   Json out = Json::object();

@@ -36,7 +36,7 @@ struct Figure {
   std::string name, svg, caption = {};
 };
 
-using Item = std::variant<Text, Shown, Claim, Named, Figure, Step>;
+using Item = std::variant<Text, Shown, Claim, Named, Figure, Moment>;
 
 struct Section {
   std::string title, formula = {}, source = {};

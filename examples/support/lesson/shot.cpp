@@ -87,13 +87,13 @@ std::string Shot::text() const {
   return fmt::format("{}", fmt::join(numbers, "  "));
 }
 
-int64_t Step::size() const {
+int64_t Moment::size() const {
   int64_t sum = 1;
   for (const Shot& s : shots) sum += 1 + int64_t(s.cells.size() + s.words.size());
   return sum;
 }
 
-Json to_json(const Step& f) {
+Json to_json(const Moment& f) {
   Json shots = Json::array();
   for (const Shot& s : f.shots) shots.push(s.json());
   Json j = Json::object();

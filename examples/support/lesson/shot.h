@@ -48,11 +48,11 @@ struct Shot {
 };
 
 // What `Lesson::frame` keeps: one picture of a player.
-struct Step {
+struct Moment {
   std::string player, title, text;
   std::vector<Shot> shots = {};
   int64_t size() const;  // cells and words
 };
-Json to_json(const Step& frame);
+Json to_json(const Moment& frame);
 
 }  // namespace ink::lesson

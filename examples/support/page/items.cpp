@@ -172,11 +172,13 @@ std::string listing_html(const std::string& text, bool cpp) {
   return fmt::format("<pre class=\"listing{}\"><code>{}</code></pre>\n", cpp ? " cpp" : "", body);
 }
 
-std::string figure_html(const std::string& address, const std::string& title, const std::string& caption) {
+std::string figure_html(const Json& figure, const std::string& title) {
+  const std::string caption = figure["caption"].text();
   return fmt::format(
-      "<figure class=\"drawing\"><img src=\"{0}\" alt=\"{1}\" "
-      "loading=\"lazy\"><figcaption><b>{1}</b>{2}</figcaption></figure>\n",
-      escaped(address), escaped(title), caption.empty() ? "" : " " + escaped(caption));
+      "<figure class=\"drawing{0}\"><img src=\"{1}\" alt=\"{2}\" "
+      "loading=\"lazy\"><figcaption><b>{2}</b>{3}</figcaption></figure>\n",
+      figure["picture"].boolean() ? " picture" : "", escaped(figure["file"].text()), escaped(title),
+      caption.empty() ? "" : " " + escaped(caption));
 }
 
 }  // namespace ink::lesson

@@ -22,6 +22,6 @@ std::string player_html(const std::string& name, const std::vector<Json>& frames
 // is not found is a message on the page.
 std::string code_html(const std::string& reference);
 std::string listing_html(const std::string& text, bool cpp);
-std::string figure_html(const std::string& address, const std::string& title, const std::string& caption);
+std::string figure_html(const Json& figure, const std::string& title);
 
 }  // namespace ink::lesson

@@ -99,9 +99,10 @@ std::vector<Block> blocks_of(const std::string& markdown) {
     } else {
       if (!table.empty()) flush();
       prose += line + "\n";
-      if (line.empty() && !prose.empty() && i + 1 < lines.size() && !lines[i + 1].starts_with(" ") &&
-          !lines[i + 1].starts_with("* "))
-        flush();
+      // A blank line ends a paragraph, unless a list goes on behind it.
+      const bool list = prose.starts_with("* ") || prose.starts_with("1. ");
+      const std::string next = i + 1 < lines.size() ? lines[i + 1] : "";
+      if (line.empty() && !(list && (next.starts_with("* ") || next.starts_with(" ") || next.empty()))) flush();
     }
   }
   flush();
@@ -202,58 +203,37 @@ class HtmlWriter {
   }
 
  private:
-  void tag(const char* name, bool open) { out += fmt::format("<{}{}>", open ? "" : "/", name); }
+  void tag(const std::string& name, bool open) { out += fmt::format("<{}{}>", open ? "" : "/", name); }
+
+  // By the order of MD_BLOCKTYPE.
+  static const char* tag_of(MD_BLOCKTYPE type) {
+    static const char* const tags[] = {"", "blockquote", "ul",    "ol",    "li",    "",   "",   "",
+                                       "", "p",          "table", "thead", "tbody", "tr", "th", "td"};
+    return type <= MD_BLOCK_TD ? tags[type] : "";
+  }
 
   int block(MD_BLOCKTYPE type, void* detail, bool open) {
-    switch (type) {
-      case MD_BLOCK_DOC:
-        break;
-      case MD_BLOCK_QUOTE:
-        tag("blockquote", open);
-        break;
-      case MD_BLOCK_UL:
-        tag("ul", open);
-        break;
-      case MD_BLOCK_OL:
-        tag("ol", open);
-        break;
-      case MD_BLOCK_LI:
-        tag("li", open);
-        break;
-      case MD_BLOCK_HR:
-        out += open ? "<hr>" : "";
-        break;
-      case MD_BLOCK_H:
-        out += fmt::format("<{}h{}>", open ? "" : "/", static_cast<MD_BLOCK_H_DETAIL*>(detail)->level);
-        break;
-      case MD_BLOCK_CODE:
-        out += open ? "<pre><code>" : "</code></pre>";
-        break;
-      case MD_BLOCK_HTML:
-        break;
-      case MD_BLOCK_P:
-        tag("p", open);
-        break;
-      case MD_BLOCK_TABLE:
-        out += open ? "<div class=\"table\"><table>" : "</table></div>";
-        break;
-      case MD_BLOCK_THEAD:
-        tag("thead", open);
-        break;
-      case MD_BLOCK_TBODY:
-        tag("tbody", open);
-        break;
-      case MD_BLOCK_TR:
-        tag("tr", open);
-        break;
-      case MD_BLOCK_TH:
-        tag("th", open);
-        break;
-      case MD_BLOCK_TD:
-        tag("td", open);
-        break;
-    }
+    if (type == MD_BLOCK_TABLE && open) labels_.clear(), out += "<div class=\"table\">";
+    if (type == MD_BLOCK_TR) column_ = 0;
+    if (type == MD_BLOCK_TH && open) starts_.push_back(out.size() + 4);
+    if (type == MD_BLOCK_TH && !open) labels_.push_back(without_tags(out.substr(starts_.back()))), starts_.pop_back();
+    if (type == MD_BLOCK_HR && open)
+      out += "<hr>";
+    else if (type == MD_BLOCK_H)
+      tag(fmt::format("h{}", static_cast<MD_BLOCK_H_DETAIL*>(detail)->level), open);
+    else if (type == MD_BLOCK_CODE)
+      out += open ? "<pre><code>" : "</code></pre>";
+    else if (type == MD_BLOCK_TD &&
+             open)  // narrow screens show a table as a list: each cell knows the head of its column
+      out += fmt::format("<td data-label=\"{}\">", column_ < labels_.size() ? labels_[column_] : ""), ++column_;
+    else if (*tag_of(type))
+      tag(tag_of(type), open);
+    if (type == MD_BLOCK_TABLE && !open) out += "</div>";
     return 0;
+  }
+  static std::string without_tags(const std::string& html) {
+    static const std::regex pattern("<[^>]*>");
+    return std::regex_replace(html, pattern, "");
   }
 
   int span(MD_SPANTYPE type, void* detail, bool open) {
@@ -306,6 +286,8 @@ class HtmlWriter {
   const LinkTarget& target_;
   std::vector<std::string> addresses_ = {};
   std::vector<size_t> starts_ = {};
+  std::vector<std::string> labels_ = {};  // heads of the table's columns
+  size_t column_ = 0;
 };
 
 std::string rendered(const std::string& text, const LinkTarget& target) {

@@ -54,7 +54,7 @@ class Page {
     for (const Json& s : run["sections"].items())
       for (const Json& i : s["items"].items()) {
         if (i["event"].text() == "frame") players_[i["player"].text()].push_back(i);
-        if (i["event"].text() == "figure") captions_[i["file"].text()] = i["caption"].text();
+        if (i["event"].text() == "figure") figures_[i["file"].text()] = i;
       }
     for (const Block& b : blocks_) {  // what the note places itself
       if (b.kind == Block::Kind::player) placed_.insert("player " + b.text);
@@ -101,13 +101,18 @@ class Page {
     return out;
   }
 
-  // ---- rows: prose at the left, what it speaks of at the right
+  // ---- rows: prose at the left, what it speaks of at the right. Prose goes on beside a figure that is taller than
+  // what has been said so far; the next figure then starts a row of its own.
   void prose(const std::string& html, double height) {
-    // Prose goes on beside a figure that is taller than what has been said.
-    if (!right_.empty() && (left_height_ + height > right_height_ || left_.empty())) end_row();
+    if (!right_.empty() && !left_.empty() && left_height_ + height > right_height_) end_row();
+    goes_on_ = !right_.empty() && !left_.empty();
     left_ += html, left_height_ += height;
   }
-  void beside(const std::string& html, double height) { right_ += html, right_height_ += height; }
+  void beside(const std::string& html, double height) {
+    if (goes_on_) end_row();
+    with_row(html, height);
+  }
+  void with_row(const std::string& html, double height) { right_ += html, right_height_ += height; }
   void across(const std::string& html) {
     end_row();
     body_ += "<div class=\"row across\">" + html + "</div>\n";
@@ -119,6 +124,7 @@ class Page {
     body_ += "</div>\n";
     left_.clear(), right_.clear();
     left_height_ = right_height_ = 0;
+    goes_on_ = false;
   }
 
   void add(const Block& b) {
@@ -132,7 +138,7 @@ class Page {
       case Block::Kind::table:
         return table(b.text);
       case Block::Kind::fence:
-        return beside(listing_html(b.text, b.target == "cpp"), 60);
+        return b.target == "cpp" ? beside(listing_html(b.text, true), 0) : prose(listing_html(b.text, false), 80);
       case Block::Kind::figure:
         return figure(b);
       case Block::Kind::code:
@@ -178,9 +184,8 @@ class Page {
 
   void figure(const Block& b) {
     const std::string file = file_of(b.target);
-    auto caption = captions_.find(file);
-    if (caption == captions_.end()) return;  // not drawn in this run
-    beside(figure_html(file, b.text, caption->second), 430);
+    auto drawn = figures_.find(file);
+    if (drawn != figures_.end()) beside(figure_html(drawn->second, b.text), 430);  // else it was not drawn in this run
   }
 
   void player(const std::string& name) {
@@ -209,12 +214,12 @@ class Page {
       if (event == "claim") claims.push_back(i);
       if (event == "tensor") beside(tensor_html(i), 120);
       if (event == "figure" && !placed_.contains("figure " + i["file"].text()))
-        beside(figure_html(i["file"].text(), i["name"].text(), i["caption"].text()), 430);
+        beside(figure_html(i, i["name"].text()), 430);
       if (event == "frame" && !placed_.contains("player " + i["player"].text()) &&
           shown.insert(i["player"].text()).second)
         player(i["player"].text());
     }
-    beside(claims_html(claims), 40);
+    with_row(claims_html(claims), 40);
   }
 
   // ---- behind the note: the run as the terminal told it, folded; open where no note tells it
@@ -244,7 +249,7 @@ class Page {
       if (event == "value") values.push_back(i);
       if (event == "tensor" && !told) right += tensor_html(i);
       if (event == "figure" && !told && !placed_.contains("figure " + i["file"].text()))
-        right += figure_html(i["file"].text(), i["name"].text(), i["caption"].text());
+        right += figure_html(i, i["name"].text());
       if (event == "frame" && !told && !placed_.contains("player " + key) && shown.insert(key).second)
         right += player_html(key, players_.at(key));
     }
@@ -259,30 +264,32 @@ class Page {
   const Json& run_;
   std::vector<Block> blocks_;
   std::map<std::string, std::vector<Json>> players_;
-  std::map<std::string, std::string> captions_;
+  std::map<std::string, Json> figures_;
   std::set<std::string> placed_, told_;
   std::vector<std::string> sections_;  // of the lesson that belong to the section of the note being laid out
   std::string body_, left_, right_, contents_;
-  double left_height_ = 0, right_height_ = 0;
+  double left_height_ = 0, right_height_ = 0;  // about, in pixels
+  bool goes_on_ = false;                       // prose has been added beside what stands at the right
 };
 
 }  // namespace
 
-std::string page_html(const std::string& note, const Json& run, const Json& metrics) {
+std::string page_html(const std::string& note, const Json& run, const Json& metrics, const std::string& neighbours) {
   std::vector<std::string> ignored;
-  std::string text = note;
+  std::string text = note, foot;
   try {
     text = fill_page(note, metrics, ignored);
   } catch (const Error&) {  // a value that this run did not record; `./ink docs` says which
   }
-  std::string foot;
   for (const std::string& package : missing_packages())
     foot += fmt::format(
         "<p class=\"error\">This page is plainer than it could be: the package {} was not there when it was "
         "written.</p>\n",
         package);
-  return html_head(run["title"].text(), "../") +
-         "<nav class=\"top\"><a href=\"../index.html\">Inkstone</a></nav>\n<main>\n" + Page(text, run).html() + foot +
+  const std::string top = "<nav class=\"top\"><a href=\"../index.html\">Inkstone</a>" + neighbours + "</nav>\n",
+                    bottom =
+                        neighbours.empty() ? "" : "<nav class=\"top bottom\"><span></span>" + neighbours + "</nav>\n";
+  return html_head(run["title"].text(), "../") + top + "<main>\n" + Page(text, run).html() + foot + bottom +
          "</main>\n</body>\n</html>\n";
 }
 
@@ -291,7 +298,8 @@ void write_page(const std::string& notes, const std::string& folder) {
   const Json run = Json::parse(read_file(folder + "/run.json")),
              metrics = Json::parse(read_file(folder + "/metrics.json"));
   write_assets(fs::path(folder).parent_path().string());
-  write_file(folder + "/index.html", page_html(fs::is_regular_file(note) ? read_file(note) : "", run, metrics));
+  write_file(folder + "/index.html",
+             page_html(fs::is_regular_file(note) ? read_file(note) : "", run, metrics, neighbours_html(folder)));
 }
 
 }  // namespace ink::lesson

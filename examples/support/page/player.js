@@ -128,7 +128,7 @@ class Player {
     const words = typeof value.cells[0] === 'string' && !['nan', 'inf', '-inf'].includes(value.cells[0]);
     const large = words || (value.columns <= 9 && value.rows * value.columns <= 72);
     grid.className = `grid ${large ? 'large' : 'small'}${words ? ' words' : ''}`;
-    grid.style.gridTemplateColumns = words ? '' : `repeat(${value.columns}, ${large ? 'minmax(2.2em, 3.6em)' : 'minmax(3px, 1fr)'})`;
+    grid.style.gridTemplateColumns = words ? '' : `repeat(${value.columns}, ${large ? 'minmax(2.4em, 4em)' : 'minmax(3px, 1fr)'})`;
     if (!large) grid.style.maxWidth = `${Math.min(value.columns * 16, 520)}px`;
     const range = this.ranges[value.name], marks = value.marks ?? [];
     const same = before && before.columns === value.columns && before.rows === value.rows;

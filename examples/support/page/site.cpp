@@ -37,6 +37,16 @@ void copy_if_other(const fs::path& from, const fs::path& to) {
   write_file(to.string(), read_file(from.string()));
 }
 
+// Names of the notes that a list entry of the path links to, "[..](notes/NAME.md)".
+std::vector<std::string> linked_notes(const std::string& markdown) {
+  std::vector<std::string> out;
+  for (size_t at = markdown.find("](notes/"); at != std::string::npos; at = markdown.find("](notes/", at + 1)) {
+    const size_t end = markdown.find(".md)", at);
+    if (end != std::string::npos) out.push_back(markdown.substr(at + 8, end - at - 8));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> missing_packages() {
@@ -56,6 +66,25 @@ void write_assets(const std::string& out) {
   for (const auto& font : fs::directory_iterator(katex + "/fonts"))
     if (font.path().extension() == ".woff2")
       copy_if_other(font.path(), folder + "katex/fonts/" + font.path().filename().string());
+}
+
+std::string neighbours_html(const std::string& folder) {
+  const fs::path out = fs::path(folder).parent_path();
+  const std::string path = std::string(kSourceRoot) + "/docs/lessons.md", own = fs::path(folder).filename().string();
+  std::vector<std::string> names;
+  if (fs::is_regular_file(path)) names = linked_notes(read_file(path));
+  std::erase_if(
+      names, [&](const std::string& name) { return name != own && !fs::is_regular_file(out / name / "metrics.json"); });
+  const auto at = std::find(names.begin(), names.end(), own);
+  if (at == names.end()) return "";
+  const auto link = [&](const std::string& name, const char* pattern) {
+    const Json m = Json::parse(read_file((out / name / "metrics.json").string()));
+    return fmt::format(fmt::runtime(pattern), escaped(name), escaped(m["title"].text()));
+  };
+  std::string html;
+  if (at != names.begin()) html += link(*(at - 1), "<a class=\"previous\" href=\"../{}/index.html\">← {}</a>\n");
+  if (at + 1 != names.end()) html += link(*(at + 1), "<a class=\"next\" href=\"../{}/index.html\">{} →</a>\n");
+  return html;
 }
 
 std::string html_head(const std::string& title, const std::string& up) {
@@ -95,36 +124,30 @@ std::string link_target(const std::string& address, const std::string& name) {
 
 namespace {
 
-std::string summary_line(const Json& m) {
-  const int held = int(m["held"].number()), failed = int(m["failed"].number()), skipped = int(m["skipped"].number());
-  std::string out = fmt::format("<span class=\"{}\">{} of {} claims held</span>", failed ? "failed" : "held", held,
-                                held + failed + skipped);
-  if (failed) out += fmt::format(", <span class=\"failed\">{} failed</span>", failed);
-  if (skipped) out += fmt::format(", {} skipped", skipped);
-  return out + " · " + duration(m["seconds"].number());
-}
-
-// The figure of <!--card NAME--> in the note, else the first one.
-std::string picture_of(const std::string& note, const Json& m) {
+// The figure of <!--card NAME--> in the note, else the first one; null if none was drawn.
+Json picture_of(const std::string& note, const Json& m) {
   std::string wanted;
   for (const Block& b : blocks_of(note))
     if (b.kind == Block::Kind::card) wanted = b.text;
   for (const Json& f : m["figures"].items())
-    if (wanted.empty() || f["name"].text() == wanted || f["file"].text() == wanted) return f["file"].text();
-  return "";
+    if (wanted.empty() || f["name"].text() == wanted || f["file"].text() == wanted) return f;
+  return {};
 }
 
 std::string card_html(const std::string& name, const Json& m, const std::string& note) {
-  const std::string link = escaped(name) + "/index.html", picture = picture_of(note, m);
-  std::string out = "<section class=\"card\">\n", error = m["error"].text();
-  if (!picture.empty())
+  const std::string link = escaped(name) + "/index.html", error = m["error"].text();
+  const Json picture = picture_of(note, m);
+  std::string out = "<section class=\"card\">\n";
+  if (picture.kind() != Json::Kind::null)
     out += fmt::format(
-        "<a class=\"picture\" href=\"{}\" tabindex=\"-1\"><img src=\"{}/{}\" alt=\"\" loading=\"lazy\"></a>\n", link,
-        escaped(name), escaped(picture));
+        "<a class=\"picture{}\" href=\"{}\" tabindex=\"-1\"><img src=\"{}/{}\" alt=\"\" loading=\"lazy\"></a>\n",
+        picture["picture"].boolean() ? " colours" : "", link, escaped(name), escaped(picture["file"].text()));
   out += fmt::format("<div class=\"words\"><h3><a href=\"{}\">{}</a></h3>\n<p>{}</p>\n", link,
                      escaped(m["title"].text()), escaped(m["about"].text()));
   if (!error.empty()) out += fmt::format("<p class=\"error\">stopped early: {}</p>\n", escaped(error));
-  out += "<p class=\"meta\">" + summary_line(m) + "</p>\n" + claims_html(m["claims"].items());
+  out += fmt::format("<p class=\"meta\">{} run, {}</p>\n", escaped(m["settings"]["mode"].shown()),
+                     duration(m["seconds"].number()));
+  out += claims_html(m["claims"].items());
   return out + "</div></section>\n";
 }
 
@@ -134,30 +157,32 @@ std::string damaged_card(const std::string& name, const std::string& why) {
       escaped(name), escaped(why));
 }
 
-// Names of the notes that a list entry of the path links to, "[..](notes/NAME.md)".
-std::vector<std::string> linked_notes(const std::string& markdown) {
-  std::vector<std::string> out;
-  for (size_t at = markdown.find("](notes/"); at != std::string::npos; at = markdown.find("](notes/", at + 1)) {
-    const size_t end = markdown.find(".md)", at);
-    if (end != std::string::npos) out.push_back(markdown.substr(at + 8, end - at - 8));
-  }
-  return out;
-}
-
-// The path's prose with its list entries, "* [title](notes/NAME.md)", replaced by cards.
+// The path's prose with its list entries, "* [title](notes/NAME.md)", replaced by cards: a stage of the path for each
+// heading.
 std::string path_html(const std::string& path, std::map<std::string, std::string>& cards) {
-  std::string out;
+  std::string out, said, shown;
+  int stages = 0;
+  const auto end_stage = [&] {
+    if (stages == 0) out += "<div class=\"lead\">" + said + "</div>\n";
+    if (stages > 0 && !shown.empty())
+      out += "<section class=\"path\"><div class=\"why\">" + said + "</div><div class=\"cards\">\n" + shown +
+             "</div></section>\n";
+    said.clear(), shown.clear();
+  };
   for (const Block& b : blocks_of(path)) {
-    std::string here;
-    if (b.kind == Block::Kind::heading && b.level > 1) out += fmt::format("<h2>{}</h2>\n", inline_html(b.text));
+    if (b.kind == Block::Kind::heading && b.level > 1) {
+      end_stage();
+      said = fmt::format("<h2><span class=\"stage-number\">{}</span> {}</h2>\n", ++stages, inline_html(b.text));
+    }
     if (b.kind != Block::Kind::prose) continue;
-    for (const std::string& name : linked_notes(b.text)) {
-      here += cards[name];
+    const std::vector<std::string> names = linked_notes(b.text);
+    if (names.empty()) said += markdown_html(b.text);
+    for (const std::string& name : names) {
+      shown += cards[name];
       cards.erase(name);
     }
-    if (linked_notes(b.text).empty()) out += "<div class=\"lead\">" + markdown_html(b.text) + "</div>\n";
-    if (!here.empty()) out += "<div class=\"cards\">\n" + here + "</div>\n";
   }
+  end_stage();
   return out;
 }
 

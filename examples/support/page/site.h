@@ -14,7 +14,8 @@ namespace ink::lesson {
 void write_page(const std::string& notes, const std::string& folder);
 // The page by itself: `note` is the Markdown, or empty; `metrics` fill its marked values. Needs nothing but the files
 // beside it.
-std::string page_html(const std::string& note, const Json& run, const Json& metrics);
+std::string page_html(const std::string& note, const Json& run, const Json& metrics,
+                      const std::string& neighbours = {});
 
 struct SiteCount {
   int lessons = 0, failed = 0;  // failed: a claim failed, the run stopped early, or its metrics cannot be read
@@ -24,6 +25,8 @@ struct SiteCount {
 // whose list entries link to notes/NAME.md. IoError if the folder is missing.
 SiteCount write_site(const std::string& notes, const std::string& path, const std::string& out);
 
+std::string neighbours_html(
+    const std::string& folder);  // links to the lessons before and behind on the path, of those that were run
 // Head of a page, up to and with <body>; `up` leads from it to the output's folder: "" or "../".
 std::string html_head(const std::string& title, const std::string& up);
 void write_assets(const std::string& out);    // style, scripts, KaTeX: OUT/page

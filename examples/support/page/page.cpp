@@ -104,9 +104,9 @@ class Page {
   // ---- rows: prose at the left, what it speaks of at the right. Prose goes on beside a figure that is taller than
   // what has been said so far; the next figure then starts a row of its own.
   void prose(const std::string& html, double height) {
-    if (!right_.empty() && !left_.empty() && left_height_ + height > right_height_) end_row();
-    goes_on_ = !right_.empty() && !left_.empty();
-    left_ += html, left_height_ += height;
+    if (!right_.empty() && said_ && left_height_ + height > right_height_) end_row();
+    goes_on_ = !right_.empty() && said_;
+    left_ += html, left_height_ += height, said_ = true;
   }
   void beside(const std::string& html, double height) {
     if (goes_on_) end_row();
@@ -124,7 +124,7 @@ class Page {
     body_ += "</div>\n";
     left_.clear(), right_.clear();
     left_height_ = right_height_ = 0;
-    goes_on_ = false;
+    said_ = goes_on_ = false;
   }
 
   void add(const Block& b) {
@@ -269,6 +269,7 @@ class Page {
   std::vector<std::string> sections_;  // of the lesson that belong to the section of the note being laid out
   std::string body_, left_, right_, contents_;
   double left_height_ = 0, right_height_ = 0;  // about, in pixels
+  bool said_ = false;                          // the left holds more than a heading
   bool goes_on_ = false;                       // prose has been added beside what stands at the right
 };
 

@@ -30,8 +30,7 @@ void the_order(Lesson& lesson, const Options& numbers) {
   lesson.plot("flops", {pairs, sums}, {.x = "tokens n", .y = "operations", .log = true, .caption = caption});
   lesson.expect("the same numbers: largest difference over the largest number", worst, Below{1e-4});
   lesson.expect("operations at n = 512: the first over the second, n / d", pairs.y.back() / sums.y.back(), Equals{16});
-  lesson.expect("cell by cell: both orders end with the same O",
-                equal(pairs_first(lesson, numbers), sums_first(lesson, numbers)));
+  a_product_cell_by_cell(lesson, numbers);
 }
 
 void weighted_means(Lesson& lesson, const Options& numbers) {
@@ -149,11 +148,7 @@ void writing(Lesson& lesson, const std::vector<AttentionKind>& kinds, int64_t st
   if (losses[0].y.size() > 2)
     lesson.plot("loss", losses,
                 {.x = "step", .y = "nats per character", .y_high = 3.2, .caption = "Two blocks of width 64, 4 heads."});
-  const PlotOptions kept{.x = "characters read",
-                         .y = "bytes kept",
-                         .y_low = 0,
-                         .caption = "To write on: all keys and values, or two sums."};
-  lesson.plot("state", bytes, kept);
+  lesson.plot("state", bytes, {.x = "characters read", .y = "bytes kept", .y_low = 0, .caption = "All keys, or sums."});
   lesson.plot("writing-time", times, {.x = "characters read", .y = "ms per character", .y_low = 0});
   auto growth = [&](const Series& s) { return (s.y.back() - s.y.front()) / (s.x.back() - s.x.front()); };
   lesson.expect("softmax: bytes more per character, 2 x 64 f32 in 2 layers", growth(bytes[0]), Equals{1024});

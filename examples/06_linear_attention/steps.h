@@ -68,6 +68,11 @@ inline Tensor sums_first(Lesson& lesson, const Options& numbers) {
   return o;
 }
 
+inline void a_product_cell_by_cell(Lesson& lesson, const Options& numbers) {
+  const Tensor one = pairs_first(lesson, numbers), other = sums_first(lesson, numbers);
+  lesson.expect("cell by cell: both orders end with the same O", equal(one, other));
+}
+
 // The recurrent form of elu + 1 over eight tokens: what the state holds, and what is read out of it.
 inline void token_by_token(Lesson& lesson, const Options& numbers) {
   if (!lesson.wants_frames()) return;

@@ -42,6 +42,11 @@ TEST_CASE("TeX as plain text with Unicode signs", "[tex]") {
   for (const auto& [tex, plain] : cases) CHECK(plain_formula(tex) == plain);
 }
 
+TEST_CASE("formulas inside of text", "[tex]") {
+  CHECK(plain_text("the sum $S_i$ of $\\phi(k)$, 5 $") == "the sum Sᵢ of φ(k), 5 $");
+  CHECK(text_html("a < $b < c$") == "a &lt; <span class=\"tex\">b &lt; c</span>");
+}
+
 TEST_CASE("a note is cut into headings, prose, formulas, directives and tables", "[markdown]") {
   using Kind = Block::Kind;
   const std::vector<Block> blocks = blocks_of(

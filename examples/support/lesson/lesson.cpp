@@ -194,7 +194,7 @@ void Lesson::add(Item item) {
 
 void Lesson::say(const std::string& text) {
   add(Text{text});
-  print(wrapped(text, terminal_.width(), "  "));
+  print(wrapped(plain_text(text), terminal_.width(), "  "));
 }
 
 void Lesson::listing(const std::string& text) {
@@ -222,7 +222,7 @@ bool Lesson::expect(const std::string& name, double value, const Bound& bound, N
                              : fmt::format("(expected {})", bound.str());
   const bool statement = bound.kind == Bound::Kind::truth;
   if (statement && c.state != State::skipped) expected = c.state == State::held ? "holds" : "does not hold";
-  print(fmt::format("  {} {}  {}{}\n", terminal_.paint(styles[int(c.state)], marks[int(c.state)]), name,
+  print(fmt::format("  {} {}  {}{}\n", terminal_.paint(styles[int(c.state)], marks[int(c.state)]), plain_text(name),
                     statement ? "" : brief(value) + "  ",
                     terminal_.paint(c.state == State::failed ? Style::red : Style::dim, expected)));
   add(c);
@@ -232,7 +232,7 @@ bool Lesson::expect(const std::string& name, double value, const Bound& bound, N
 void Lesson::named(Named value) {
   begin();
   std::string unit = value.unit.empty() ? "" : " " + value.unit;
-  print(fmt::format("  {}  {}{}\n", terminal_.paint(Style::blue, value.name), value.value.shown(), unit));
+  print(fmt::format("  {}  {}{}\n", terminal_.paint(Style::blue, plain_text(value.name)), value.value.shown(), unit));
   add(std::move(value));
 }
 
@@ -262,7 +262,8 @@ int Lesson::finish() {
   report_.seconds = seconds();
   report_.write(folder(), page_);
   int failed = report_.count(State::failed), skipped = report_.count(State::skipped);
-  std::string verdict = fmt::format("{} claim{} held", report_.count(State::held), report_.count(State::held) == 1 ? "" : "s");
+  std::string verdict =
+      fmt::format("{} claim{} held", report_.count(State::held), report_.count(State::held) == 1 ? "" : "s");
   if (failed) verdict += fmt::format(", {} failed", failed);
   if (skipped) verdict += fmt::format(", {} skipped", skipped);
   print("\n" + terminal_.paint(failed ? Style::red : Style::green, verdict) + "  in " + duration(report_.seconds) +

@@ -5,6 +5,7 @@
 
 #include "examples/support/lesson/lesson.h"
 #include "examples/support/lesson/show.h"
+#include "examples/support/page/tex.h"
 
 namespace ink::lesson {
 
@@ -14,13 +15,14 @@ namespace {
 constexpr int64_t kMostFrames = 300, kMostCells = 60000;
 
 std::string frame_text(const Moment& f, const Terminal& terminal) {
-  std::string out = "  " + terminal.paint(Style::yellow, "▸ ") + terminal.paint(Style::bold, f.title) + "\n";
-  if (!f.text.empty()) out += wrapped(f.text, terminal.width(), "    ");
+  std::string out =
+      "  " + terminal.paint(Style::yellow, "▸ ") + terminal.paint(Style::bold, plain_text(f.title)) + "\n";
+  if (!f.text.empty()) out += wrapped(plain_text(f.text), terminal.width(), "    ");
   for (const Shot& s : f.shots) {
     if (s.tensor.defined() && s.tensor.dim() > 0)
       out += shown_text(summarise(s.name, s.tensor), terminal);
     else
-      out += "  " + terminal.paint(Style::blue, s.name) + "  " + s.text() + "\n";
+      out += "  " + terminal.paint(Style::blue, plain_text(s.name)) + "  " + plain_text(s.text()) + "\n";
   }
   return out;
 }
@@ -45,6 +47,12 @@ void Lesson::end_player() {
   if (frames_dropped_ > 0)
     say(fmt::format("The player \"{}\" holds the first {} of {} frames.", player_, player_frames_,
                     player_frames_ + frames_dropped_));
+  if (player_frames_ > 0)
+    std::fputs(terminal_
+                   .paint(Style::dim, fmt::format("  steps  {}: {} frames{}\n", plain_text(player_), player_frames_,
+                                                  step_ ? "" : ", on the page and with --step"))
+                   .c_str(),
+               stdout);
   player_.clear();
   player_size_ = player_frames_ = frames_dropped_ = 0;
 }

@@ -7,6 +7,7 @@
 #include <regex>
 
 #include "examples/support/lesson/report.h"
+#include "examples/support/page/markdown.h"
 #include "examples/support/page/number.h"
 #include "examples/support/page/source.h"
 #include "examples/support/plot/colours.h"
@@ -45,7 +46,7 @@ std::string claims_html(const std::vector<Json>& claims, bool open) {
     rows += fmt::format(
         "<li class=\"{}\"><span class=\"mark\" aria-label=\"{}\">{}</span><span>{}</span><span "
         "class=\"got\">{}</span></li>\n",
-        state, state, mark, escaped(c["name"].text()), said);
+        state, state, mark, text_html(c["name"].text()), said);
   }
   std::string summary = fmt::format("{} of {} claims hold", held, held + failed);
   if (held + failed == 0) summary = fmt::format("{} claims", skipped);
@@ -101,7 +102,7 @@ std::string tensor_html(const Json& t) {
     }
     numbers = "<div class=\"table\"><table>" + numbers + "</table></div>";
   }
-  out += fmt::format("<div><b>{}</b> {} {}", escaped(t["name"].text()), escaped(t["dtype"].text()),
+  out += fmt::format("<div><b>{}</b> {} {}", text_html(t["name"].text()), escaped(t["dtype"].text()),
                      sizes_text(t["shape"]));
   if (!cells.empty())
     out += fmt::format("<br>{} to {}, mean {}", pretty(t["min"]), pretty(t["max"]), pretty(t["mean"]));
@@ -112,7 +113,7 @@ std::string values_html(const std::vector<Json>& values) {
   if (values.empty()) return "";
   std::string rows;
   for (const Json& v : values)
-    rows += fmt::format("<tr><td>{}</td><td class=\"number\">{} {}</td></tr>\n", escaped(v["name"].text()),
+    rows += fmt::format("<tr><td>{}</td><td class=\"number\">{} {}</td></tr>\n", text_html(v["name"].text()),
                         pretty(v["value"]), escaped(v["unit"].text()));
   return "<div class=\"table\"><table class=\"values\">" + rows + "</table></div>\n";
 }
@@ -128,7 +129,7 @@ std::string player_html(const std::string& name, const std::vector<Json>& frames
       "<figure class=\"player\" aria-label=\"{0}: {1} steps\"><figcaption>{2}</figcaption>\n<script "
       "type=\"application/json\">{3}</script>\n"
       "</figure>\n",
-      escaped(name), frames.size(), escaped(name), for_script(list));
+      escaped(name), frames.size(), text_html(name), for_script(list));
 }
 
 std::string code_html(const std::string& reference) {
@@ -176,9 +177,9 @@ std::string figure_html(const Json& figure, const std::string& title) {
   const std::string caption = figure["caption"].text();
   return fmt::format(
       "<figure class=\"drawing{0}\"><img src=\"{1}\" alt=\"{2}\" "
-      "loading=\"lazy\"><figcaption><b>{2}</b>{3}</figcaption></figure>\n",
-      figure["picture"].boolean() ? " picture" : "", escaped(figure["file"].text()), escaped(title),
-      caption.empty() ? "" : " " + escaped(caption));
+      "loading=\"lazy\"><figcaption><b>{3}</b>{4}</figcaption></figure>\n",
+      figure["picture"].boolean() ? " picture" : "", escaped(figure["file"].text()), escaped(title), text_html(title),
+      caption.empty() ? "" : " " + text_html(caption));
 }
 
 }  // namespace ink::lesson

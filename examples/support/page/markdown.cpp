@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <optional>
 #include <regex>
 
@@ -205,11 +206,20 @@ class HtmlWriter {
  private:
   void tag(const std::string& name, bool open) { out += fmt::format("<{}{}>", open ? "" : "/", name); }
 
-  // By the order of MD_BLOCKTYPE.
-  static const char* tag_of(MD_BLOCKTYPE type) {
-    static const char* const tags[] = {"", "blockquote", "ul",    "ol",    "li",    "",   "",   "",
-                                       "", "p",          "table", "thead", "tbody", "tr", "th", "td"};
-    return type <= MD_BLOCK_TD ? tags[type] : "";
+  static std::string tag_of(MD_BLOCKTYPE type) {
+    static const std::map<int, const char*> tags{{MD_BLOCK_QUOTE, "blockquote"},
+                                                 {MD_BLOCK_UL, "ul"},
+                                                 {MD_BLOCK_OL, "ol"},
+                                                 {MD_BLOCK_LI, "li"},
+                                                 {MD_BLOCK_P, "p"},
+                                                 {MD_BLOCK_TABLE, "table"},
+                                                 {MD_BLOCK_THEAD, "thead"},
+                                                 {MD_BLOCK_TBODY, "tbody"},
+                                                 {MD_BLOCK_TR, "tr"},
+                                                 {MD_BLOCK_TH, "th"},
+                                                 {MD_BLOCK_TD, "td"}};
+    auto found = tags.find(type);
+    return found == tags.end() ? "" : found->second;
   }
 
   int block(MD_BLOCKTYPE type, void* detail, bool open) {
@@ -226,7 +236,7 @@ class HtmlWriter {
     else if (type == MD_BLOCK_TD &&
              open)  // narrow screens show a table as a list: each cell knows the head of its column
       out += fmt::format("<td data-label=\"{}\">", column_ < labels_.size() ? labels_[column_] : ""), ++column_;
-    else if (*tag_of(type))
+    else if (!tag_of(type).empty())
       tag(tag_of(type), open);
     if (type == MD_BLOCK_TABLE && !open) out += "</div>";
     return 0;
@@ -314,6 +324,11 @@ bool has_markdown() {
 #else
   return false;
 #endif
+}
+
+std::string text_html(const std::string& text) {
+  const WithoutFormulas parts(text);
+  return parts.restored(escaped(parts.text));
 }
 
 std::string markdown_html(const std::string& markdown, const LinkTarget& target) {

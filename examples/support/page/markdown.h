@@ -38,6 +38,8 @@ using LinkTarget = std::function<std::string(const std::string& address, const s
 // Prose and tables as HTML; $...$ becomes <span class="tex">. Comments are left out.
 std::string markdown_html(const std::string& markdown, const LinkTarget& target = {});
 std::string inline_html(const std::string& markdown, const LinkTarget& target = {});  // one line, without <p>
+// Plain text as safe HTML, its $...$ as formulas: captions, claims, names.
+std::string text_html(const std::string& text);
 std::string tex_html(const std::string& tex, bool display = false);
 bool has_markdown();  // built with md4c; without it the text stands on the page as it was written
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <optional>
+#include <regex>
 #include <set>
 
 #include "examples/support/lesson/report.h"
@@ -58,6 +58,8 @@ class Page {
       }
     for (const Block& b : blocks_) {  // what the note places itself
       if (b.kind == Block::Kind::player) placed_.insert("player " + b.text);
+      if (b.kind == Block::Kind::equation)
+        for (const std::string& tag : tags_of(b.text)) equations_.insert(tag);
       if (b.kind == Block::Kind::figure) placed_.insert("figure " + file_of(b.target));
     }
   }
@@ -101,30 +103,51 @@ class Page {
     return out;
   }
 
-  // ---- rows: prose at the left, what it speaks of at the right. Prose goes on beside a figure that is taller than
-  // what has been said so far; the next figure then starts a row of its own.
+  // ---- rows: prose at the left, what it speaks of at the right. Prose behind a figure waits: the next figure starts a
+  // row with it; at the end of the section it goes beside the last figure as far as that is taller than what has been
+  // said.
   void prose(const std::string& html, double height) {
-    if (!right_.empty() && said_ && left_height_ + height > right_height_) end_row();
-    goes_on_ = !right_.empty() && said_;
-    left_ += html, left_height_ += height, said_ = true;
+    if (right_.empty() || left_height_ <= kHeading)  // nothing is said yet but a heading
+      left_ += html, left_height_ += height;
+    else
+      waiting_.push_back({html, height});
   }
   void beside(const std::string& html, double height) {
-    if (goes_on_) end_row();
-    with_row(html, height);
+    if (!waiting_.empty()) {
+      std::vector<Said> next;
+      next.swap(waiting_);
+      end_row();
+      for (const Said& s : next) prose(s.html, s.height);
+    }
+    right_ += html, right_height_ += height;
   }
-  void with_row(const std::string& html, double height) { right_ += html, right_height_ += height; }
-  void across(const std::string& html) {
+  void across(const std::string& html) {  // over both columns, behind the prose that leads to it
+    std::vector<Said> before;
+    before.swap(waiting_);
+    end_row();
+    for (const Said& s : before) prose(s.html, s.height);
     end_row();
     body_ += "<div class=\"row across\">" + html + "</div>\n";
   }
   void end_row() {
-    if (right_.empty() && left_.empty()) return;
-    body_ += "<div class=\"row\"><div class=\"said\">" + left_ + "</div>";
-    if (!right_.empty()) body_ += "<div class=\"seen\"><div class=\"stay\">" + right_ + "</div></div>";
-    body_ += "</div>\n";
+    std::vector<Said> rest;
+    for (const Said& s : waiting_) {
+      if (!rest.empty() || left_height_ + s.height > right_height_ + 40)
+        rest.push_back(s);
+      else
+        left_ += s.html, left_height_ += s.height;
+    }
+    waiting_.clear();
+    if (!right_.empty() || !left_.empty()) {
+      body_ += "<div class=\"row\"><div class=\"said\">" + left_ + "</div>";
+      if (!right_.empty()) body_ += "<div class=\"seen\"><div class=\"stay\">" + right_ + "</div></div>";
+      body_ += "</div>\n";
+    }
     left_.clear(), right_.clear();
     left_height_ = right_height_ = 0;
-    said_ = goes_on_ = false;
+    if (rest.empty()) return;
+    for (const Said& s : rest) prose(s.html, s.height);
+    end_row();
   }
 
   void add(const Block& b) {
@@ -132,7 +155,7 @@ class Page {
       case Block::Kind::heading:
         return heading(b);
       case Block::Kind::prose:
-        return prose(markdown_html(b.text, link_target), 28.0 * double(b.text.size()) / 68 + 20);
+        return prose(markdown_html(with_references(b.text), link_target), 28.0 * double(b.text.size()) / 68 + 20);
       case Block::Kind::equation:
         return equation(b.text);
       case Block::Kind::table:
@@ -162,7 +185,16 @@ class Page {
     const std::string title = inline_html(b.text, link_target);
     if (b.level == 2) contents_ += fmt::format("<li><a href=\"#{}\">{}</a></li>\n", anchor_of(b.text), title);
     left_ += fmt::format("<h{0} id=\"{1}\"><a href=\"#{1}\">{2}</a></h{0}>\n", b.level, anchor_of(b.text), title);
-    left_height_ += 70;
+    left_height_ += kHeading;
+  }
+
+  // "(6.3)" in prose leads to that equation.
+  std::string with_references(const std::string& markdown) const {
+    static const std::regex number("\\((\\d+\\.\\d+[a-z]?)\\)");
+    std::string out, rest = markdown;
+    for (std::smatch m; std::regex_search(rest, m, number); rest = m.suffix())
+      out += m.prefix().str() + (equations_.contains(m[1]) ? fmt::format("([{0}](#eq-{0}))", m[1].str()) : m.str());
+    return out + rest;
   }
 
   void equation(const std::string& tex) {
@@ -170,7 +202,9 @@ class Page {
     const std::vector<std::string> found = tags_of(tex, &text);
     for (const std::string& t : found) tags += (tags.empty() ? "" : " ") + t;
     if (found.size() == 1) numbers = fmt::format("<span class=\"number\">({})</span>", escaped(found[0]));
-    const std::string tie = found.empty() ? "" : fmt::format(" data-eq=\"{}\" tabindex=\"0\"", escaped(tags));
+    const std::string tie =
+        found.empty() ? ""
+                      : fmt::format(" id=\"eq-{}\" data-eq=\"{}\" tabindex=\"0\"", escaped(found[0]), escaped(tags));
     prose(fmt::format("<div class=\"equation\"{}>{}{}</div>\n", tie, tex_html(text, true), numbers), 70);
   }
 
@@ -219,7 +253,7 @@ class Page {
           shown.insert(i["player"].text()).second)
         player(i["player"].text());
     }
-    with_row(claims_html(claims), 40);
+    right_ += claims_html(claims), right_height_ += 40;
   }
 
   // ---- behind the note: the run as the terminal told it, folded; open where no note tells it
@@ -244,7 +278,7 @@ class Page {
       const std::string event = i["event"].text(), key = i["player"].text();
       if (event == "text")
         left += i["listing"].boolean() ? listing_html(i["text"].text(), false)
-                                       : "<p>" + escaped(i["text"].text()) + "</p>\n";
+                                       : "<p>" + text_html(i["text"].text()) + "</p>\n";
       if (event == "claim") claims.push_back(i);
       if (event == "value") values.push_back(i);
       if (event == "tensor" && !told) right += tensor_html(i);
@@ -265,12 +299,16 @@ class Page {
   std::vector<Block> blocks_;
   std::map<std::string, std::vector<Json>> players_;
   std::map<std::string, Json> figures_;
-  std::set<std::string> placed_, told_;
+  std::set<std::string> placed_, told_, equations_;
   std::vector<std::string> sections_;  // of the lesson that belong to the section of the note being laid out
   std::string body_, left_, right_, contents_;
+  static constexpr double kHeading = 70;
   double left_height_ = 0, right_height_ = 0;  // about, in pixels
-  bool said_ = false;                          // the left holds more than a heading
-  bool goes_on_ = false;                       // prose has been added beside what stands at the right
+  struct Said {
+    std::string html;
+    double height;
+  };
+  std::vector<Said> waiting_ = {};  // prose behind what stands at the right
 };
 
 }  // namespace

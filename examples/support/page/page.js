@@ -37,5 +37,6 @@ function tie(element) {
 
 typeset(document);
 document.querySelectorAll('.unfold').forEach(button => button.addEventListener('click', () => unfold(button.closest('figure'))));
+document.querySelectorAll('a[href^="#eq-"]').forEach(link => { link.dataset.eq = link.hash.slice(4); });
 document.querySelectorAll('[data-eq]').forEach(tie);
 document.querySelectorAll('figure.player').forEach(figure => new Player(figure, typeset));

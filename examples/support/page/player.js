@@ -90,7 +90,7 @@ class Player {
   show(index) {
     this.at = Math.min(Math.max(index, 0), this.frames.length - 1);
     const frame = this.frames[this.at], before = this.frames[this.at - 1];
-    this.title.textContent = frame.title;
+    this.title.replaceChildren(...withFormulas(frame.title));
     this.text.replaceChildren(...withFormulas(frame.text));
     this.stage.replaceChildren(...frame.values.map(value => this.value(value, before?.values.find(v => v.name === value.name))));
     this.slider.value = this.at;

@@ -403,4 +403,17 @@ std::string plain_formula(const std::string& tex) {
   return out;
 }
 
+std::string plain_text(const std::string& text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t open = text.find('$', at), close = open == std::string::npos ? open : text.find('$', open + 1);
+    const bool formula =
+        close != std::string::npos && close > open + 1 && text[open + 1] != ' ' && text[close - 1] != ' ';
+    if (!formula) return out + text.substr(at);
+    out += text.substr(at, open - at) + plain_formula(text.substr(open + 1, close - open - 1));
+    at = close + 1;
+  }
+  return out;
+}
+
 }  // namespace ink::lesson

@@ -9,4 +9,7 @@ namespace ink::lesson {
 // name.
 std::string plain_formula(const std::string& tex);
 
+// Text whose $...$ are formulas, for a terminal.
+std::string plain_text(const std::string& text);
+
 }  // namespace ink::lesson

@@ -5,8 +5,8 @@ cd "$(dirname "$0")"
 # An inherited core type can halve every matrix product; the library chooses for itself (INK_BLAS_CORETYPE overrides).
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-# What the library and the lessons need; what tests and the simulator of CUDA devices need besides.
-packages=(cmake g++ ninja-build ccache libopenblas0-pthread libfmt-dev zlib1g-dev)
+# What the library and the lessons need (md4c, KaTeX and Graphviz for their pages); what tests and the simulator of CUDA devices need besides.
+packages=(cmake g++ ninja-build ccache libopenblas0-pthread libfmt-dev zlib1g-dev libmd4c-dev libjs-katex graphviz)
 test_packages=(catch2 libboost-context-dev pkg-config)
 simulator_packages=(libboost-context-dev)
 
@@ -18,6 +18,7 @@ ink - learn deep learning by stepping through it
   ./ink test [preset]       build and run all tests (sanitize: with AddressSanitizer and UBSan; cuda: on a GPU)
   ./ink list                the lessons, one line each
   ./ink run NAME [flags]    build and run one lesson; `./ink run NAME --help` lists its flags
+  ./ink site                write the pages of the lessons that were run, and the gallery, anew: after an edit in docs/notes
   ./ink bench [flags]       time ops and training steps, beside PyTorch with --peer python3
   ./ink docs                run the lessons and fill their figures into docs/notes/
   ./ink doctor              what this machine offers, with advice
@@ -39,7 +40,7 @@ die() { printf 'ink: %s\n' "$*" >&2; exit 2; }
 setup() {
   local missing=() p
   if ! command -v dpkg-query >/dev/null; then
-    command -v cmake >/dev/null && command -v c++ >/dev/null || die "needs cmake, ninja, a C++20 compiler, OpenBLAS, fmt, zlib; for tests Catch2 and Boost.Context; install them with your package manager"
+    command -v cmake >/dev/null && command -v c++ >/dev/null || die "needs cmake, ninja, a C++20 compiler, OpenBLAS, fmt, zlib (md4c, KaTeX, Graphviz for pages); for tests Catch2 and Boost.Context; install them with your package manager"
     return 0
   fi
   for p in "$@"; do
@@ -150,8 +151,8 @@ demo() {
     [[ ${failed[-1]:-} == "ink-status 0" ]] || { printf '%s\n' "${failed[@]}" >&2; die "$name was not built"; }
     "build/default/$name" --quick "$@" || broken+=("$name")
   done
-  cmake --build build/default --target ink_gallery >/dev/null
-  build/default/ink_gallery --out out
+  cmake --build build/default --target ink_site >/dev/null
+  build/default/ink_site --out out
   if [ ${#broken[@]} -gt 0 ]; then printf 'lessons whose claims failed: %s\n' "${broken[*]}" >&2; fi
   printf 'gallery: %s\n' "$PWD/out/index.html"
   say "$SECONDS s in all"
@@ -181,6 +182,10 @@ case "$command" in
     build default "$wants" "$name" $(with_simulator "$wants")
     exec "build/default/$name" "$@" ;;
   demo) demo "$@" ;;
+  site)
+    build default lessons ink_site
+    build/default/ink_site --out out "$@"
+    printf 'gallery: %s\n' "$PWD/out/index.html" ;;
   bench) build default tests ink_bench; exec build/default/ink_bench "$@" ;;
   docs)
     names=$(lessons)

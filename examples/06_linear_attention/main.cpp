@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "examples/06_linear_attention/nets.h"
+#include "examples/06_linear_attention/steps.h"
 #include "examples/support/lesson/lesson.h"
 
 using namespace ink;
@@ -14,7 +15,7 @@ using namespace ink::lesson;
 namespace {
 
 void the_order(Lesson& lesson, const Options& numbers) {
-  lesson.section("1. Take the softmax away", "(Q K^T) V = Q (K^T V)", "Su 2020, kexue.fm 7546");
+  lesson.section("1. Take the softmax away", R"((Q K^\top) V = Q (K^\top V))", "Su 2020, kexue.fm 7546");
   const int64_t d = 32;
   Series pairs{.name = "(Q K^T) V"}, sums{.name = "Q (K^T V)"};
   double worst = 0;
@@ -25,18 +26,18 @@ void the_order(Lesson& lesson, const Options& numbers) {
     sums.y.push_back(flops([&] { b = matmul(q, matmul(k.t(), v)); }));
     worst = std::max(worst, largest(a - b) / largest(a));
   }
-  lesson.plot("flops", {pairs, sums},
-              {.x = "tokens n",
-               .y = "operations",
-               .log = true,
-               .caption = "Counted, d = 32: 4 n^2 d against 4 n d^2. They meet at n = d."});
+  const std::string caption = "Counted, d = 32: 4 n² d against 4 n d². They meet at n = d.";
+  lesson.plot("flops", {pairs, sums}, {.x = "tokens n", .y = "operations", .log = true, .caption = caption});
   lesson.expect("the same numbers: largest difference over the largest number", worst, Below{1e-4});
   lesson.expect("operations at n = 512: the first over the second, n / d", pairs.y.back() / sums.y.back(), Equals{16});
+  a_product_cell_by_cell(lesson, numbers);
 }
 
 void weighted_means(Lesson& lesson, const Options& numbers) {
-  lesson.section("2. Is it still attention?", "o_i = sum_j sim(q_i, k_j) v_j / sum_j sim(q_i, k_j),   sim >= 0",
-                 "Katharopoulos et al. 2020, eq. 2-4; Shen et al. 2021; Su 2020");
+  lesson.section(
+      "2. Is it still attention?",
+      R"(o_i = \frac{\sum_j \text{sim}(q_i, k_j)\, v_j}{\sum_j \text{sim}(q_i, k_j)}, \quad \text{sim} \ge 0)",
+      "Katharopoulos et al. 2020, eq. 2-4; Shen et al. 2021; Su 2020");
   lesson.say("q . k may be negative, and its sum 0. Any sim >= 0 gives a mean; one that is a product is linear.");
   const std::string text = "a mean of all that was read";
   Tensor x = random_vectors(text, 16, numbers);
@@ -65,7 +66,7 @@ void weighted_means(Lesson& lesson, const Options& numbers) {
 }
 
 void the_rank(Lesson& lesson) {
-  lesson.section("3. What was given up: rank", "rank(phi(Q) phi(K)^T) <= number of features");
+  lesson.section("3. What was given up: rank", R"(\text{rank}\,(\phi(Q) \phi(K)^\top) \le \text{number of features})");
   const int64_t n = 48, d = 8, bounds[] = {n, d, d, d + 1};
   Tensor q = randn({n, d}, f64), k = randn({n, d}, f64);
   std::vector<Series> curves;
@@ -84,7 +85,8 @@ void the_rank(Lesson& lesson) {
 
 void the_net(Lesson& lesson, const Options& numbers) {
   lesson.section("4. Causal: a recurrent net",
-                 "S_i = S_{i-1} + phi(k_i) v_i^T,  z_i = z_{i-1} + phi(k_i),  o_i = S_i^T phi(q_i) / (phi(q_i) . z_i)",
+                 R"(S_i = S_{i-1} + \phi(k_i) v_i^\top, \quad z_i = z_{i-1} + \phi(k_i), \quad )"
+                 R"(o_i = \frac{S_i^\top \phi(q_i)}{\phi(q_i) \cdot z_i})",
                  "Katharopoulos et al. 2020, eq. 16-20");
   const Shape shape{1, 1, 100, 16};
   Tensor q = randn(shape, numbers), k = randn(shape, numbers), v = randn(shape, numbers);
@@ -108,6 +110,7 @@ void the_net(Lesson& lesson, const Options& numbers) {
   };
   lesson.expect("and a sequence stopped after 37 tokens and resumed", off(cat({part(0, 37), part(37, 100)}, 2)),
                 Below{1e-4});
+  token_by_token(lesson, numbers);
   lesson.show("S after 100 tokens", state.sum[0][0]);
   lesson.value("numbers in the state", double(state.sum.numel() + state.norm.numel()));
   lesson.value("numbers in all states", double(states.numel()));
@@ -117,7 +120,7 @@ const char* const kPrompt = "The Light";
 
 void writing(Lesson& lesson, const CharText& text, const std::vector<AttentionKind>& kinds, int64_t steps,
              int64_t length) {
-  lesson.section("5. Writing with a flat state", "d d_v + d numbers per head  against  (d + d_v) n");
+  lesson.section("5. Writing with a flat state", R"(d d_v + d \;\text{ numbers per head, against }\; (d + d_v)\, n)");
   auto [training, held] = split_text(text.ids().to(lesson.device()), 0.9);
   std::vector<Series> losses, bytes, times;
   for (AttentionKind kind : kinds) {
@@ -147,11 +150,7 @@ void writing(Lesson& lesson, const CharText& text, const std::vector<AttentionKi
   if (losses[0].y.size() > 2)
     lesson.plot("loss", losses,
                 {.x = "step", .y = "nats per character", .y_high = 3.2, .caption = "Two blocks of width 64, 4 heads."});
-  lesson.plot("state", bytes,
-              {.x = "characters read",
-               .y = "bytes kept",
-               .y_low = 0,
-               .caption = "What is kept to write on: every key and value, or two sums."});
+  lesson.plot("state", bytes, {.x = "characters read", .y = "bytes kept", .y_low = 0, .caption = "All keys, or sums."});
   lesson.plot("writing-time", times, {.x = "characters read", .y = "ms per character", .y_low = 0});
   auto growth = [&](const Series& s) { return (s.y.back() - s.y.front()) / (s.x.back() - s.x.front()); };
   lesson.expect("softmax: bytes more per character, 2 x 64 f32 in 2 layers", growth(bytes[0]), Equals{1024});
@@ -160,7 +159,8 @@ void writing(Lesson& lesson, const CharText& text, const std::vector<AttentionKi
 }
 
 void forgetting(Lesson& lesson, const std::vector<AttentionKind>& kinds, int64_t steps, int64_t batch, double rate) {
-  lesson.section("6. What a sum forgets", "S^T phi(k_i) = |phi(k_i)|^2 v_i + sum_{j != i} (phi(k_i) . phi(k_j)) v_j");
+  lesson.section("6. What a sum forgets",
+                 R"(S^\top \phi(k_i) = |\phi(k_i)|^2 v_i + \sum_{j \ne i} (\phi(k_i) \cdot \phi(k_j))\, v_j)");
   lesson.say("Pairs of a key and a value are read; then each key is asked for its value. d dims hold d keys apart.");
   std::vector<Series> curves;
   for (AttentionKind kind : kinds) curves.push_back(recall_curve(lesson, kind, {4, 8, 16, 32, 64}, steps, batch, rate));
@@ -180,7 +180,7 @@ void forgetting(Lesson& lesson, const std::vector<AttentionKind>& kinds, int64_t
 }
 
 void crossover(Lesson& lesson, const Options& numbers, int64_t longest) {
-  lesson.section("7. When is it faster?", "n d^2  against  n^2 d");
+  lesson.section("7. When is it faster?", R"(n d^2 \quad \text{against} \quad n^2 d)");
   NoGrad guard;
   std::vector<Series> curves{
       {.name = "linear"}, {.name = "linear, causal"}, {.name = "softmax, flash"}, {.name = "softmax, naive"}};
@@ -194,13 +194,13 @@ void crossover(Lesson& lesson, const Options& numbers, int64_t longest) {
 
 void random_features_of_softmax(Lesson& lesson, int64_t most, int64_t draws) {
   lesson.section("8. Beyond the note: features of softmax's own similarity",
-                 "e^{q.k/sqrt d} = E[phi(q) . phi(k)],  phi(x) = e^{w.x' - |x'|^2/2} / sqrt(m),  x' = x / d^{1/4}",
+                 R"(e^{q \cdot k / \sqrt d} = \mathbb{E}[\phi(q) \cdot \phi(k)], \quad )"
+                 R"(\phi(x) = e^{w \cdot x' - |x'|^2/2} / \sqrt m, \quad x' = x / d^{1/4})",
                  "Choromanski et al. 2021, lemmas 1 and 2");
   Tensor q = randn({128, 16}, f64) * 0.35, k = randn({128, 16}, f64) * 0.35;
   const std::vector<Series> curves = errors_by_count(q, k, most, draws), turns = errors_by_angle(16, 64, 10 * draws);
-  lesson.plot(
-      "favor", curves,
-      {.x = "features m", .y = "relative error", .log = true, .caption = "Of e^{q.k/sqrt d}, d = 16, short q, k."});
+  const PlotOptions counts{.x = "features m", .y = "relative error", .log = true, .caption = "d = 16, short q, k."};
+  lesson.plot("favor", curves, counts);
   const Series &orthogonal = curves[0], &independent = curves[1];
   lesson.expect("independent draws: exponent of the error in m",
                 std::log(independent.y.back() / independent.y[0]) / std::log(independent.x.back() / independent.x[0]),

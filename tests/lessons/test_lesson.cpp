@@ -10,8 +10,8 @@
 #include <functional>
 
 #include "autograd/ops.h"
-#include "examples/support/page/file.h"
 #include "examples/support/lesson/show.h"
+#include "examples/support/page/file.h"
 #include "tests/catch.h"
 
 using namespace ink;
@@ -99,7 +99,7 @@ Outcome run_on_terminal(const Folder& folder, std::vector<std::string> words, co
 
 void demo(Lesson& lesson) {
   int64_t steps = lesson.option("steps", Sizes{.full = 2000, .quick = 200, .tiny = 3}, "how long to train");
-  lesson.section("1. Online softmax", "m_k = max(m_{k-1}, x_k)", "Milakov & Gimelshein 2018, alg. 3");
+  lesson.section("1. Online softmax", R"(m_k = \max(m_{k-1}, x_k))", "Milakov & Gimelshein 2018, alg. 3");
   lesson.say("The running maximum never falls.");
   lesson.listing("[1 3]\n  [3]");
   lesson.expect("online equals three passes", 3.2e-8, Below{1e-6});
@@ -121,11 +121,12 @@ TEST_CASE("a lesson prints its parts and writes page, figures and metrics", "[le
   INFO(o.out << o.err);
   CHECK(o.code == 0);
   CHECK(o.err.empty());
-  for (const char* part : {"99  Demo\n", "Shows the parts.\n", "mode quick · device cpu · dtype f32 · seed 7",
-                           "── 1. Online softmax ──", "\n      m_k = max(m_{k-1}, x_k)\n",
-                           "\n      Milakov & Gimelshein 2018, alg. 3\n", "  The running maximum never falls.\n",
-                           "    [1 3]\n      [3]\n", "✓ online equals three passes  3.2e-08  (expected < 1e-06)\n",
-                           "✓ all rows agree", "steps used  200\n", "rate  1234 tokens/s\n", "3 claims held"}) {
+  for (const char* part :
+       {"99  Demo\n", "Shows the parts.\n", "mode quick · device cpu · dtype f32 · seed 7", "── 1. Online softmax ──",
+        "\n      mₖ = max(mₖ₋₁, xₖ)\n", "\n      Milakov & Gimelshein 2018, alg. 3\n",
+        "  The running maximum never falls.\n", "    [1 3]\n      [3]\n",
+        "✓ online equals three passes  3.2e-08  (expected < 1e-06)\n", "✓ all rows agree  holds\n", "steps used  200\n",
+        "rate  1234 tokens/s\n", "3 claims held"}) {
     CHECK_THAT(o.out, contains(part));
   }
   CHECK(o.out.find('\033') == std::string::npos);
@@ -337,6 +338,100 @@ TEST_CASE("--step waits on a terminal only; colours appear there unless NO_COLOR
   Outcome plain = run_on_terminal(folder, {}, "", true, demo);
   CHECK(plain.code == 0);
   CHECK(plain.out.find('\033') == std::string::npos);
+}
+
+namespace {
+
+// Two sections with steps: an algorithm over a tensor, and one over words.
+void stepping(Lesson& lesson) {
+  lesson.section("1. Sums");
+  Tensor s = zeros({2, 2});
+  for (int64_t i = 0; i < 3; ++i) {
+    s.add_(1);
+    lesson.frame("step " + std::to_string(i + 1), {{"S", s, {{1}}}, {"i", i}, {"why", "one is added"}}, "all grow");
+  }
+  lesson.player("words");
+  lesson.frame("only", {{"deque", std::vector<std::string>{"a", "b"}}, {"big", arange(0, 64 * 50).reshape({64, 50})}});
+  lesson.section("2. End");
+  lesson.expect("seen", true);
+}
+
+std::vector<Json> frames_of(const Json& run) {
+  std::vector<Json> out;
+  for (const Json& s : run["sections"].items())
+    for (const Json& i : s["items"].items())
+      if (i["event"].text() == "frame") out.push_back(i);
+  return out;
+}
+
+int how_often(const std::string& text, const std::string& part) {
+  int n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("frames keep the state of their moment, by player", "[frames]") {
+  Folder folder;
+  Outcome o = run(folder, {"--trace", folder / "t.jsonl"}, stepping);
+  INFO(o.err);
+  CHECK(o.code == 0);
+  const std::vector<Json> frames = frames_of(Json::parse(read_file(folder / "out/99_demo/run.json")));
+  REQUIRE(frames.size() == 4);
+  CHECK(frames[0]["player"].text() == "Sums");
+  CHECK(frames[3]["player"].text() == "words");
+  CHECK(frames[1]["title"].text() == "step 2");
+  CHECK(frames[1]["text"].text() == "all grow");
+  const Json& s = frames[0]["values"].items()[0];  // S itself is 3 by now
+  CHECK(s.str() ==
+        R"({"name": "S", "shape": [2, 2], "rows": 2, "columns": 2, "cells": [1, 1, 1, 1], "marks": [[1, -1]]})");
+  CHECK(frames[2]["values"].items()[1].str() == R"({"name": "i", "shape": [], "rows": 1, "columns": 1, "cells": [2]})");
+  CHECK(frames[2]["values"].items()[2]["text"].text() == "one is added");
+  CHECK(frames[3]["values"].items()[0]["cells"].str() == R"(["a", "b"])");
+  const Json& big = frames[3]["values"].items()[1];
+  CHECK(big["cut"].text() == "rows 1 to 24 of 64, columns 1 to 32 of 50");
+  CHECK(big["cells"].items().size() == 24 * 32);
+  CHECK(big["cells"].items()[32].number() == 50);
+  CHECK(how_often(read_file(folder / "t.jsonl"), "\"event\": \"frame\"") == 4);
+  CHECK(how_often(read_file(folder / "out/99_demo/index.html"), "<figure class=\"player\"") == 2);
+}
+
+TEST_CASE("without a page, steps and a trace no frame is kept", "[frames]") {
+  Folder folder;
+  CHECK(run(folder, {"--no-page"}, [](Lesson& lesson) {
+          CHECK_FALSE(lesson.wants_frames());
+          lesson.frame("never", {{"not read", Tensor()}});
+        }).code == 0);
+  CHECK_FALSE(fs::exists(folder / "out/99_demo/index.html"));
+  CHECK(frames_of(Json::parse(read_file(folder / "out/99_demo/run.json"))).empty());
+}
+
+TEST_CASE("of a long loop the first frames are kept, and the page says so", "[frames]") {
+  Folder folder;
+  CHECK(run(folder, {}, [](Lesson& lesson) {
+          lesson.section("1. Long");
+          for (int i = 0; i < 350; ++i) lesson.frame("again", {{"i", i}});
+        }).code == 0);
+  const std::string text = read_file(folder / "out/99_demo/run.json");
+  CHECK(frames_of(Json::parse(text)).size() == 300);
+  CHECK_THAT(text, contains("holds the first 300 of 350 frames"));
+}
+
+TEST_CASE("--step stops at each frame; s skips to the next section, q ends", "[frames]") {
+  Folder folder;
+  Outcome all = run_on_terminal(folder, {"--step"}, "\n\n\n\n\n\n", true, stepping);
+  CHECK(all.code == 0);
+  CHECK(how_often(all.out, "s for the next section") == 4);
+  for (const char* part : {"step 3", "all grow", "S  f32 [2, 2]", "i  2", "why  one is added", "[a  b]"})
+    CHECK_THAT(all.out, contains(part));
+  Outcome skipped = run_on_terminal(folder, {"--step"}, "s\n\n\n", true, stepping);
+  CHECK(how_often(skipped.out, "s for the next section") == 1);
+  CHECK_THAT(skipped.out, contains("1 claim held"));
+  Outcome ended = run_on_terminal(folder, {"--step"}, "\nq\n", true, stepping);
+  CHECK(ended.code == 0);
+  CHECK_THAT(ended.out, contains("step 2"));
+  CHECK(ended.out.find("2. End") == std::string::npos);
 }
 
 TEST_CASE("data files: exact name, unique start, or one file given", "[lesson]") {

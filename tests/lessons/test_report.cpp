@@ -7,8 +7,7 @@
 #include <filesystem>
 
 #include "examples/support/page/file.h"
-#include "examples/support/page/gallery.h"
-#include "examples/support/page/page.h"
+#include "examples/support/page/site.h"
 #include "tensor/error.h"
 #include "tests/catch.h"
 
@@ -67,6 +66,9 @@ TEST_CASE("bounds hold where they should, and never for NaN", "[claim]") {
   }
   CHECK(Bound(Within{1.5, 2}).str() == "in [1.5, 2]");
   CHECK(Bound(AtMost{1e-6}).str() == "≤ 1e-06");
+  CHECK(Bound(Below{10 * 1e-6 * (1 - 1e-16)}).str() == "< 1e-05");  // rounded for people
+  CHECK(Bound(Holds{}).str() == "holds");
+  CHECK(check_claim("x", 0, Holds{}).state == State::failed);
   CHECK(check_claim("x", NAN, Below{1}).state == State::failed);
   CHECK(check_claim("x", NAN, Below{1}, true).state == State::skipped);
 }
@@ -111,28 +113,16 @@ TEST_CASE("two figures of one name get files of their own", "[report]") {
   CHECK(file_name("σ") == "figure");
 }
 
-TEST_CASE("the page shows sections, formulas, claims and figures, and escapes text", "[page]") {
-  std::string page = page_html(example());
+TEST_CASE("the page of a run without a note shows sections, formulas, claims and figures, and escapes text", "[page]") {
+  std::string page = page_html("", example().run(), example().metrics());
   CHECK_THAT(page, contains("<h1>A &lt;demo&gt;</h1>"));
   CHECK_THAT(page, contains("Shows &amp; tells."));
-  CHECK_THAT(page, contains("s<sub>t</sub> = s<sub>t-1</sub> + x<sup>2</sup>"));
-  CHECK_THAT(page, contains("class=\"failed\">✗ failed"));
-  CHECK_THAT(page, contains("class=\"skipped\">– skipped"));
+  CHECK_THAT(page, contains("<span class=\"tex\" data-display>s_t = s_{t-1} + x^2</span>"));
+  CHECK_THAT(page, contains("<li class=\"failed\">"));
+  CHECK_THAT(page, contains("1 of 2 claims hold, 1 not checked in this run"));
   CHECK_THAT(page, contains("<img src=\"loss-curve.svg\""));
-  CHECK_THAT(page, contains("<figcaption>It falls.</figcaption>"));
-  CHECK_THAT(page, contains("1 held, 1 failed, 1 skipped"));
+  CHECK_THAT(page, contains("It falls.</figcaption>"));
   CHECK_THAT(page, contains("data:image/png;base64,iVBORw0KGgo"));  // the PNG signature
-}
-
-TEST_CASE("formulas: scripts are set, names with underscores are not", "[page]") {
-  CHECK(formula_html("m_{k-1}") == "m<sub>k-1</sub>");
-  CHECK(formula_html("e^{x_{i} - m_k}") == "e<sup>x<sub>i</sub> - m<sub>k</sub></sup>");
-  CHECK(formula_html("W_Q x") == "W<sub>Q</sub> x");
-  CHECK(formula_html("σ_t^2") == "σ<sub>t</sub><sup>2</sup>");
-  CHECK(formula_html("row_max(x)") == "row_max(x)");
-  CHECK(formula_html("a < b") == "a &lt; b");
-  CHECK(formula_html("open x_{") == "open x_{");
-  CHECK(formula_html("x_") == "x_");
 }
 
 TEST_CASE("JSON: what is written is read back", "[json]") {
@@ -182,16 +172,22 @@ TEST_CASE("a report writes metrics, page and figures; the gallery links them", "
   write_file(folder / "03_broken/metrics.json", "{\"title\": ");
   write_file(folder / "04_other/metrics.json", "[]");
 
-  GalleryCount count = write_gallery(folder.path.string());
+  write_file(folder / "path.md",
+             "# Lessons\n\nWhat to read.\n\n## First\n\nIt is good.\n\n* [Good](notes/02_good.md)\n");
+  SiteCount count = write_site(folder / "notes", folder / "path.md", folder.path.string());
   CHECK(count.lessons == 4);
   CHECK(count.failed == 3);
   std::string page = read_file(folder / "index.html");
   CHECK_THAT(page, contains("<a href=\"01_demo/index.html\">A &lt;demo&gt;</a>"));
   CHECK_THAT(page, contains("<img src=\"01_demo/loss-curve.svg\""));
-  CHECK_THAT(page, contains("1 of 3 claims held"));
+  CHECK_THAT(page, contains("1 of 2 claims hold, 1 not checked in this run"));
+  CHECK_THAT(page, contains("10<sup>−7</sup> <span class=\"bound\">&lt; 10<sup>−6</sup>"));  // numbers for people
+  CHECK_THAT(page, contains("</span> First</h2>\n<p>It is good.</p>"));
+  CHECK(page.find("02_good") < page.find("01_demo"));  // the path comes first, then the others
   CHECK_THAT(page, contains("json: a value was expected"));
   CHECK_THAT(page, contains("4 lessons, 2 of 4 claims held"));
-  CHECK(page.find("02_good") > page.find("01_demo"));
   CHECK(page.find("not_a_lesson") == std::string::npos);
-  CHECK_THROWS_WITH(write_gallery(folder / "missing"), contains("cannot read the folder"));
+  CHECK_THROWS_WITH(write_site(folder / "notes", folder / "path.md", folder / "missing"),
+                    contains("cannot read the folder"));
+  CHECK(fs::is_regular_file(folder / "page/page.css"));
 }

@@ -25,8 +25,9 @@ bool Bound::holds(double v) const {
 
 std::string Bound::str() const {
   static const char* signs[] = {"< ", "> ", "≤ ", "≥ ", "", "= "};
-  if (kind == Kind::within) return fmt::format("in [{}, {}]", exact(low), exact(high));
-  return signs[int(kind)] + exact(low);
+  if (kind == Kind::truth) return "holds";
+  if (kind == Kind::within) return fmt::format("in [{}, {}]", brief(low, 6), brief(high, 6));
+  return signs[int(kind)] + brief(low, 6);
 }
 
 const char* name_of(State state) {

@@ -5,10 +5,12 @@
 namespace ink::lesson {
 
 struct Bound {
-  enum class Kind { below, above, at_most, at_least, within, equals } kind;
+  // below: value < high; above: value > low; at_most, at_least: with equality; within: both; equals: value == low;
+  // truth: a statement, 1 if it is true.
+  enum class Kind { below, above, at_most, at_least, within, equals, truth } kind;
   double low, high;                // one of them counts, except for within
   bool holds(double value) const;  // never for NaN
-  std::string str() const;         // "< 1e-06", "in [1.9, 2.1]", "= 7"
+  std::string str() const;         // "< 1e-06", "in [1.9, 2.1]", "= 7", "holds"; six digits
 };
 
 // `expect("largest difference", d, Below{1e-6})`
@@ -35,6 +37,10 @@ struct Within {
 struct Equals {
   double value;
   operator Bound() const { return {Bound::Kind::equals, value, value}; }
+};
+
+struct Holds {
+  operator Bound() const { return {Bound::Kind::truth, 1, 1}; }
 };
 
 enum class State { held, failed, skipped };

@@ -10,9 +10,11 @@
 #include <exception>
 #include <filesystem>
 
+#include "examples/support/lesson/show.h"
 #include "examples/support/page/file.h"
 #include "examples/support/page/number.h"
-#include "examples/support/lesson/show.h"
+#include "examples/support/page/source.h"
+#include "examples/support/page/tex.h"
 #include "tensor/allocator.h"
 #include "tensor/parallel.h"
 #include "tensor/random.h"
@@ -69,6 +71,8 @@ struct Lesson::Trace {
   std::FILE* file;
 };
 
+void Lesson::write_trace(const Json& event) const { trace_->write(event); }
+
 Lesson::Lesson(int argc, const char* const* argv, Info info)
     : info_(std::move(info)),
       args_(argc, argv, info_.title + "\n\n" + info_.about),
@@ -79,12 +83,14 @@ Lesson::Lesson(int argc, const char* const* argv, Info info)
   bool tiny = args_.flag("tiny", "a minimal run that skips claims about accuracy");
   mode_ = tiny ? Mode::tiny : quick ? Mode::quick : Mode::full;
   try {
-    device_ = Device::parse(args_.text("device", default_device().str(), "where to compute: cpu, cuda, cuda:1", "DEVICE"));
+    device_ =
+        Device::parse(args_.text("device", default_device().str(), "where to compute: cpu, cuda, cuda:1", "DEVICE"));
   } catch (const ValueError& e) { throw UsageError(std::string("--device: ") + e.what()); }
   home_.emplace(device_);
   dtype_ = parse_dtype(args_.choice("dtype", {"f32", "f64", "f16", "bf16"}, "f32", "element type of the computation"));
   seed_ = uint64_t(args_.integer("seed", 0, "of the random numbers", 0));
-  step_ = args_.flag("step", "wait for Enter after each section");
+  step_ = args_.flag("step", "wait for Enter after each section and at each step of an algorithm");
+  page_ = !args_.flag("no-page", "write numbers and figures only: no page, no steps");
   out_ = args_.path("out", "out", "folder for pages, figures and metrics", Path::folder, "DIR");
   data_ = args_.path("data", "", "a data folder, or a file in place of the shipped one", Path::existing);
   trace_path_ = args_.path("trace", "", "write every event as a JSON line", Path::output, "FILE");
@@ -172,24 +178,31 @@ void Lesson::begin() {
   }
 }
 
-void Lesson::wait(const char* what) const {
+void Lesson::wait(const char* what) {
   if (!step_ || report_.sections.empty() || !isatty(STDIN_FILENO)) return;
-  print(terminal_.paint(Style::dim, fmt::format("  Enter {} ", what)));
+  print(terminal_.paint(Style::dim, fmt::format("  Enter {}, q ends ", what)));
   std::fflush(stdout);
-  for (int c = std::getchar(); c != '\n' && c != EOF;) c = std::getchar();
+  const int first = std::getchar();
+  for (int c = first; c != '\n' && c != EOF;) c = std::getchar();
+  if (first == 's') skip_frames_ = true;
+  if (first == 'q') end_program(0);
 }
 
-void Lesson::section(const std::string& title, const std::string& formula, const std::string& source) {
+void Lesson::section(const std::string& title, const std::string& formula, const std::string& source,
+                     const std::vector<std::string>& code) {
   begin();
+  end_player();
   wait("for the next section");
-  report_.sections.push_back({.title = title, .formula = formula, .source = source});
+  skip_frames_ = false;
+  report_.sections.push_back({.title = title, .formula = formula, .source = source, .code = code});
   if (trace_) trace_->write(to_json(report_.sections.back()));
   std::string rule;
   for (int i = columns(title) + 4; i < terminal_.width(); ++i) rule += "─";
   print("\n" + terminal_.paint(Style::dim, "── ") + terminal_.paint(Style::bold, title) + " " +
         terminal_.paint(Style::dim, rule) + "\n");
-  if (!formula.empty()) print("\n" + wrapped(formula, terminal_.width(), "      "));
+  if (!formula.empty()) print("\n" + wrapped(plain_formula(formula), terminal_.width(), "      "));
   if (!source.empty()) print(terminal_.paint(Style::dim, wrapped(source, terminal_.width(), "      ")));
+  for (const std::string& name : code) print(terminal_.paint(Style::dim, "      " + source_line(name) + "\n"));
   print("\n");
   std::fflush(stdout);
 }
@@ -203,7 +216,7 @@ void Lesson::add(Item item) {
 
 void Lesson::say(const std::string& text) {
   add(Text{text});
-  print(wrapped(text, terminal_.width(), "  "));
+  print(wrapped(plain_text(text), terminal_.width(), "  "));
 }
 
 void Lesson::listing(const std::string& text) {
@@ -229,7 +242,10 @@ bool Lesson::expect(const std::string& name, double value, const Bound& bound, N
   std::string expected = c.state == State::skipped
                              ? fmt::format("({}; not checked in a {} run)", bound.str(), name_of_mode(mode_))
                              : fmt::format("(expected {})", bound.str());
-  print(fmt::format("  {} {}  {}  {}\n", terminal_.paint(styles[int(c.state)], marks[int(c.state)]), name, brief(value),
+  const bool statement = bound.kind == Bound::Kind::truth;
+  if (statement && c.state != State::skipped) expected = c.state == State::held ? "holds" : "does not hold";
+  print(fmt::format("  {} {}  {}{}\n", terminal_.paint(styles[int(c.state)], marks[int(c.state)]), plain_text(name),
+                    statement ? "" : brief(value) + "  ",
                     terminal_.paint(c.state == State::failed ? Style::red : Style::dim, expected)));
   add(c);
   return c.state != State::failed;
@@ -238,7 +254,7 @@ bool Lesson::expect(const std::string& name, double value, const Bound& bound, N
 void Lesson::named(Named value) {
   begin();
   std::string unit = value.unit.empty() ? "" : " " + value.unit;
-  print(fmt::format("  {}  {}{}\n", terminal_.paint(Style::blue, value.name), value.value.shown(), unit));
+  print(fmt::format("  {}  {}{}\n", terminal_.paint(Style::blue, plain_text(value.name)), value.value.shown(), unit));
   add(std::move(value));
 }
 
@@ -266,11 +282,13 @@ std::string Lesson::data(const std::string& name) const {
 
 int Lesson::finish() {
   begin();
+  end_player();
   wait("to finish");
   report_.seconds = seconds();
-  report_.write(folder());
+  report_.write(folder(), page_);
   int failed = report_.count(State::failed), skipped = report_.count(State::skipped);
-  std::string verdict = fmt::format("{} claims held", report_.count(State::held));
+  std::string verdict =
+      fmt::format("{} claim{} held", report_.count(State::held), report_.count(State::held) == 1 ? "" : "s");
   if (failed) verdict += fmt::format(", {} failed", failed);
   if (skipped) verdict += fmt::format(", {} skipped", skipped);
   print("\n" + terminal_.paint(failed ? Style::red : Style::green, verdict) + "  in " + duration(report_.seconds) +
@@ -280,7 +298,7 @@ int Lesson::finish() {
     print(terminal_.paint(Style::red,
                           fmt::format("  ✗ {}: {}, expected {}\n", c->name, brief(c->value), c->bound.str())));
   }
-  print(terminal_.paint(Style::dim, fmt::format("{}/index.html\n", folder())));
+  print(terminal_.paint(Style::dim, fmt::format("{}/{}\n", folder(), page_ ? "index.html" : "metrics.json")));
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
     std::fputs(fmt::format("{}: standard output could not be written\n", info_.name).c_str(), stderr);
     return 1;
@@ -295,7 +313,7 @@ int Lesson::fail(const char* what, bool wrong_input) {
   report_.error = what;
   report_.seconds = seconds();
   try {
-    report_.write(folder());  // so that the gallery shows the failure
+    report_.write(folder(), page_);  // so that the gallery shows the failure
   } catch (const std::exception& e) { std::fputs(fmt::format("{}: {}\n", info_.name, e.what()).c_str(), stderr); }
   return 1;
 }

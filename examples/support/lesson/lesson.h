@@ -11,11 +11,12 @@
 
 #include "examples/support/lesson/args.h"
 #include "examples/support/lesson/claim.h"
-#include "examples/support/plot/heatmap.h"
-#include "examples/support/plot/plot.h"
 #include "examples/support/lesson/progress.h"
 #include "examples/support/lesson/report.h"
+#include "examples/support/lesson/shot.h"
 #include "examples/support/lesson/terminal.h"
+#include "examples/support/plot/heatmap.h"
+#include "examples/support/plot/plot.h"
 #include "nn/data/text.h"
 #include "tensor/tensor.h"
 
@@ -64,15 +65,27 @@ class Lesson {
   }
 
   // ---- what is said and shown
-  void section(const std::string& title, const std::string& formula = {}, const std::string& source = {});
+  // The formula is TeX without its dollars, R"(o_i = \sum_j a_{ij} v_j)": typeset on the page, in Unicode on the
+  // terminal. `code` names functions, "nn/layers/linear.cpp:forward": the page shows them, the terminal says their file
+  // and line.
+  void section(const std::string& title, const std::string& formula = {}, const std::string& source = {},
+               const std::vector<std::string>& code = {});
   void say(const std::string& text);      // a paragraph
   void listing(const std::string& text);  // lines kept as they are
   void show(const std::string& name, const Tensor& tensor);
 
+  // ---- steps. The state of an algorithm at this moment: `lesson.frame("tile 3", {{"m", m}, {"l", l}, {"o", o}}, "keys
+  // 6 and 7")`. Frames of a section become one player of the page, named like the section; `player` starts another one,
+  // or one by its own name. --step stops at each frame, --trace writes it; without those and with --no-page it costs
+  // nothing. Of a long loop the first frames are kept.
+  void player(const std::string& name);
+  void frame(const std::string& title, const std::vector<Shot>& shots, const std::string& text = {});
+  bool wants_frames() const;  // false if nobody would see one: skip what is computed for frames alone
+
   // ---- claims; true if it holds (or is skipped). A failed claim fails the program. Never claim a time.
   bool expect(const std::string& name, double value, const Bound& bound, Needs needs = Needs::nothing);
   bool expect(const std::string& name, std::same_as<bool> auto holds, Needs needs = Needs::nothing) {
-    return expect(name, holds ? 1.0 : 0.0, Equals{1}, needs);
+    return expect(name, holds ? 1.0 : 0.0, Holds{}, needs);
   }
   // ---- numbers that pages refer to: the same in every run, or measured (times, rates, bytes)
   void value(const std::string& name, double number, const std::string& unit = {});
@@ -113,7 +126,9 @@ class Lesson {
   [[noreturn]] static void refuse(const std::string& option, const std::string& why);
   void add(Item item);
   void named(Named value);
-  void wait(const char* what) const;
+  void end_player();
+  void write_trace(const Json& event) const;
+  void wait(const char* what);
   double seconds() const;
 
   Info info_;
@@ -128,7 +143,10 @@ class Lesson {
   DType dtype_ = DType::f32;
   uint64_t seed_ = 0;
   Mode mode_ = Mode::full;
-  bool step_ = false, begun_ = false;
+  bool step_ = false, page_ = true, begun_ = false, skip_frames_ = false;
+  std::string player_;       // of the next frame; empty: named like the section
+  int64_t player_size_ = 0;  // of the frames that this player holds
+  int64_t player_frames_ = 0, frames_dropped_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

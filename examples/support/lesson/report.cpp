@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "examples/support/page/file.h"
-#include "examples/support/page/page.h"
+#include "examples/support/page/site.h"
 
 namespace ink::lesson {
 
@@ -70,7 +70,11 @@ std::string file_name(const std::string& name) {
 
 Json to_json(const Section& s) {
   Json j = Json::object();
-  return j.set("event", "section").set("title", s.title).set("formula", s.formula).set("source", s.source);
+  j.set("event", "section").set("title", s.title).set("formula", s.formula).set("source", s.source);
+  if (s.code.empty()) return j;
+  Json code = Json::array();
+  for (const std::string& c : s.code) code.push(c);
+  return j.set("code", code);
 }
 
 namespace {
@@ -104,8 +108,13 @@ Json event_json(const Named& n) {
 
 Json event_json(const Figure& f) {
   Json j = Json::object();
-  return j.set("event", "figure").set("name", f.name).set("file", file_name(f.name) + ".svg").set("caption", f.caption);
+  j.set("event", "figure").set("name", f.name).set("file", file_name(f.name) + ".svg").set("caption", f.caption);
+  // Pictures keep their colours on a dark page; lines do not.
+  if (f.svg.find("<image") != std::string::npos) j.set("picture", true);
+  return j;
 }
+
+Json event_json(const Moment& f) { return to_json(f); }
 
 Json without_event(const Json& j) {
   Json out = Json::object();
@@ -142,12 +151,26 @@ Json Report::metrics() const {
   return j.set("seconds", seconds);
 }
 
-void Report::write(const std::string& folder) const {
+Json Report::run() const {
+  Json parts = Json::array();
+  for (const Section& s : sections) {
+    Json items = Json::array();
+    for (const Item& i : s.items) items.push(to_json(i));
+    parts.push(without_event(to_json(s)).set("items", items));
+  }
+  Json j = Json::object();
+  j.set("name", name).set("note", note).set("title", title).set("about", about).set("settings", settings);
+  if (!error.empty()) j.set("error", error);
+  return j.set("seconds", seconds).set("sections", parts);
+}
+
+void Report::write(const std::string& folder, bool page) const {
   for (const Section& s : sections)
     for (const Item& i : s.items)
       if (auto* f = std::get_if<Figure>(&i)) write_file(fmt::format("{}/{}.svg", folder, file_name(f->name)), f->svg);
-  write_file(folder + "/index.html", page_html(*this));
-  write_file(folder + "/metrics.json", metrics().str(2) + "\n");  // last: it says that the rest is there
+  write_file(folder + "/run.json", run().str() + "\n");
+  write_file(folder + "/metrics.json", metrics().str(2) + "\n");
+  if (page) write_page(kNotes, folder);
 }
 
 }  // namespace ink::lesson

@@ -1,10 +1,11 @@
-// What a lesson said, showed, claimed and drew, in order; written as metrics.json, a page and SVG files.
+// What a lesson said, showed, claimed and drew, in order; written as metrics.json, run.json, a page and SVG files.
 #pragma once
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "examples/support/lesson/claim.h"
+#include "examples/support/lesson/shot.h"
 #include "examples/support/page/json.h"
 
 namespace ink::lesson {
@@ -35,10 +36,11 @@ struct Figure {
   std::string name, svg, caption = {};
 };
 
-using Item = std::variant<Text, Shown, Claim, Named, Figure>;
+using Item = std::variant<Text, Shown, Claim, Named, Figure, Moment>;
 
 struct Section {
   std::string title, formula = {}, source = {};
+  std::vector<std::string> code = {};  // "nn/layers/linear.cpp:forward"
   std::vector<Item> items = {};
 };
 
@@ -54,9 +56,11 @@ struct Report {
   std::vector<const Claim*> claims() const;
   bool ok() const { return error.empty() && count(State::failed) == 0; }
 
-  Json metrics() const;
-  // Writes folder/metrics.json, folder/index.html and one SVG per figure; each file whole or not at all.
-  void write(const std::string& folder) const;
+  Json metrics() const;  // numbers and claims
+  Json run() const;      // everything in order, for the page
+  // Writes folder/metrics.json, folder/run.json, one SVG per figure and, with `page`, folder/index.html; each file
+  // whole or not at all.
+  void write(const std::string& folder, bool page = true) const;
 };
 
 Json to_json(const Section& section);  // one event of a trace; the same fields stand in metrics.json

@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "examples/support/plot/colours.h"
 #include "examples/support/page/number.h"
+#include "examples/support/page/tex.h"
+#include "examples/support/plot/colours.h"
 
 namespace ink::lesson {
 
@@ -129,7 +130,7 @@ Shown summarise(const std::string& name, const Tensor& x) {
 }
 
 std::string shown_text(const Shown& s, const Terminal& terminal) {
-  std::string line = "  " + terminal.paint(Style::blue, s.name) + "  ";
+  std::string line = "  " + terminal.paint(Style::blue, plain_text(s.name)) + "  ";
   std::string kind = fmt::format("{} {}", s.dtype, shape_text(s.shape));
   bool few = s.exact_cells && s.rows <= 8 && s.columns <= 8;
   if (s.cells.empty()) return line + terminal.paint(Style::dim, kind + "  no elements") + "\n";

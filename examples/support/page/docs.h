@@ -32,6 +32,10 @@ std::vector<PageFigure> page_figures(const std::string& page);
 // functions cannot go stale. Paths are relative to `folder`.
 std::vector<std::string> broken_code_links(const std::string& page, const std::string& folder);
 
+// Of the notes in `notes` and the sources below `root`: directives whose function is not found, equation numbers given
+// twice, tagged lines whose equation no note has.
+std::vector<std::string> broken_ties(const std::string& notes, const std::string& root);
+
 // Goes through the pages in `pages`, each with the run of its name in `out`. Writes pages and figures, or with `check`
 // leaves them and returns every difference, one line each.
 std::vector<std::string> update_docs(const std::string& pages, const std::string& out, bool check);

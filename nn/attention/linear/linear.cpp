@@ -98,7 +98,7 @@ void advance(const Rows& r, LinearState& s) {
     k = k * fade;
     if (r.normalised) norm_k = norm_k * fade;
   }
-  Tensor add_sum = matmul(transpose(k, -2, -1), r.v), add_norm = r.normalised ? sum(norm_k, {-2}) : Tensor();
+  Tensor add_sum = matmul(transpose(k, -2, -1), r.v), add_norm = r.normalised ? sum(norm_k, {-2}) : Tensor();  // (6.4)
   if (s.sum.defined()) {
     Tensor fade = last.defined() ? unsqueeze(exp(last - s.decay), -1) : Tensor();
     auto faded = [&](const Tensor& x) {
@@ -107,7 +107,7 @@ void advance(const Rows& r, LinearState& s) {
     add_sum = faded(s.sum) + add_sum;
     if (r.normalised) add_norm = faded(s.norm) + add_norm;
   }
-  s = {add_sum, add_norm, last, s.time + r.n()};
+  s = {add_sum, add_norm, last, s.time + r.n()};  // (6.4)
 }
 
 // All pairs of rows and keys, [..., nq, nk].
@@ -121,10 +121,10 @@ Sums all_pairs(const Rows& r, bool causal) {
     }
     return tril(w);
   };
-  Tensor w = weights(r.q, r.k);
+  Tensor w = weights(r.q, r.k);  // (6.2)
   if (!r.normalised) return {matmul(w, r.v), {}};
   bool same = !r.own_norm_q.defined() && !r.own_norm_k.defined();
-  return {matmul(w, r.v), sum(same ? w : weights(r.norm_q(), r.norm_k()), {-1}, true)};
+  return {matmul(w, r.v), sum(same ? w : weights(r.norm_q(), r.norm_k()), {-1}, true)};  // (6.2)
 }
 
 // The kernel: O(n d dv) time, O(d dv) working memory.
@@ -139,7 +139,7 @@ Sums by_kernel(const Rows& r) {
 }
 
 Tensor divided(const Sums& s, double eps) {
-  return s.denominator.defined() ? s.numerator / (s.denominator + eps) : s.numerator;
+  return s.denominator.defined() ? s.numerator / (s.denominator + eps) : s.numerator;  // (6.2)
 }
 
 Tensor causal_rows(const Rows& r, LinearForm form, double eps, LinearState* state) {
@@ -156,9 +156,9 @@ Tensor recurrent_rows(const Rows& r, double eps, LinearState& state) {
   for (int64_t i = 0; i < r.n(); ++i) {
     Rows row = r.slice(i, 1);
     advance(row, state);
-    Tensor numerator = matmul(row.q, state.sum);
+    Tensor numerator = matmul(row.q, state.sum);  // (6.5)
     Tensor denominator = r.normalised ? dot_rows(row.norm_q(), unsqueeze(state.norm, -2)) : Tensor();
-    out.push_back(divided({numerator, denominator}, eps));
+    out.push_back(divided({numerator, denominator}, eps));  // (6.5)
   }
   return cat(out, -2);
 }
@@ -214,7 +214,7 @@ Tensor linear_attention(const LinearFeatures& f, const Tensor& v, const LinearAt
     if (o.form == LinearForm::parallel) return divided(all_pairs(r, false), o.eps);
     Tensor s = matmul(transpose(r.k, -2, -1), v);  // [..., features, dv]: the order of the products is all
     Tensor z = f.normalised ? matmul(r.norm_q(), transpose(sum(r.norm_k(), {-2}, true), -2, -1)) : Tensor();
-    return divided({matmul(r.q, s), z}, o.eps);
+    return divided({matmul(r.q, s), z}, o.eps);  // (6.3)
   }
   if (o.form == LinearForm::parallel || r.n() == 0) return causal_rows(r, LinearForm::parallel, o.eps, state);
   if (o.form == LinearForm::chunked && o.chunk == 0) return causal_rows(r, LinearForm::chunked, o.eps, state);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string_view>
@@ -38,6 +39,17 @@ std::string indented(const std::string& text, size_t by) {
 
 std::string row(const std::string& label, const std::string& text) {
   return fmt::format("  {:<10}{}\n", label, indented(text, 12));
+}
+
+// Without what the printed tensor says of itself: "tensor([[1, 2],\n        [3, 4]], dtype=f64)" becomes "[[1, 2],\n [3, 4]]".
+std::string bare(std::string text) {
+  const std::string front = "tensor(";
+  if (!text.starts_with(front)) return text;
+  text = text.substr(front.size(), text.rfind(']') == std::string::npos ? text.find_first_of(",)") - front.size()
+                                                                     : text.rfind(']') + 1 - front.size());
+  const std::string margin = "\n" + std::string(front.size(), ' ');
+  for (size_t at = 0; (at = text.find(margin, at)) != std::string::npos; ++at) text.replace(at, margin.size(), "\n");
+  return text;
 }
 
 // The case that runs, for a signal's handler: it may not allocate.
@@ -120,9 +132,11 @@ int self_test(const std::string& name, const Answers<Checks>& answers) {
 
 }  // namespace
 
+Tensor matrix(std::initializer_list<std::initializer_list<double>> rows) { return tensor(rows, f64); }
+
 std::string show(const Tensor& x) {
   if (!x.defined()) return "an undefined tensor";
-  if (x.numel() <= kShown) return x.detach().str(6);
+  if (x.numel() <= kShown) return bare(x.detach().str(6));
   return fmt::format("{} {} ({} elements)", name_of(x.dtype()), x.shape().str(), x.numel());
 }
 
@@ -189,8 +203,7 @@ int64_t peak_bytes(const std::function<void()>& f) {
 int run(int argc, char** argv, const Answers<Checks>& answers) {
   for (int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGINT}) std::signal(signal, ended_by);
   std::string name = argv[0];
-  name = name.substr(name.rfind('/') + 1);
-  if (name.starts_with("exercise_")) name = name.substr(9);
+  if (size_t at = name.rfind("exercise_"); at != std::string::npos) name = name.substr(at + 9);
   if (argc == 2 && std::string_view(argv[1]) == "--self-test") return self_test(name, answers);
   return report(name, attempt(answers.yours));
 }

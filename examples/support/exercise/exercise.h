@@ -16,6 +16,9 @@ struct NotWritten {};
 
 using Samples = std::vector<double>;
 
+// An f64 tensor of two dims: matrix({{1, 2}, {3, 4}}), matrix({{1}}).
+Tensor matrix(std::initializer_list<std::initializer_list<double>> rows);
+
 // Values as they are printed in a report: all elements if they are few, else shape and dtype.
 std::string show(const Tensor& x);
 std::string show(const Samples& x);

@@ -1,5 +1,5 @@
 // Exercise: cross entropy and its gradient, for logits of any size.
-// Note: docs/notes/00_first_steps.md
+// Note: docs/notes/00_first_steps.md, exercise 3
 //
 // A classifier gives a row of c numbers for each of n samples, the logits x. Softmax makes probabilities of a row; the loss is the
 // mean, over the samples, of minus the log of the probability of the right class y:

@@ -1,5 +1,5 @@
 // Exercise: the gradient of a matrix product, with operands that are shared over a batch.
-// Note: docs/notes/00_first_steps.md
+// Note: docs/notes/00_first_steps.md, exercise 2
 //
 // C = A B with A [m, k] and B [k, n]. Somewhere behind C stands a loss L, and its gradient with respect to C has arrived: G = dL/dC,
 // of C's shape. Element a_ip takes part in every c_ij of its row, with weight b_pj, so by the chain rule

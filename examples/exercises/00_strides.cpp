@@ -1,5 +1,5 @@
 // Exercise: the strides of a transpose, and reading through them.
-// Note: docs/notes/00_first_steps.md
+// Note: docs/notes/00_first_steps.md, exercise 1
 //
 // An array's elements lie in a row, its storage. A view says how to walk there: element (i_0, i_1, ...) stands at
 //

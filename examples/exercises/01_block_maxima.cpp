@@ -1,5 +1,5 @@
 // Exercise: the maximum of a moving window by blocks, three comparisons a sample and none that decides what comes next.
-// Note: docs/notes/01_sliding_window_max.md
+// Note: docs/notes/01_sliding_window_max.md, exercise 2
 //
 // The deque's next step depends on the data, so a vector unit cannot take many samples at once. Van Herk (1992) and Gil and
 // Werman (1993) cut the line into blocks of k samples, the last one perhaps shorter. Inside each block run two maxima:

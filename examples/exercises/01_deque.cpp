@@ -1,5 +1,5 @@
 // Exercise: where the maximum of a moving window stands, by the deque of candidates.
-// Note: docs/notes/01_sliding_window_max.md
+// Note: docs/notes/01_sliding_window_max.md, exercise 1
 //
 // A window of k samples moves along x_0 ... x_{n-1} one sample at a time; window i covers x_i ... x_{i+k-1}. For each of
 // the n - k + 1 windows report the index of its largest sample, at a tie the first. Looking at each window afresh costs k - 1

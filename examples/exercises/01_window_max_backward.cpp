@@ -1,5 +1,5 @@
 // Exercise: the backward pass of a moving maximum.
-// Note: docs/notes/01_sliding_window_max.md
+// Note: docs/notes/01_sliding_window_max.md, exercise 3
 //
 // out_i = max(x_i, ..., x_{i+k-1}). Move a sample a little: a window's maximum moves with it if the sample is that maximum, and
 // not at all otherwise. So of the gradient g_i = dL/dout_i everything goes to the window's maximum and nothing to its other samples. One

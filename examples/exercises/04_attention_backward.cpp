@@ -1,5 +1,5 @@
 // Exercise: attention's gradients from the log-sum-exp, without an n x n matrix.
-// Note: docs/notes/04_flash_attention.md
+// Note: docs/notes/04_flash_attention.md, exercise 3
 //
 // O = P V with P = softmax(S), row by row, and S = Q K^T / sqrt(d). From dO = dL/dO:
 //

@@ -1,5 +1,5 @@
 // Exercise: merging two softmax states, each over a part of the keys.
-// Note: docs/notes/04_flash_attention.md
+// Note: docs/notes/04_flash_attention.md, exercise 2
 //
 // A query met some keys with scores s_t and values v_t. All that attention has to remember of them is
 //

@@ -1,5 +1,5 @@
 // Exercise: softmax's maximum and sum in one pass over the scores.
-// Note: docs/notes/04_flash_attention.md
+// Note: docs/notes/04_flash_attention.md, exercise 1
 //
 // Softmax divides e^{x_i} by the sum of all e^{x_j}. From x = 89 on e^x overflows a float, from x = 710 on a double, so the
 // maximum is taken off first:
@@ -22,7 +22,7 @@
 // Before the first score m = -inf and l = 0. A score of -inf is a key that a mask hides: it must add nothing. Look out for
 // (-inf) - (-inf), which is NaN: it comes up as long as nothing but hidden keys was read, and then (m, l) stays (-inf, 0).
 //
-// What the checks look at: values; the rescaled sum; large scores; hidden scores; one pass (each score is read once).
+// What the checks look at: values; the rescaled sum; large scores; hidden scores; everywhere: each score is read once.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;

@@ -1,5 +1,5 @@
 // Exercise: causal linear attention in chunks, pairs inside and a state between.
-// Note: docs/notes/06_linear_attention.md
+// Note: docs/notes/06_linear_attention.md, exercise 2
 //
 // Without softmax and denominator causal attention is
 //

@@ -1,5 +1,5 @@
 // Exercise: linear attention as a recurrent net, token by token.
-// Note: docs/notes/06_linear_attention.md
+// Note: docs/notes/06_linear_attention.md, exercise 1
 //
 // Softmax attention weighs key j by e^{q_i . k_j}. Put a product of features in its place, phi(q_i) . phi(k_j), with
 // phi(x) = elu(x) + 1, which is x + 1 above 0 and e^x below, and always positive (Katharopoulos et al. 2020). Then

@@ -1,5 +1,5 @@
 // Exercise: FLASH's mixed chunks: squares along the diagonal, a running sum beyond.
-// Note: docs/notes/08_gau_flash.md
+// Note: docs/notes/08_gau_flash.md, exercise 2
 //
 // FLASH (Hua et al. 2022, section 3) makes the gated attention unit's cost linear. It cuts the tokens into chunks of c. A token
 // is weighed against its own chunk pair by pair, as in GAU, and against all chunks before by one sum S of theirs. In a causal

@@ -1,5 +1,5 @@
 // Exercise: the attention of the gated attention unit, and by what its weights are divided.
-// Note: docs/notes/08_gau_flash.md
+// Note: docs/notes/08_gau_flash.md, exercise 1
 //
 // GAU (Hua et al. 2022) has one head and no softmax. Its weights are squares of what is positive in the scores:
 //

@@ -1,5 +1,5 @@
 // Exercise: Linformer: keys and values mixed down to a few rows.
-// Note: docs/notes/11_efficient_attention.md
+// Note: docs/notes/11_efficient_attention.md, exercise 3
 //
 // Softmax attention's n x n matrix is often close to one of low rank. Linformer (Wang et al. 2020, eq. 7) uses that: two
 // learned matrices E and F of m rows mix the n keys and the n values into m of each, and attention runs over those:

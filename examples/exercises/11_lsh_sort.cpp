@@ -1,5 +1,5 @@
 // Exercise: Reformer's hash, and the order in which tokens meet.
-// Note: docs/notes/11_efficient_attention.md
+// Note: docs/notes/11_efficient_attention.md, exercise 2
 //
 // A softmax is ruled by its largest scores, so a token need only meet keys that point in its own direction. A hash finds them
 // without comparing all pairs (Andoni et al. 2015; Kitaev et al. 2020, section 2). Take b / 2 random directions, the columns of R [d, b / 2],
@@ -18,7 +18,7 @@
 //
 // Inside a bucket the order must be that of the text: a causal mask is later laid over positions.
 //
-// What the checks look at: buckets; opposite vectors; length does not matter; order; many equal buckets.
+// What the checks look at: buckets; opposite vectors; order; length does not matter; many equal buckets.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;

@@ -1,5 +1,5 @@
 // Exercise: a sparse mask as a rule: the Sparse Transformer's strided pattern.
-// Note: docs/notes/11_efficient_attention.md
+// Note: docs/notes/11_efficient_attention.md, exercise 1
 //
 // A mask is a table of n queries and n keys: true where the query may see the key. A sparse one leaves most pairs out, but so that two
 // layers still join all. The strided pattern of Child et al. 2019, section 4.2, for a stride l and a causal model:

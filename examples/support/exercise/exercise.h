@@ -1,8 +1,11 @@
 // What an exercise is written with: cases that name their property and inputs, comparisons that end at the first that fails, and the
 // main function, which runs the checks on what a reader wrote. docs/exercises.md shows how the parts fit.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 

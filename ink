@@ -179,15 +179,18 @@ state_of() {
 }
 
 list_exercises() {
-  local name note last="" heading
+  local name note last="" heading state all=0 solved=0
   for name in $(exercises); do
     note=$(sed -n '2s|^// Note: \(.*\), .*|\1|p' "$originals/$name.cpp")
     heading=$(head -n 1 "$note")
     [ "$heading" = "$last" ] || printf '%s\n' "${last:+
 }${heading#\# }"
     last=$heading
-    printf '  %-7s %-24s %s\n' "$(state_of "$name")" "$name" "$(sed -n '1s|^// Exercise: \(.*\)\.$|\1|p' "$originals/$name.cpp")"
+    state=$(state_of "$name") all=$((all + 1))
+    [ "$state" != solved ] || solved=$((solved + 1))
+    printf '  %-7s %-24s %s\n' "$state" "$name" "$(sed -n '1s|^// Exercise: \(.*\)\.$|\1|p' "$originals/$name.cpp")"
   done
+  printf '\n%d of %d solved\n' "$solved" "$all"
 }
 
 # The names of exercises that are nearest to a word: those that contain it, or else those that few changes of letters turn into it.
@@ -272,7 +275,7 @@ check_exercise() {
   configure default lessons
   progress "$name" < <(cmake --build build/default -j "${INK_JOBS:-$(nproc)}" --target "exercise_$name" 2>&1; echo "ink-status $?")
   # Of what the build said, only what the compiler says.
-  printf '%s\n' "${failed[@]}" | grep -vE '^(ninja|FAILED|ink-status|\[|--)|^[^ ]*(cmake|ccache|c\+\+)[^ ]* .* -c ' >&2 || true
+  printf '%s\n' "${failed[@]}" | grep -vE '^(ninja|FAILED|ink-status|\[|--)|^[^ ]*(cmake|ccache|\+\+)[^ ]* .* -c ' >&2 || true
   [[ ${failed[-1]:-} == "ink-status 0" ]] || die "$copies/$name.cpp does not compile"
   if "build/default/exercise_$name"; then
     sum_of "$name" > "$copies/.state/$name.solved"

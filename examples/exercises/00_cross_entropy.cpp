@@ -1,8 +1,8 @@
 // Exercise: cross entropy and its gradient, for logits of any size.
 // Note: docs/notes/00_first_steps.md, exercise 3
 //
-// A classifier gives a row of c numbers for each of n samples, the logits x. Softmax makes probabilities of a row; the loss is the
-// mean, over the samples, of minus the log of the probability of the right class y:
+// A classifier gives a row of c numbers for each of n samples, the logits x. Softmax makes probabilities of a row; the
+// loss is the mean, over the samples, of minus the log of the probability of the right class y:
 //
 //   p_ij = e^{x_ij} / sum_k e^{x_ik}          L = -1/n sum_i log p_{i, y_i}
 //   dL/dx_ij = (p_ij - [j = y_i]) / n         what the net said minus what it should have said
@@ -11,10 +11,11 @@
 //
 //   p = 1/4, 3/4      L = log 4 = 1.38629      dL/dx = -0.75, 0.75
 //
-// A row of the gradient adds up to 0: adding the same number to all logits of a row changes nothing. The same fact saves the
-// computation. e^1000 is infinite, so the largest logit of the row is taken off first. That leaves a second trap:
-// with logits 0 and 1000 the first probability is e^-1000, which is 0 in any floating point number, and log 0 is -inf; its
-// logarithm is simply -1000. So log p is computed as (x - max) - log sum e^{x - max}, and p from it, never log p from p.
+// A row of the gradient adds up to 0: adding the same number to all logits of a row changes nothing. The same fact
+// saves the computation. e^1000 is infinite, so the largest logit of the row is taken off first. That leaves a second
+// trap: with logits 0 and 1000 the first probability is e^-1000, which is 0 in any floating point number, and log 0 is
+// -inf; its logarithm is simply -1000. So log p is computed as (x - max) - log sum e^{x - max}, and p from it, never
+// log p from p.
 //
 // What the checks look at: loss; gradient; the mean over samples; large logits; differences.
 #include "examples/support/exercise/exercise.h"
@@ -38,12 +39,12 @@ LossAndGradient loss_and_gradient(const Tensor& logits, const Tensor& labels) {
 #endif
 
 //[ hint
-// max(x, {1}, true) is the maximum of each row, kept as [n, 1], so that it can be subtracted from [n, c]; sum(x, {1}, true)
-// likewise. exp and log work element by element.
+// max(x, {1}, true) is the maximum of each row, kept as [n, 1], so that it can be subtracted from [n, c]; sum(x, {1},
+// true) likewise. exp and log work element by element.
 //]
 //[ hint
-// one_hot(labels, c) is 1 at the right class and 0 elsewhere, in f32; .to(logits.dtype()) makes it fit. Multiplied by log p and
-// summed it picks what the loss needs; subtracted from p it is the gradient's second half.
+// one_hot(labels, c) is 1 at the right class and 0 elsewhere, in f32; .to(logits.dtype()) makes it fit. Multiplied by
+// log p and summed it picks what the loss needs; subtracted from p it is the gradient's second half.
 //]
 //[ hint
 // shifted = x - max; log_p = shifted - log(sum(exp(shifted))); loss = -sum(target * log_p) / n;

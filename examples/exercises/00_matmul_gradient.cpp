@@ -1,21 +1,25 @@
 // Exercise: the gradient of a matrix product, with operands that are shared over a batch.
 // Note: docs/notes/00_first_steps.md, exercise 2
 //
-// C = A B with A [m, k] and B [k, n]. Somewhere behind C stands a loss L, and its gradient with respect to C has arrived: G = dL/dC,
-// of C's shape. Element a_ip takes part in every c_ij of its row, with weight b_pj, so by the chain rule
+// C = A B with A [m, k] and B [k, n]. Somewhere behind C stands a loss L, and its gradient with respect to C has
+// arrived: G = dL/dC, of C's shape. Element a_ip takes part in every c_ij of its row, with weight b_pj, so by the chain
+// rule
 //
 //   dL/da_ip = sum_j g_ij b_pj          dL/db_pj = sum_i a_ip g_ij
 //
-// Both sums are matrix products again. Which operand is transposed follows from the shapes: dA has the shape of A, dB that of B.
+// Both sums are matrix products again. Which operand is transposed follows from the shapes: dA has the shape of A, dB
+// that of B.
 //
 //   A = [1 2]   B = [3]   C = [11]   G = [1]     dA = [3 4]   dB = [1]
 //                   [4]                                           [2]
 //
-// Now let A be [batch, m, k] while B [k, n] has no batch: the same weights serve all samples. Each sample gives a gradient of
-// shape [k, n], and as B took part in every one of them, they are added up. It is the rule of everything that was broadcast: what was
-// repeated on the way forward is summed on the way back. Either operand may be the shared one; [1, k, n] is shared like [k, n].
+// Now let A be [batch, m, k] while B [k, n] has no batch: the same weights serve all samples. Each sample gives a
+// gradient of shape [k, n], and as B took part in every one of them, they are added up. It is the rule of everything
+// that was broadcast: what was repeated on the way forward is summed on the way back. Either operand may be the shared
+// one; [1, k, n] is shared like [k, n].
 //
-// What the checks look at: values; shapes that are not square; shared operands; differences (against (L(a + h) - L(a - h)) / 2 h).
+// What the checks look at: values; shapes that are not square; shared operands; differences (against (L(a + h) - L(a -
+// h)) / 2 h).
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -60,7 +64,9 @@ ProductGradients product_gradients(const Tensor& a, const Tensor& b, const Tenso
 
 //[ wrong
 namespace not_transposed {
-ProductGradients product_gradients(const Tensor& a, const Tensor& b, const Tensor& g) { return {matmul(g, b), matmul(a, g)}; }
+ProductGradients product_gradients(const Tensor& a, const Tensor& b, const Tensor& g) {
+  return {matmul(g, b), matmul(a, g)};
+}
 }  // namespace not_transposed
 namespace other_way_round {
 ProductGradients product_gradients(const Tensor& a, const Tensor& b, const Tensor& g) {
@@ -93,7 +99,8 @@ Tensor differences(const std::function<Tensor(const Tensor&)>& product, const Te
 }
 
 void checks(Check& check, Function f) {
-  auto compare = [&](const char* property, const Tensor& a, const Tensor& b, const Tensor& g, const Tensor& da, const Tensor& db) {
+  auto compare = [&](const char* property, const Tensor& a, const Tensor& b, const Tensor& g, const Tensor& da,
+                     const Tensor& db) {
     check.on(property, {{"a", a}, {"b", b}, {"g", g}});
     ProductGradients got = f(a, b, g);
     check.close(got.a, da, {1e-6, 1e-6}, "da");

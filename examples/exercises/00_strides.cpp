@@ -5,17 +5,18 @@
 //
 //   offset + i_0 stride_0 + i_1 stride_1 + ...
 //
-// For [2, 3] stored row by row the strides are (3, 1): a step down skips three elements, a step to the right one. The transpose
-// moves no element. It is another view of the same storage, with two sizes and two strides swapped: [3, 2] with strides (1, 3).
+// For [2, 3] stored row by row the strides are (3, 1): a step down skips three elements, a step to the right one. The
+// transpose moves no element. It is another view of the same storage, with two sizes and two strides swapped: [3, 2]
+// with strides (1, 3).
 //
 //   storage  0 1 2 3 4 5     view [2, 3], strides (3, 1)     transposed [3, 2], strides (1, 3)
 //                              0 1 2                           0 3
 //                              3 4 5                           1 4
 //                                                              2 5
 //
-// Write the function that transposes a view and returns the elements of the result in row-major order, the last index running
-// fastest: here 0 3 1 4 2 5. The view may have any number of dims. Its strides may be anything: a step of 2 (every other
-// column), 0 (one row repeated: that is how broadcasting works), negative ones with an offset at the end.
+// Write the function that transposes a view and returns the elements of the result in row-major order, the last index
+// running fastest: here 0 3 1 4 2 5. The view may have any number of dims. Its strides may be anything: a step of 2
+// (every other column), 0 (one row repeated: that is how broadcasting works), negative ones with an offset at the end.
 //
 // What the checks look at: row by row; transpose; offset and steps; stride 0; three dims and more; sizes 0 and 1.
 #include "examples/support/exercise/exercise.h"
@@ -44,8 +45,8 @@ Samples transposed(const Samples& storage, View view, int a, int b) {
 // The transpose is two calls of std::swap. After that forget it: any view is read alike.
 //]
 //[ hint
-// Count from 0 to the product of the sizes. Number `flat` in row-major order has the last index flat % size, and the rest is
-// flat / size: go on with the dim before. This is how digits of a number are found.
+// Count from 0 to the product of the sizes. Number `flat` in row-major order has the last index flat % size, and the
+// rest is flat / size: go on with the dim before. This is how digits of a number are found.
 //]
 //[ hint
 // For each `flat`: place = offset; for d from the last dim to the first: place += (rest % sizes[d]) * strides[d],
@@ -117,7 +118,8 @@ void checks(Check& check, Function f) {
                         {"strides", view.strides().str()},
                         {"offset", double(view.storage_offset())},
                         {"exchanged", std::to_string(a) + " and " + std::to_string(b)}});
-    check.close(f(storage, {view.shape(), view.strides(), view.storage_offset()}, a, b), expected(view, a, b), "elements");
+    check.close(f(storage, {view.shape(), view.strides(), view.storage_offset()}, a, b), expected(view, a, b),
+                "elements");
   };
   on("row by row", all.narrow(0, 0, 6).view({2, 3}), 0, 0);
   on("transpose", all.narrow(0, 0, 6).view({2, 3}), 0, 1);

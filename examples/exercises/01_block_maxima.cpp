@@ -1,13 +1,14 @@
-// Exercise: the maximum of a moving window by blocks, three comparisons a sample and none that decides what comes next.
+// Exercise: the maximum of a moving window by blocks, without a queue.
 // Note: docs/notes/01_sliding_window_max.md, exercise 2
 //
-// The deque's next step depends on the data, so a vector unit cannot take many samples at once. Van Herk (1992) and Gil and
-// Werman (1993) cut the line into blocks of k samples, the last one perhaps shorter. Inside each block run two maxima:
+// The deque's next step depends on the data, so a vector unit cannot take many samples at once. Van Herk (1992) and Gil
+// and Werman (1993) cut the line into blocks of k samples, the last one perhaps shorter. Inside each block run two
+// maxima:
 //
 //   L_i = max of the block's samples up to i        R_i = max of the block's samples from i on
 //
-// A window of k samples, x_i ... x_{i+k-1}, touches at most two blocks: the end of the first, which is R_i, and the start of the
-// second, which is L_{i+k-1}. So its maximum is max(R_i, L_{i+k-1}).
+// A window of k samples, x_i ... x_{i+k-1}, touches at most two blocks: the end of the first, which is R_i, and the
+// start of the second, which is L_{i+k-1}. So its maximum is max(R_i, L_{i+k-1}).
 //
 //   k = 3      block 0     block 1     block 2
 //   x          1  3 -1     -3  5  3     6  7
@@ -15,11 +16,12 @@
 //   R          3  3 -1      5  5  3     7  7
 //   out_i      3  3  5      5  6  7                  out_1 = max(R_1, L_3) = max(3, -3): the window 3 -1 -3
 //
-// L goes from left to right and starts anew where a block starts, R from right to left and starts anew where a block ends. That
-// is less than one comparison a sample for each of them, and at most one for their merge. Nothing here is about maxima: any
-// associative operation will do, also one without an inverse.
+// L goes from left to right and starts anew where a block starts, R from right to left and starts anew where a block
+// ends. That is less than one comparison a sample for each of them, and at most one for their merge. Nothing here is
+// about maxima: any associative operation will do, also one without an inverse.
 //
-// What the checks look at: values; a short last block; windows of 1, of n and of more; comparisons (at most 3 n, and as many for any data).
+// What the checks look at: values; a short last block; windows of 1, of n and of more; comparisons (at most 3 n, and as
+// many for any data).
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -46,8 +48,8 @@ Samples block_maxima(const Samples& x, size_t k, Larger& larger) {
 // Begin with two copies of x, `left` and `right`. i is the first of its block if i % k is 0.
 //]
 //[ hint
-// left[i] = larger(left[i - 1], x[i]) unless i starts a block. right[i] = larger(x[i], right[i + 1]) unless i ends one, that is
-// unless (i + 1) % k is 0 or i is the last sample.
+// left[i] = larger(left[i - 1], x[i]) unless i starts a block. right[i] = larger(x[i], right[i + 1]) unless i ends one,
+// that is unless (i + 1) % k is 0 or i is the last sample.
 //]
 //[ hint
 // `for (size_t i = n; i-- > 0;)` counts down with unsigned numbers. The windows are those i with i + k <= n.
@@ -103,7 +105,8 @@ using Function = decltype(&block_maxima);
 
 Samples by_definition(const Samples& x, size_t k) {
   Samples out;
-  for (size_t i = 0; i + k <= x.size(); ++i) out.push_back(*std::max_element(x.begin() + int64_t(i), x.begin() + int64_t(i + k)));
+  for (size_t i = 0; i + k <= x.size(); ++i)
+    out.push_back(*std::max_element(x.begin() + int64_t(i), x.begin() + int64_t(i + k)));
   return out;
 }
 
@@ -126,9 +129,11 @@ void checks(Check& check, Function f) {
   const int64_t n = 1001;
   for (size_t k : {size_t(2), size_t(10), size_t(100)}) {
     const int64_t count = on("comparisons", randn({n}, f64).to_vector<double>(), k);
-    check.holds(count <= 3 * n, std::to_string(count) + " comparisons", "at most three a sample, " + std::to_string(3 * n));
+    check.holds(count <= 3 * n, std::to_string(count) + " comparisons",
+                "at most three a sample, " + std::to_string(3 * n));
     const int64_t rising = on("comparisons", arange(n).to_vector<double>(), k);
-    check.holds(count == rising, std::to_string(rising) + " comparisons", std::to_string(count) + ", as for random samples");
+    check.holds(count == rising, std::to_string(rising) + " comparisons",
+                std::to_string(count) + ", as for random samples");
   }
 }
 
@@ -139,6 +144,7 @@ int main(int argc, char** argv) {
              {.yours = block_maxima,
               .solution = solution::block_maxima,
               .wrong = {{"L runs on through all blocks", "values", never_anew::block_maxima},
-                        {"the samples after the last full block are left out", "a short last block", full_blocks_only::block_maxima},
+                        {"the samples after the last full block are left out", "a short last block",
+                         full_blocks_only::block_maxima},
                         {"each window afresh", "comparisons", brute_force::block_maxima}}});
 }

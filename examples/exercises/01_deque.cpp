@@ -1,13 +1,13 @@
 // Exercise: where the maximum of a moving window stands, by the deque of candidates.
 // Note: docs/notes/01_sliding_window_max.md, exercise 1
 //
-// A window of k samples moves along x_0 ... x_{n-1} one sample at a time; window i covers x_i ... x_{i+k-1}. For each of
-// the n - k + 1 windows report the index of its largest sample, at a tie the first. Looking at each window afresh costs k - 1
-// comparisons a window. The deque costs at most two a sample, whatever k.
+// A window of k samples moves along x_0 ... x_{n-1} one sample at a time; window i covers x_i ... x_{i+k-1}. For each
+// of the n - k + 1 windows report the index of its largest sample, at a tie the first. Looking at each window afresh
+// costs k - 1 comparisons a window. The deque costs at most two a sample, whatever k.
 //
-// Keep the indices of candidates: samples that can still become a maximum. A sample that comes later and is larger stays
-// longer, so everything smaller before it is out for good. Hence the candidates' indices rise from front to back, their
-// samples do not, and the front is the maximum. When sample i comes:
+// Keep the indices of candidates: samples that can still become a maximum. A sample that comes later and is larger
+// stays longer, so everything smaller before it is out for good. Hence the candidates' indices rise from front to back,
+// their samples do not, and the front is the maximum. When sample i comes:
 //
 //   1. the front leaves if it is too old, that is if its index is at most i - k;
 //   2. from the back, every smaller sample leaves;
@@ -22,7 +22,8 @@
 //
 // Every index enters once and leaves once, and a comparison either makes one leave or is the last for this sample.
 //
-// What the checks look at: values; old samples leave; ties (the first wins); windows of 1, of n and of more; comparisons.
+// What the checks look at: values; old samples leave; ties (the first wins); windows of 1, of n and of more;
+// comparisons.
 #include <deque>
 
 #include "examples/support/exercise/exercise.h"
@@ -143,11 +144,12 @@ void checks(Check& check, Function f) {
   on("windows of 1, of n and of more", {4, 6, 5}, 4);
   on("windows of 1, of n and of more", {}, 1);
   const int64_t n = 1000;
-  for (const Samples& x : {randn({n}, f64).to_vector<double>(), arange(n).to_vector<double>(), (-arange(n)).to_vector<double>(),
-                           Samples(size_t(n), 1.0)})
+  for (const Samples& x : {randn({n}, f64).to_vector<double>(), arange(n).to_vector<double>(),
+                           (-arange(n)).to_vector<double>(), Samples(size_t(n), 1.0)})
     for (size_t k : {size_t(2), size_t(10), size_t(100)}) {
       const int64_t count = on("comparisons", x, k);
-      check.holds(count <= 2 * n, std::to_string(count) + " comparisons", "at most two a sample, " + std::to_string(2 * n));
+      check.holds(count <= 2 * n, std::to_string(count) + " comparisons",
+                  "at most two a sample, " + std::to_string(2 * n));
     }
 }
 

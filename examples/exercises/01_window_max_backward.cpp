@@ -1,13 +1,15 @@
 // Exercise: the backward pass of a moving maximum.
 // Note: docs/notes/01_sliding_window_max.md, exercise 3
 //
-// out_i = max(x_i, ..., x_{i+k-1}). Move a sample a little: a window's maximum moves with it if the sample is that maximum, and
-// not at all otherwise. So of the gradient g_i = dL/dout_i everything goes to the window's maximum and nothing to its other samples. One
-// sample may be the maximum of several windows, up to k of them; their gradients add up:
+// out_i = max(x_i, ..., x_{i+k-1}). Move a sample a little: a window's maximum moves with it if the sample is that
+// maximum, and not at all otherwise. So of the gradient g_i = dL/dout_i everything goes to the window's maximum and
+// nothing to its other samples. One sample may be the maximum of several windows, up to k of them; their gradients add
+// up:
 //
 //   dL/dx_j = sum of g_i over the windows i whose maximum is x_j
 //
-// At a tie there is no derivative, and a choice must be made: here, as in the library, the first of the equal samples gets all.
+// At a tie there is no derivative, and a choice must be made: here, as in the library, the first of the equal samples
+// gets all.
 //
 //   k = 2     x = 1 3 2 2      windows    1 3    3 2    2 2
 //             g = 10 20 30     maximum    x_1    x_1    x_2 (the first)
@@ -97,7 +99,8 @@ using Function = decltype(&window_max_backward);
 // L = sum of g times the windows' maxima.
 double loss(const Samples& x, size_t k, const Samples& g) {
   double sum = 0;
-  for (size_t i = 0; i < g.size(); ++i) sum += g[i] * *std::max_element(x.begin() + int64_t(i), x.begin() + int64_t(i + k));
+  for (size_t i = 0; i < g.size(); ++i)
+    sum += g[i] * *std::max_element(x.begin() + int64_t(i), x.begin() + int64_t(i + k));
   return sum;
 }
 
@@ -133,7 +136,8 @@ int main(int argc, char** argv) {
   return run(argc, argv, checks,
              {.yours = window_max_backward,
               .solution = solution::window_max_backward,
-              .wrong = {{"a second window overwrites the first", "windows that share their maximum", overwritten::window_max_backward},
+              .wrong = {{"a second window overwrites the first", "windows that share their maximum",
+                         overwritten::window_max_backward},
                         {"the last of equal samples", "ties", last_of_equals::window_max_backward},
                         {"all equal samples get the whole gradient", "ties", to_all_equals::window_max_backward}}});
 }

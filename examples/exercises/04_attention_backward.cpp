@@ -5,13 +5,13 @@
 //
 //   dV = P^T dO
 //   dP = dO V^T
-//   dS_ij = P_ij (dP_ij - D_i),   D_i = sum_j P_ij dP_ij         softmax's rule: a row's mean, weighted by P, is taken off
+//   dS_ij = P_ij (dP_ij - D_i),   D_i = sum_j P_ij dP_ij         softmax's rule: from dP goes its mean under P
 //   dQ = dS K / sqrt(d)           dK = dS^T Q / sqrt(d)
 //
-// The forward pass of FlashAttention did not keep P; it kept O and one number a row, lse_i = log sum_j e^{S_ij}. With it any
-// entry comes back, without a second softmax: P_ij = e^{S_ij - lse_i}. And D needs no row of P: sum_j P_ij (dO_i . V_j) =
-// dO_i . sum_j P_ij V_j = dO_i . O_i. So the queries may pass in blocks of, say, 32 rows: each block gives its rows of dQ, and adds
-// its share to dK and dV (Dao et al. 2022, algorithm 4; Dao 2023, section 3.1).
+// The forward pass of FlashAttention did not keep P; it kept O and one number a row, lse_i = log sum_j e^{S_ij}. With
+// it any entry comes back, without a second softmax: P_ij = e^{S_ij - lse_i}. And D needs no row of P: sum_j P_ij (dO_i
+// . V_j) = dO_i . sum_j P_ij V_j = dO_i . O_i. So the queries may pass in blocks of, say, 32 rows: each block gives its
+// rows of dQ, and adds its share to dK and dV (Dao et al. 2022, algorithm 4; Dao 2023, section 3.1).
 //
 // One query, two keys, d = 1, Q = 1, K = 0, ln 3: S = 0, ln 3, lse = ln 4, P = 1/4, 3/4. With V = 0, 4 and dO = 1:
 //
@@ -42,14 +42,16 @@ AttentionGradients attention_gradients(const Forward& forward) {
 #endif
 
 //[ hint
-// Write it for all rows at once first; only "memory" will fail. exp(s - lse.unsqueeze(1)) is P, sum(grad_o * o, {1}, true) is D.
+// Write it for all rows at once first; only "memory" will fail. exp(s - lse.unsqueeze(1)) is P, sum(grad_o * o, {1},
+// true) is D.
 //]
 //[ hint
-// x.narrow(0, start, length) are some rows of x. Let the loop run over the queries' rows: of q, o, lse and grad_o take the
-// block, of k and v all. length = std::min(block, n - start).
+// x.narrow(0, start, length) are some rows of x. Let the loop run over the queries' rows: of q, o, lse and grad_o take
+// the block, of k and v all. length = std::min(block, n - start).
 //]
 //[ hint
-// dK and dV begin as zeros_like and grow by `+=`. The blocks of dQ are collected in a std::vector<Tensor> and joined by cat(blocks, 0).
+// dK and dV begin as zeros_like and grow by `+=`. The blocks of dQ are collected in a std::vector<Tensor> and joined by
+// cat(blocks, 0).
 //]
 
 namespace solution {
@@ -128,11 +130,14 @@ void checks(Check& check, Function f) {
     check.close(got.q, q.grad(), tolerance, "dq");
     check.close(got.k, k.grad(), tolerance, "dk");
   };
-  auto random = [](int64_t n, int64_t d, int64_t dv) { return forward(randn({n, d}, f64), randn({n, d}, f64), randn({n, dv}, f64), randn({n, dv}, f64)); };
+  auto random = [](int64_t n, int64_t d, int64_t dv) {
+    return forward(randn({n, d}, f64), randn({n, d}, f64), randn({n, dv}, f64), randn({n, dv}, f64));
+  };
   on("one query", forward(matrix({{1}}), matrix({{0}, {std::log(3.0)}}), matrix({{0}, {4}}), matrix({{1}})));
   on("values", forward(matrix({{1}, {2}}), matrix({{0}, {1}}), matrix({{1, 0}, {0, 1}}), matrix({{1, 0}, {0, 2}})));
   on("values", random(70, 1, 3));
-  on("the scale", forward(matrix({{1, 0, 1, 0}}), matrix({{1, 2, 0, 0}, {0, 0, 0, 2}}), matrix({{1}, {3}}), matrix({{1}})));
+  on("the scale",
+     forward(matrix({{1, 0, 1, 0}}), matrix({{1, 2, 0, 0}, {0, 0, 0, 2}}), matrix({{1}, {3}}), matrix({{1}})));
   on("the scale", random(33, 16, 4));
   on("large scores", forward(matrix({{1000}}), matrix({{1}, {1.001}}), matrix({{1}, {2}}), matrix({{1}})));
 

@@ -9,14 +9,16 @@
 //
 //   M = max(m, m')      L = l e^{m - M} + l' e^{m' - M}      O = o e^{m - M} + o' e^{m' - M}
 //
-// Each side is moved from its own maximum to the common one, then sums are sums. With scores 1 3 | 2 5 and values 10 20 | 30 40:
+// Each side is moved from its own maximum to the common one, then sums are sums. With scores 1 3 | 2 5 and values 10 20
+// | 30 40:
 //
 //   first    m = 3   l = e^-2 + 1 = 1.1353   o = 10 e^-2 + 20 = 21.3534
 //   second   m = 5   l = e^-3 + 1 = 1.0498   o = 30 e^-3 + 40 = 41.4936
 //   both     m = 5   l = 1.1353 e^-2 + 1.0498 = 1.2034   o = 21.3534 e^-2 + 41.4936 = 44.3835     answer 36.8806
 //
-// The merge is associative and commutative: tiles, cores and caches may share the keys out as they like. Its neutral element is
-// the state that saw no key: m = -inf, l = 0, o = 0. Look out: merging two of those takes -inf - (-inf), which is NaN.
+// The merge is associative and commutative: tiles, cores and caches may share the keys out as they like. Its neutral
+// element is the state that saw no key: m = -inf, l = 0, o = 0. Look out: merging two of those takes -inf - (-inf),
+// which is NaN.
 //
 // What the checks look at: values; both sides rescaled; large scores; a side without keys; any order.
 #include "examples/support/exercise/exercise.h"
@@ -44,7 +46,8 @@ SoftmaxState merged(const SoftmaxState& a, const SoftmaxState& b) {
 // [n, 1]: x.unsqueeze(1).
 //]
 //[ hint
-// Where M is -inf nobody saw a key, and any finite number may stand in M's place in the exponents: e^{-inf - 0} = 0, which is right.
+// Where M is -inf nobody saw a key, and any finite number may stand in M's place in the exponents: e^{-inf - 0} = 0,
+// which is right.
 //]
 //[ hint
 // where(M == -INFINITY, zeros_like(M), M) is that number. The M that is returned stays -inf.
@@ -102,7 +105,8 @@ void checks(Check& check, Function f) {
   auto on = [&](const char* property, const Tensor& scores, const Tensor& values, int64_t cut) {
     const int64_t keys = scores.size(1);
     SoftmaxState a = state(scores.narrow(1, 0, cut), values.narrow(0, 0, cut));
-    SoftmaxState b = state(scores.narrow(1, cut, keys - cut), values.narrow(0, cut, keys - cut)), all = state(scores, values);
+    SoftmaxState b = state(scores.narrow(1, cut, keys - cut), values.narrow(0, cut, keys - cut)),
+                 all = state(scores, values);
     for (int swapped = 0; swapped < 2; ++swapped, std::swap(a, b)) {
       check.on(property, {{"a.m", a.m}, {"a.l", a.l}, {"a.o", a.o}, {"b.m", b.m}, {"b.l", b.l}, {"b.o", b.o}});
       SoftmaxState got = f(a, b);
@@ -121,7 +125,9 @@ void checks(Check& check, Function f) {
 
   Tensor scores = randn({4, 60}, f64) * 5, values = randn({60, 3}, f64);
   SoftmaxState all = state(scores, values);
-  check.on("any order", {{"scores", scores}, {"values", values}, {"merged", std::string("20 parts of 3 keys, as a chain, then in pairs")}});
+  check.on("any order", {{"scores", scores},
+                         {"values", values},
+                         {"merged", std::string("20 parts of 3 keys, as a chain, then in pairs")}});
   std::vector<SoftmaxState> parts;
   for (int64_t i = 0; i < 60; i += 3) parts.push_back(state(scores.narrow(1, i, 3), values.narrow(0, i, 3)));
   SoftmaxState chain = parts[0];

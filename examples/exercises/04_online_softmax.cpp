@@ -1,13 +1,14 @@
 // Exercise: softmax's maximum and sum in one pass over the scores.
 // Note: docs/notes/04_flash_attention.md, exercise 1
 //
-// Softmax divides e^{x_i} by the sum of all e^{x_j}. From x = 89 on e^x overflows a float, from x = 710 on a double, so the
-// maximum is taken off first:
+// Softmax divides e^{x_i} by the sum of all e^{x_j}. From x = 89 on e^x overflows a float, from x = 710 on a double, so
+// the maximum is taken off first:
 //
 //   m = max_j x_j      l = sum_j e^{x_j - m}      softmax(x)_i = e^{x_i - m} / l
 //
 // As written that is one pass for m and a second one for l. Both can be had in one (Milakov and Gimelshein 2018,
-// "Online normalizer calculation for softmax", algorithm 3). Keep the m and l of the scores read so far. When a score x comes,
+// "Online normalizer calculation for softmax", algorithm 3). Keep the m and l of the scores read so far. When a score x
+// comes,
 //
 //   m' = max(m, x)
 //   l' = l e^{m - m'} + e^{x - m'}
@@ -19,8 +20,10 @@
 //   3     3    1 e^-2 + 1 = 1.13534       the maximum grew by 2: what was summed so far is e^2 times too large
 //   2     3    1.13534 + e^-1 = 1.50321   the maximum stays
 //
-// Before the first score m = -inf and l = 0. A score of -inf is a key that a mask hides: it must add nothing. Look out for
-// (-inf) - (-inf), which is NaN: it comes up as long as nothing but hidden keys was read, and then (m, l) stays (-inf, 0).
+// Before the first score m = -inf and l = 0. A score of -inf is a key that a mask hides: it must add nothing. Look out
+// for
+// (-inf) - (-inf), which is NaN: it comes up as long as nothing but hidden keys was read, and then (m, l) stays (-inf,
+// 0).
 //
 // What the checks look at: values; the rescaled sum; large scores; hidden scores; everywhere: each score is read once.
 #include "examples/support/exercise/exercise.h"
@@ -45,8 +48,8 @@ Normaliser online_normaliser(int64_t n, const std::function<double()>& next) {
 #endif
 
 //[ hint
-// Begin with m = -INFINITY and l = 0 and loop n times: read x, compute the new maximum, bring l to it, add the new term.
-// <cmath> has std::exp and std::max(m, x) the maximum.
+// Begin with m = -INFINITY and l = 0 and loop n times: read x, compute the new maximum, bring l to it, add the new
+// term. <cmath> has std::exp and std::max(m, x) the maximum.
 //]
 //[ hint
 // Order matters: l must be rescaled with the old m and the new one, so m is overwritten last.

@@ -5,8 +5,9 @@
 //
 //   o_i = sum_{j<=i} (q_i . k_j) v_j
 //
-// As a matrix of pairs it costs n^2; as a recurrent net, S += k_i v_i^T and o_i = q_i^T S, it costs n, but takes n steps one after
-// the other. The form in between cuts the line into chunks of c tokens (Hua et al. 2022, section 3.2). For the rows of one chunk, Q, K, V,
+// As a matrix of pairs it costs n^2; as a recurrent net, S += k_i v_i^T and o_i = q_i^T S, it costs n, but takes n
+// steps one after the other. The form in between cuts the line into chunks of c tokens (Hua et al. 2022, section 3.2).
+// For the rows of one chunk, Q, K, V,
 //
 //   O = tril(Q K^T) V + Q S          then   S <- S + K^T V
 //
@@ -20,7 +21,8 @@
 //   chunk 1    same            3 + 3 = 6        S = 3 before
 //                              3 + 4 + 3 = 10
 //
-// What the checks look at: one chunk; across chunks; a last chunk that is not full; causality; gradients; memory (no n x n matrix).
+// What the checks look at: one chunk; across chunks; a last chunk that is not full; causality; gradients; memory (no n
+// x n matrix).
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -88,7 +90,8 @@ namespace full_chunks_only {
 Tensor chunked_linear_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t chunk) {
   const int64_t full = q.size(0) / chunk * chunk, rest = q.size(0) - full;
   if (full == 0) return zeros_like(v);
-  Tensor head = solution::chunked_linear_attention(q.narrow(0, 0, full), k.narrow(0, 0, full), v.narrow(0, 0, full), chunk);
+  Tensor head =
+      solution::chunked_linear_attention(q.narrow(0, 0, full), k.narrow(0, 0, full), v.narrow(0, 0, full), chunk);
   return cat({head, zeros({rest, v.size(1)}, v.options())}, 0);
 }
 }  // namespace full_chunks_only
@@ -133,9 +136,11 @@ void checks(Check& check, Function f) {
 
   Tensor x = randn({7, 2}, f64);
   check.on("causality", {{"q = k = v", x}, {"chunk", 3}});
-  check.holds(verify::causality([&](const Tensor& in) { return f(in, in, in, 3); }, x, 0), "row t depends on tokens 0 .. t only");
+  check.holds(verify::causality([&](const Tensor& in) { return f(in, in, in, 3); }, x, 0),
+              "row t depends on tokens 0 .. t only");
   check.on("gradients", {{"q = k = v", x}, {"chunk", 3}});
-  check.holds(gradcheck1([&](const Tensor& in) { return f(in, in, in, 3); }, x), "the slopes found by central differences");
+  check.holds(gradcheck1([&](const Tensor& in) { return f(in, in, in, 3); }, x),
+              "the slopes found by central differences");
 
   NoGrad guard;
   const int64_t n = 1024, n_by_n = n * n * 8;
@@ -149,12 +154,14 @@ void checks(Check& check, Function f) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run(argc, argv, checks,
-             {.yours = chunked_linear_attention,
-              .solution = solution::chunked_linear_attention,
-              .wrong = {{"a token does not see itself", "one chunk", strictly_before::chunked_linear_attention},
-                        {"a token sees its whole chunk", "one chunk", whole_chunk_visible::chunked_linear_attention},
-                        {"the state holds the last chunk only", "across chunks", state_overwritten::chunked_linear_attention},
-                        {"the rest after the last full chunk is 0", "a last chunk that is not full", full_chunks_only::chunked_linear_attention},
-                        {"one matrix of all pairs", "memory", all_pairs_at_once::chunked_linear_attention}}});
+  return run(
+      argc, argv, checks,
+      {.yours = chunked_linear_attention,
+       .solution = solution::chunked_linear_attention,
+       .wrong = {{"a token does not see itself", "one chunk", strictly_before::chunked_linear_attention},
+                 {"a token sees its whole chunk", "one chunk", whole_chunk_visible::chunked_linear_attention},
+                 {"the state holds the last chunk only", "across chunks", state_overwritten::chunked_linear_attention},
+                 {"the rest after the last full chunk is 0", "a last chunk that is not full",
+                  full_chunks_only::chunked_linear_attention},
+                 {"one matrix of all pairs", "memory", all_pairs_at_once::chunked_linear_attention}}});
 }

@@ -6,18 +6,19 @@
 //
 //   o_i = sum_{j<=i} (phi(q_i) . phi(k_j)) v_j / sum_{j<=i} phi(q_i) . phi(k_j)
 //
-// and phi(q_i) can be taken out of both sums. What is left inside does not depend on the query and runs along with the tokens:
+// and phi(q_i) can be taken out of both sums. What is left inside does not depend on the query and runs along with the
+// tokens:
 //
 //   S_i = S_{i-1} + phi(k_i) v_i^T      z_i = z_{i-1} + phi(k_i)      o_i = phi(q_i)^T S_i / (phi(q_i) . z_i)
 //
-// This is a recurrent net: its state, S [d, dv] and z [d], is as large after a million tokens as after one. With d = dv = 1, q = 0
-// everywhere (phi = 1), k = 0, 1 (phi = 1, 2) and v = 10, 40:
+// This is a recurrent net: its state, S [d, dv] and z [d], is as large after a million tokens as after one. With d = dv
+// = 1, q = 0 everywhere (phi = 1), k = 0, 1 (phi = 1, 2) and v = 10, 40:
 //
 //   token 0    S = 10             z = 1    o = 10          a token that sees only itself returns its own value
 //   token 1    S = 10 + 80 = 90   z = 3    o = 30          the weights are 1/3 and 2/3
 //
-// What the checks look at: the first token; values; causality; gradients (autograd runs through your ops); memory (no state is
-// kept for every token: n d dv numbers are what the usual "cumulative sum" costs).
+// What the checks look at: the first token; values; causality; gradients (autograd runs through your ops); memory (no
+// state is kept for every token: n d dv numbers are what the usual "cumulative sum" costs).
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -41,8 +42,8 @@ Tensor linear_rnn(const Tensor& q, const Tensor& k, const Tensor& v) {
 // outer(a, b) is a b^T, matmul(a, S) of a vector [d] and S [d, dv] is a^T S, dot(a, b) is a . b.
 //]
 //[ hint
-// In each step first write token t into S and z, then read: a token sees itself. Collect the rows in a std::vector<Tensor> and
-// stack(rows, 0). Write S = S + ..., not S += ...: autograd needs the old S.
+// In each step first write token t into S and z, then read: a token sees itself. Collect the rows in a
+// std::vector<Tensor> and stack(rows, 0). Write S = S + ..., not S += ...: autograd needs the old S.
 //]
 
 namespace solution {
@@ -117,9 +118,11 @@ void checks(Check& check, Function f) {
 
   Tensor x = randn({6, 2}, f64);
   check.on("causality", {{"q = k = v", x}});
-  check.holds(verify::causality([&](const Tensor& in) { return f(in, in, in); }, x, 0), "row t depends on tokens 0 .. t only");
+  check.holds(verify::causality([&](const Tensor& in) { return f(in, in, in); }, x, 0),
+              "row t depends on tokens 0 .. t only");
   check.on("gradients", {{"q = k = v", x}});
-  check.holds(gradcheck1([&](const Tensor& in) { return f(in, in, in); }, x), "the slopes found by central differences");
+  check.holds(gradcheck1([&](const Tensor& in) { return f(in, in, in); }, x),
+              "the slopes found by central differences");
 
   NoGrad guard;
   const int64_t n = 400, d = 32, states = n * d * d * 8;

@@ -1,14 +1,15 @@
 // Exercise: FLASH's mixed chunks: squares along the diagonal, a running sum beyond.
 // Note: docs/notes/08_gau_flash.md, exercise 2
 //
-// FLASH (Hua et al. 2022, section 3) makes the gated attention unit's cost linear. It cuts the tokens into chunks of c. A token
-// is weighed against its own chunk pair by pair, as in GAU, and against all chunks before by one sum S of theirs. In a causal
-// layer, for chunk g counted from 0 with rows Q, K, Q', K', V:
+// FLASH (Hua et al. 2022, section 3) makes the gated attention unit's cost linear. It cuts the tokens into chunks of c.
+// A token is weighed against its own chunk pair by pair, as in GAU, and against all chunks before by one sum S of
+// theirs. In a causal layer, for chunk g counted from 0 with rows Q, K, Q', K', V:
 //
 //   O = tril(relu(Q K^T)^2) V / (c s)  +  Q' S_g / (g c)          S_g = sum of K'^T V over the chunks before g
 //
-// g c is the number of tokens in S_g: with it, what a chunk reads keeps its size whatever its place in the text. Chunk 0 has
-// no chunk before it and reads no sum; look out for 0 / 0. The last chunk may have fewer than c tokens, its divisors stay c s and g c.
+// g c is the number of tokens in S_g: with it, what a chunk reads keeps its size whatever its place in the text. Chunk
+// 0 has no chunk before it and reads no sum; look out for 0 / 0. The last chunk may have fewer than c tokens, its
+// divisors stay c s and g c.
 //
 // c = 2, s = e = 1, all q = k = q' = k' = 1, v = 1 2 3 4 5:
 //
@@ -16,7 +17,8 @@
 //   chunk 1    quadratic 3/2, (3 + 4)/2       S = 3, 3 / 2 = 1.5      O = 3, 5
 //   chunk 2    quadratic 5/2                  S = 10, 10 / 4 = 2.5    O = 5
 //
-// What the checks look at: one chunk; the sum before a chunk; the divisor g c; a last chunk that is not full; causality; memory.
+// What the checks look at: one chunk; the sum before a chunk; the divisor g c; a last chunk that is not full;
+// causality; memory.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -39,8 +41,8 @@ Tensor flash_chunks(const Mixed& in, int64_t chunk) {
 #endif
 
 //[ hint
-// A loop over chunks, as in 06_chunked_linear: x.narrow(0, start, length) with length = std::min(chunk, n - start), S begins
-// as zeros({s, e}, v.options()), cat(rows, 0) at the end.
+// A loop over chunks, as in 06_chunked_linear: x.narrow(0, start, length) with length = std::min(chunk, n - start), S
+// begins as zeros({s, e}, v.options()), cat(rows, 0) at the end.
 //]
 //[ hint
 // g c is just `start`, the number of tokens before the chunk. Add the linear part only if start > 0.
@@ -71,7 +73,8 @@ Tensor flash_chunks(const Mixed& in, int64_t chunk) {
 //[ wrong
 namespace divided_by_chunk {
 Tensor flash_chunks(const Mixed& in, int64_t chunk) {
-  Tensor whole = solution::flash_chunks(in, chunk), zero = zeros_like(in.q), near = solution::flash_chunks({in.q, in.k, zero, zero, in.v}, chunk);
+  Tensor whole = solution::flash_chunks(in, chunk), zero = zeros_like(in.q),
+         near = solution::flash_chunks({in.q, in.k, zero, zero, in.v}, chunk);
   Tensor before = clamp(floor_divide(arange(in.q.size(0)), chunk), 1).to(f64).unsqueeze(1);
   return near + (whole - near) * before;
 }
@@ -100,7 +103,8 @@ Tensor flash_chunks(const Mixed& in, int64_t chunk) {
 namespace short_chunk_shares_less {
 Tensor flash_chunks(const Mixed& in, int64_t chunk) {
   const int64_t n = in.q.size(0), last = n % chunk, full = n - last;
-  Tensor o = solution::flash_chunks(in, chunk), zero = zeros_like(in.q), near = solution::flash_chunks({in.q, in.k, zero, zero, in.v}, chunk);
+  Tensor o = solution::flash_chunks(in, chunk), zero = zeros_like(in.q),
+         near = solution::flash_chunks({in.q, in.k, zero, zero, in.v}, chunk);
   return last == 0 ? o : where((arange(n) < full).unsqueeze(1), o, o + near * (double(chunk) / double(last) - 1));
 }
 }  // namespace short_chunk_shares_less
@@ -128,7 +132,8 @@ Tensor by_definition(const Mixed& in, int64_t chunk) {
     const int64_t before = i / chunk * chunk;
     for (int64_t j = 0; j <= i; ++j) {
       const double near = std::max(dot(in.q[i], in.k[j]).item(), 0.0);
-      row = row + in.v[j] * (j < before ? dot(in.q2[i], in.k2[j]).item() / double(before) : near * near / double(chunk * s));
+      row = row +
+            in.v[j] * (j < before ? dot(in.q2[i], in.k2[j]).item() / double(before) : near * near / double(chunk * s));
     }
     out.push_back(row);
   }
@@ -159,7 +164,12 @@ void checks(Check& check, Function f) {
 
   Tensor x = randn({7, 2}, f64);
   check.on("causality", {{"q = k = q2 = k2 = v", x}, {"chunk", 3}});
-  check.holds(verify::causality([&](const Tensor& t) { return f({t, t, t, t, t}, 3); }, x, 0), "row t depends on tokens 0 .. t only");
+  check.holds(verify::causality(
+                  [&](const Tensor& t) {
+                    return f({t, t, t, t, t}, 3);
+                  },
+                  x, 0),
+              "row t depends on tokens 0 .. t only");
 
   NoGrad guard;
   const int64_t n = 1024, n_by_n = n * n * 8;
@@ -179,6 +189,7 @@ int main(int argc, char** argv) {
               .wrong = {{"0 / 0 in the first chunk", "one chunk", chunk_0_divides_by_0::flash_chunks},
                         {"a chunk is in its own sum", "the sum before a chunk", own_chunk_in_the_sum::flash_chunks},
                         {"sums divided by c and added up", "the divisor g c", divided_by_chunk::flash_chunks},
-                        {"a short chunk divided by its own length", "a last chunk that is not full", short_chunk_shares_less::flash_chunks},
+                        {"a short chunk divided by its own length", "a last chunk that is not full",
+                         short_chunk_shares_less::flash_chunks},
                         {"one matrix of all pairs", "memory", every_pair::flash_chunks}}});
 }

@@ -5,11 +5,11 @@
 //
 //   A_ij = relu(q_i . k_j)^2 / (s c_i)          O = A V
 //
-// s is the width of queries and keys, and c_i the number of keys that query i may see: n without a mask, and i + 1 in row i of a
-// causal layer, counted from 0. Both factors have a reason. A score of s products of numbers of size 1 has size sqrt(s), its
-// square s: dividing by s keeps a weight at size 1 whatever the width. A row has c_i weights: dividing by c_i keeps the row's sum. n
-// in the place of c_i, as some sources have it, makes row 3 of a causal layer depend on how long the text will become, and then
-// the layer cannot write a text token by token.
+// s is the width of queries and keys, and c_i the number of keys that query i may see: n without a mask, and i + 1 in
+// row i of a causal layer, counted from 0. Both factors have a reason. A score of s products of numbers of size 1 has
+// size sqrt(s), its square s: dividing by s keeps a weight at size 1 whatever the width. A row has c_i weights:
+// dividing by c_i keeps the row's sum. n in the place of c_i, as some sources have it, makes row 3 of a causal layer
+// depend on how long the text will become, and then the layer cannot write a text token by token.
 //
 // Two tokens, s = 4, q_0 = q_1 = (2, 0, 0, 0), k_0 = (1, 0, 0, 0), k_1 = (-1, 3, 0, 0), v = 10, 20:
 //
@@ -18,7 +18,8 @@
 //   causal       A = 4 / (4 1)             O = 10           row 0 sees one key
 //                    4 / (4 2)  0              5            row 1 sees two, even though one of them weighs nothing
 //
-// What the checks look at: one token; negative scores; the scale 1 / s; the count of keys; causal rows; causality; a longer text.
+// What the checks look at: one token; negative scores; the scale 1 / s; the count of keys; causal rows; causality; a
+// longer text.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -126,9 +127,11 @@ void checks(Check& check, Function f) {
 
   Tensor x = randn({6, 2}, f64);
   check.on("causality", {{"q = k = v", x}, {"causal", std::string("true")}});
-  check.holds(verify::causality([&](const Tensor& in) { return f(in, in, in, true); }, x, 0), "row t depends on tokens 0 .. t only");
+  check.holds(verify::causality([&](const Tensor& in) { return f(in, in, in, true); }, x, 0),
+              "row t depends on tokens 0 .. t only");
   check.on("a longer text", {{"q = k = v", x}, {"causal", std::string("true")}});
-  check.close(f(x, x, x, true).narrow(0, 0, 3), f(x.narrow(0, 0, 3), x.narrow(0, 0, 3), x.narrow(0, 0, 3), true), "the first three rows");
+  check.close(f(x, x, x, true).narrow(0, 0, 3), f(x.narrow(0, 0, 3), x.narrow(0, 0, 3), x.narrow(0, 0, 3), true),
+              "the first three rows");
 }
 
 }  // namespace
@@ -140,6 +143,7 @@ int main(int argc, char** argv) {
               .wrong = {{"the square of negative scores counts", "negative scores", square_of_negative::gau_attention},
                         {"1 / s inside the square", "the scale 1 / s", scaled_before_the_square::gau_attention},
                         {"1 / sqrt(s), as under a softmax", "the scale 1 / s", root_of_s::gau_attention},
-                        {"only keys of positive weight are counted", "the count of keys", counts_what_is_positive::gau_attention},
+                        {"only keys of positive weight are counted", "the count of keys",
+                         counts_what_is_positive::gau_attention},
                         {"causal rows divided by n", "causal rows", divided_by_length::gau_attention}}});
 }

@@ -1,20 +1,21 @@
 // Exercise: Linformer: keys and values mixed down to a few rows.
 // Note: docs/notes/11_efficient_attention.md, exercise 3
 //
-// Softmax attention's n x n matrix is often close to one of low rank. Linformer (Wang et al. 2020, eq. 7) uses that: two
-// learned matrices E and F of m rows mix the n keys and the n values into m of each, and attention runs over those:
+// Softmax attention's n x n matrix is often close to one of low rank. Linformer (Wang et al. 2020, eq. 7) uses that:
+// two learned matrices E and F of m rows mix the n keys and the n values into m of each, and attention runs over those:
 //
 //   O = softmax(Q (E K)^T / sqrt(d)) (F V)          [n, m] weights instead of [n, n]
 //
-// E and F are made for the longest text, [m, longest]. For a shorter one of n tokens only their first n columns are used. The
-// softmax runs over the m mixtures. Which of the products comes first is the whole point: E K is [m, d].
+// E and F are made for the longest text, [m, longest]. For a shorter one of n tokens only their first n columns are
+// used. The softmax runs over the m mixtures. Which of the products comes first is the whole point: E K is [m, d].
 //
-// n = 2, m = 1, d = 4, E = [1 1], F = [0.5 0.5], V = 10, 30: the only mixture of values is 20, one weight is 1 whatever the
-// scores, and so O = 20 for every query. With E = F = identity (m = n) it is softmax attention.
+// n = 2, m = 1, d = 4, E = [1 1], F = [0.5 0.5], V = 10, 30: the only mixture of values is 20, one weight is 1 whatever
+// the scores, and so O = 20 for every query. With E = F = identity (m = n) it is softmax attention.
 //
 // Each mixture holds later tokens as well as earlier ones, so there is no causal form.
 //
-// What the checks look at: one mixture; E and F; the scale; as many mixtures as tokens; a shorter text; memory (no n x n matrix).
+// What the checks look at: one mixture; E and F; the scale; as many mixtures as tokens; a shorter text; memory (no n x
+// n matrix).
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -35,7 +36,8 @@ Tensor linformer(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor
 // e.narrow(1, 0, n) are the first n columns of e. softmax(x, 1) runs along the rows of a matrix.
 //]
 //[ hint
-// First matmul(e, k), which is [m, d]; then the scores of q with it, [n, m], divided by the square root of d (not of m).
+// First matmul(e, k), which is [m, d]; then the scores of q with it, [n, m], divided by the square root of d (not of
+// m).
 //]
 
 namespace solution {
@@ -108,7 +110,8 @@ Tensor by_definition(const Tensor& q, const Tensor& k, const Tensor& v, const Te
 }
 
 void checks(Check& check, Function f) {
-  auto on = [&](const char* property, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& e, const Tensor& mix) {
+  auto on = [&](const char* property, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& e,
+                const Tensor& mix) {
     check.on(property, {{"q", q}, {"k", k}, {"v", v}, {"e", e}, {"f", mix}});
     check.close(f(q, k, v, e, mix), by_definition(q, k, v, e, mix), {1e-9, 1e-9}, "O");
   };

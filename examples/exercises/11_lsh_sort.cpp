@@ -1,20 +1,21 @@
 // Exercise: Reformer's hash, and the order in which tokens meet.
 // Note: docs/notes/11_efficient_attention.md, exercise 2
 //
-// A softmax is ruled by its largest scores, so a token need only meet keys that point in its own direction. A hash finds them
-// without comparing all pairs (Andoni et al. 2015; Kitaev et al. 2020, section 2). Take b / 2 random directions, the columns of R [d, b / 2],
-// and put x into the bucket of the one that it is nearest to, where the opposite of a direction is a direction of its own:
+// A softmax is ruled by its largest scores, so a token need only meet keys that point in its own direction. A hash
+// finds them without comparing all pairs (Andoni et al. 2015; Kitaev et al. 2020, section 2). Take b / 2 random
+// directions, the columns of R [d, b / 2], and put x into the bucket of the one that it is nearest to, where the
+// opposite of a direction is a direction of its own:
 //
 //   h(x) = argmax [x R, -x R]          a number in [0, b)
 //
-// It depends on the direction of x only, and of two vectors that are close one rarely finds another bucket. Then tokens are sorted
-// by (bucket, position), and attention runs along that order in short pieces. With R = identity for d = 2, b = 4, the
-// buckets are right, up, left, down:
+// It depends on the direction of x only, and of two vectors that are close one rarely finds another bucket. Then tokens
+// are sorted by (bucket, position), and attention runs along that order in short pieces. With R = identity for d = 2, b
+// = 4, the buckets are right, up, left, down:
 //
 //   x        (3, 1)   (0, -2)   (1, 0)   (-5, 4)   (1, -3)
 //   [xR,-xR] 3 1 -3 -1   0 -2 0 2   1 0 -1 0   -5 4 5 -4   1 -3 -1 3
 //   bucket   0        3         0        2         3
-//   order    0 2 3 1 4                             tokens 0 and 2 of bucket 0, then 3 of bucket 2, then 1 and 4 of bucket 3
+//   order    0 2 3 1 4                             bucket 0: tokens 0, 2; bucket 2: token 3; bucket 3: tokens 1, 4
 //
 // Inside a bucket the order must be that of the text: a causal mask is later laid over positions.
 //

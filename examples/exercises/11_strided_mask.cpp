@@ -1,8 +1,9 @@
 // Exercise: a sparse mask as a rule: the Sparse Transformer's strided pattern.
 // Note: docs/notes/11_efficient_attention.md, exercise 1
 //
-// A mask is a table of n queries and n keys: true where the query may see the key. A sparse one leaves most pairs out, but so that two
-// layers still join all. The strided pattern of Child et al. 2019, section 4.2, for a stride l and a causal model:
+// A mask is a table of n queries and n keys: true where the query may see the key. A sparse one leaves most pairs out,
+// but so that two layers still join all. The strided pattern of Child et al. 2019, section 4.2, for a stride l and a
+// causal model:
 //
 //   query i sees key j if j <= i and either i - j <= l (the last l keys and itself) or i - j is a multiple of l
 //
@@ -16,10 +17,12 @@
 //   ..####.
 //   #..####        6 sees 6, 5, 4, 3, and 0: i - j = 6
 //
-// How far does it reach? A jump of any length is so many times l and a rest below l: one layer goes the rest, the next one the
-// multiple. So after two layers every token has heard of every earlier one, with about l + n / l keys a row instead of n.
+// How far does it reach? A jump of any length is so many times l and a rest below l: one layer goes the rest, the next
+// one the multiple. So after two layers every token has heard of every earlier one, with about l + n / l keys a row
+// instead of n.
 //
-// Whole tables are made without a loop: with i as a column [n, 1] and j as a row [1, n] every expression of both is [n, n].
+// Whole tables are made without a loop: with i as a column [n, 1] and j as a row [1, n] every expression of both is [n,
+// n].
 //
 // What the checks look at: causality; the last l keys; multiples of l; strides of 1 and of more than n; reach.
 #include "examples/support/exercise/exercise.h"
@@ -42,7 +45,8 @@ Tensor strided_mask(int64_t n, int64_t l) {
 // arange(n) is 0 ... n - 1; .unsqueeze(1) makes it a column, .unsqueeze(0) a row.
 //]
 //[ hint
-// Comparisons give bool tensors, and & and | join them (put brackets around each comparison). remainder(x, l) is x modulo l.
+// Comparisons give bool tensors, and & and | join them (put brackets around each comparison). remainder(x, l) is x
+// modulo l.
 //]
 
 namespace solution {
@@ -100,8 +104,8 @@ void checks(Check& check, Function f) {
     check.on(property, {{"n", double(n)}, {"l", double(l)}});
     Tensor got = f(n, l), expected = zeros({n, n}, boolean);
     if (!got.defined()) throw NotWritten{};
-    check.holds(got.shape() == expected.shape() && got.dtype() == boolean, got.shape().str() + " " + std::string(name_of(got.dtype())),
-                expected.shape().str() + " bool");
+    check.holds(got.shape() == expected.shape() && got.dtype() == boolean,
+                got.shape().str() + " " + std::string(name_of(got.dtype())), expected.shape().str() + " bool");
     std::string wrong;
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < n; ++j) {

@@ -40,12 +40,13 @@ std::string row(const std::string& label, const std::string& text) {
   return fmt::format("  {:<10}{}\n", label, indented(text, 12));
 }
 
-// Without what the printed tensor says of itself: "tensor([[1, 2],\n        [3, 4]], dtype=f64)" becomes "[[1, 2],\n [3, 4]]".
+// Without what the printed tensor says of itself: "tensor([[1, 2],\n        [3, 4]], dtype=f64)" becomes "[[1, 2],\n
+// [3, 4]]".
 std::string bare(std::string text) {
   const std::string front = "tensor(";
   if (!text.starts_with(front)) return text;
   text = text.substr(front.size(), text.rfind(']') == std::string::npos ? text.find_first_of(",)") - front.size()
-                                                                     : text.rfind(']') + 1 - front.size());
+                                                                        : text.rfind(']') + 1 - front.size());
   const std::string margin = "\n" + std::string(front.size(), ' ');
   for (size_t at = 0; (at = text.find(margin, at)) != std::string::npos; ++at) text.replace(at, margin.size(), "\n");
   return text;
@@ -55,7 +56,9 @@ std::string bare(std::string text) {
 std::string running;
 
 void ended_by(int signal) {
-  auto say = [](std::string_view text) { [[maybe_unused]] auto written = write(STDOUT_FILENO, text.data(), text.size()); };
+  auto say = [](std::string_view text) {
+    [[maybe_unused]] auto written = write(STDOUT_FILENO, text.data(), text.size());
+  };
   say(signal == SIGINT ? "stopped (an endless loop?) in this case:\n"
                        : "crashed (an index out of range, an empty container?) in this case:\n");
   say(running);
@@ -71,19 +74,16 @@ Outcome attempt(const Checks& checks) {
   try {
     manual_seed(0);
     checks(outcome.check);
-  } catch (const NotWritten&) {
-    outcome.state = Outcome::State::unwritten;
-  } catch (const Failure& f) {
+  } catch (const NotWritten&) { outcome.state = Outcome::State::unwritten; } catch (const Failure& f) {
     failed(f.got, f.expected);
-  } catch (const std::exception& e) {
-    failed(fmt::format("an exception: {}", e.what()), "a result");
-  }
+  } catch (const std::exception& e) { failed(fmt::format("an exception: {}", e.what()), "a result"); }
   return outcome;
 }
 
 std::string described(const Outcome& o, const char* label) {
   std::string text = row(label, o.check.property());
-  for (const Input& input : o.check.inputs()) text += row("input", fmt::format("{} = {}", input.name, indented(input.value, input.name.size() + 3)));
+  for (const Input& input : o.check.inputs())
+    text += row("input", fmt::format("{} = {}", input.name, indented(input.value, input.name.size() + 3)));
   return text;
 }
 
@@ -104,7 +104,8 @@ int report(const std::string& name, const Outcome& o) {
       text = fmt::format("{}: not written yet\n", name) + described(o, "first");
       break;
     case Outcome::State::failed:
-      text = fmt::format("{}: not solved yet\n", name) + described(o, "breaks") + row("got", o.failure.got) + row("expected", o.failure.expected);
+      text = fmt::format("{}: not solved yet\n", name) + described(o, "breaks") + row("got", o.failure.got) +
+             row("expected", o.failure.expected);
       if (std::string before = holding(o); !before.empty()) text += row("holds", before);
   }
   std::fputs(text.c_str(), stdout);
@@ -158,24 +159,29 @@ void Check::close(const Tensor& got, const Tensor& expected, const std::string& 
   close(got, expected, verify::tolerance(got.dtype(), 64), what);
 }
 
-void Check::close(const Tensor& got, const Tensor& expected, const verify::Tolerance& tolerance, const std::string& what) {
+void Check::close(const Tensor& got, const Tensor& expected, const verify::Tolerance& tolerance,
+                  const std::string& what) {
   if (!got.defined()) throw NotWritten{};
   ++comparisons_;
   const bool reference = expected.dtype() == f64 && is_floating(got.dtype());
   verify::Comparison c = verify::close(reference ? got.to(f64) : got, expected, tolerance);
   if (c) return;
-  const std::string first = expected.numel() > 1 && c.bad > 0 ? fmt::format("\n{} of {} elements differ, the first at {}", c.bad,
-                                                                           expected.numel(), c.first_bad.str()) : "";
+  const std::string first =
+      expected.numel() > 1 && c.bad > 0
+          ? fmt::format("\n{} of {} elements differ, the first at {}", c.bad, expected.numel(), c.first_bad.str())
+          : "";
   if (got.numel() <= kShown && expected.numel() <= kShown && got.shape() == expected.shape() && c.bad > 0)
     fail(fmt::format("{} = {}{}", what, indented(show(got), what.size() + 3), first),
          fmt::format("{} = {}", what, indented(show(expected), what.size() + 3)));
-  fail(fmt::format("{}: {}", what, c.message.substr(c.message.find(' ') + 1)), fmt::format("{} as {}", what, show(expected)));
+  fail(fmt::format("{}: {}", what, c.message.substr(c.message.find(' ') + 1)),
+       fmt::format("{} as {}", what, show(expected)));
 }
 
 void Check::close(const Samples& got, const Samples& expected, const std::string& what) {
   ++comparisons_;
   if (got.size() != expected.size())
-    fail(fmt::format("{} of {} samples: {}", what, got.size(), show(got)), fmt::format("{} of {}: {}", what, expected.size(), show(expected)));
+    fail(fmt::format("{} of {} samples: {}", what, got.size(), show(got)),
+         fmt::format("{} of {}: {}", what, expected.size(), show(expected)));
   close(from_data(got, {int64_t(got.size())}), from_data(expected, {int64_t(expected.size())}), what);
 }
 
@@ -187,8 +193,12 @@ void Check::holds(bool condition, const std::string& got, const std::string& exp
   ++comparisons_;
   if (!condition) fail(got, expected);
 }
-void Check::holds(const verify::Result& result, const std::string& expected) { holds(result.ok, result.message, expected); }
-void Check::holds(const GradcheckResult& result, const std::string& expected) { holds(result.ok, result.message, expected); }
+void Check::holds(const verify::Result& result, const std::string& expected) {
+  holds(result.ok, result.message, expected);
+}
+void Check::holds(const GradcheckResult& result, const std::string& expected) {
+  holds(result.ok, result.message, expected);
+}
 
 void Check::fail(const std::string& got, const std::string& expected) const { throw Failure{got, expected}; }
 

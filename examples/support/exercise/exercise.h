@@ -1,5 +1,6 @@
-// What an exercise is written with: cases that name their property and inputs, comparisons that end at the first that fails, and the
-// main function, which runs the checks on what a reader wrote. docs/exercises.md shows how the parts fit.
+// What an exercise is written with: cases that name their property and inputs, comparisons that end at the first that
+// fails, and the main function, which runs the checks on what a reader wrote. docs/exercises.md shows how the parts
+// fit.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -36,16 +37,17 @@ struct Input {
   Input(std::string name, std::string text) : name(std::move(name)), value(std::move(text)) {}
 };
 
-// What the checks of an exercise talk to. `on` comes before the function under test is called, so that a crash inside it can be told too.
-// Every comparison that fails throws, and the report shows the case.
+// What the checks of an exercise talk to. `on` comes before the function under test is called, so that a crash inside
+// it can be told too. Every comparison that fails throws, and the report shows the case.
 class Check {
  public:
   // The property that the comparisons up to the next call look at, and what goes into the function.
   void on(const std::string& property, std::vector<Input> inputs);
-  // All elements within the tolerance; without one, that of sums of 64 terms in got's dtype. An f64 `expected` may stand against any
-  // floating point dtype. `what` names the part of a result that has several: "dq".
+  // All elements within the tolerance; without one, that of sums of 64 terms in got's dtype. An f64 `expected` may
+  // stand against any floating point dtype. `what` names the part of a result that has several: "dq".
   void close(const Tensor& got, const Tensor& expected, const std::string& what = "result");
-  void close(const Tensor& got, const Tensor& expected, const verify::Tolerance& tolerance, const std::string& what = "result");
+  void close(const Tensor& got, const Tensor& expected, const verify::Tolerance& tolerance,
+             const std::string& what = "result");
   void close(const Samples& got, const Samples& expected, const std::string& what = "result");
   void close(double got, double expected, const std::string& what = "result");
   // A condition that no pair of tensors expresses: what was found, and what should be.
@@ -87,10 +89,12 @@ struct Answers {
 using Checks = std::function<void(Check&)>;
 int run(int argc, char** argv, const Answers<Checks>& answers);
 
-// The main function of an exercise. Without flags: checks `yours` and reports; 0 if it is solved, 1 if not. With --self-test: 0 if the
-// solution passes, `yours` is not written yet, and each wrong answer breaks the property that it names.
+// The main function of an exercise. Without flags: checks `yours` and reports; 0 if it is solved, 1 if not. With
+// --self-test: 0 if the solution passes, `yours` is not written yet, and each wrong answer breaks the property that it
+// names.
 template <class Function>
-int run(int argc, char** argv, void (*checks)(Check&, Function), const Answers<std::type_identity_t<Function>>& answers) {
+int run(int argc, char** argv, void (*checks)(Check&, Function),
+        const Answers<std::type_identity_t<Function>>& answers) {
   auto bind = [checks](Function f) { return Checks([checks, f](Check& check) { checks(check, f); }); };
   Answers<Checks> bound{bind(answers.yours), bind(answers.solution), {}};
   for (const auto& w : answers.wrong) bound.wrong.push_back({w.what, w.breaks, bind(w.function)});

@@ -142,7 +142,7 @@ void checks(Check& check, Function f) {
   on("large scores", forward(matrix({{1000}}), matrix({{1}, {1.001}}), matrix({{1}, {2}}), matrix({{1}})));
 
   NoGrad guard;
-  const int64_t n = 1024, n_by_n = n * n * 8;
+  const int64_t n = 2048, n_by_n = n * n * 8;
   Forward in = random(n, 8, 8);
   check.on("memory", {{"q, k, v", std::to_string(n) + " rows of 8 numbers in f64"}});
   const int64_t bytes = peak_bytes([&] { check.holds(f(in).q.defined(), "no gradient of q", "a gradient of q"); });

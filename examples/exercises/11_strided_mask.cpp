@@ -92,9 +92,11 @@ namespace {
 using Function = decltype(&strided_mask);
 
 std::string picture(const Tensor& mask) {
-  std::string text = "\n";
-  for (int64_t i = 0; i < mask.size(0); ++i, text += '\n')
+  std::string text;
+  for (int64_t i = 0; i < mask.size(0); ++i) {
+    text += '\n';
     for (int64_t j = 0; j < mask.size(1); ++j) text += mask[i][j].item<bool>() ? '#' : '.';
+  }
   return text;
 }
 

@@ -61,7 +61,7 @@ grep -q '// mine' "$copy.1" || { echo "exercise: what was written is not kept"; 
 write '  std::deque<size_t> none; return {none.front()};'
 says "a crash" 1 "crashed" "property +values" "x = \[1, 3, 2, 5\]" -- ./ink exercise $name
 write '  return std::vector<size_t>(x.size() - k + 1, 1);'
-says "a wrong answer" 1 "$name: not solved yet" "breaks +values" "k = 2" "got +indices = \[1., 1., 1.\]" "expected +indices = \[1., 1., 3.\]" -- ./ink exercise $name
+says "a wrong answer" 1 "$name: not solved yet" "breaks +values" "k = 2" "got +indices = \[1, 1, 1\]" "expected +indices = \[1, 1, 3\]" -- ./ink exercise $name
 says "the first hint again" 0 "^hint 1 of 3" -- ./ink exercise $name --hint
 says "another folder" 0 "copies stand in $tree/mine" -- ./ink exercise --path mine
 [ -f "mine/$name.cpp" ] && [ -f "mine/$name.cpp.1" ] || { echo "exercise: --path left copies behind"; wrong=1; }

@@ -40,16 +40,16 @@ std::string row(const std::string& label, const std::string& text) {
   return fmt::format("  {:<10}{}\n", label, indented(text, 12));
 }
 
-// Without what the printed tensor says of itself: "tensor([[1, 2],\n        [3, 4]], dtype=f64)" becomes "[[1, 2],\n
-// [3, 4]]".
-std::string bare(std::string text) {
-  const std::string front = "tensor(";
-  if (!text.starts_with(front)) return text;
-  text = text.substr(front.size(), text.rfind(']') == std::string::npos ? text.find_first_of(",)") - front.size()
-                                                                        : text.rfind(']') + 1 - front.size());
-  const std::string margin = "\n" + std::string(front.size(), ' ');
-  for (size_t at = 0; (at = text.find(margin, at)) != std::string::npos; ++at) text.replace(at, margin.size(), "\n");
-  return text;
+// Nested brackets: on one line if it is short or a single column, else a line a row.
+std::string nested(const double* values, const Shape& shape, int dim, bool one_line) {
+  if (dim == shape.size()) return fmt::format("{:.6g}", *values);
+  int64_t stride = 1;
+  for (int d = dim + 1; d < shape.size(); ++d) stride *= shape[d];
+  const std::string between = dim + 1 == shape.size() || one_line ? ", " : ",\n" + std::string(size_t(dim) + 1, ' ');
+  std::string text = "[";
+  for (int64_t i = 0; i < shape[dim]; ++i)
+    text += (i ? between : "") + nested(values + i * stride, shape, dim + 1, one_line);
+  return text + "]";
 }
 
 // The case that runs, for a signal's handler: it may not allocate.
@@ -136,7 +136,11 @@ Tensor matrix(std::initializer_list<std::initializer_list<double>> rows) { retur
 
 std::string show(const Tensor& x) {
   if (!x.defined()) return "an undefined tensor";
-  if (x.numel() <= kShown) return bare(x.detach().str(6));
+  if (x.numel() <= kShown) {
+    const std::vector<double> values = x.detach().to_vector<double>();
+    const bool one_line = x.numel() <= 8 || (x.dim() == 2 && x.size(1) == 1);
+    return nested(values.data(), x.shape(), 0, one_line);
+  }
   return fmt::format("{} {} ({} elements)", name_of(x.dtype()), x.shape().str(), x.numel());
 }
 
@@ -166,15 +170,17 @@ void Check::close(const Tensor& got, const Tensor& expected, const verify::Toler
   const bool reference = expected.dtype() == f64 && is_floating(got.dtype());
   verify::Comparison c = verify::close(reference ? got.to(f64) : got, expected, tolerance);
   if (c) return;
-  const std::string first =
-      expected.numel() > 1 && c.bad > 0
-          ? fmt::format("\n{} of {} elements differ, the first at {}", c.bad, expected.numel(), c.first_bad.str())
-          : "";
-  if (got.numel() <= kShown && expected.numel() <= kShown && got.shape() == expected.shape() && c.bad > 0)
-    fail(fmt::format("{} = {}{}", what, indented(show(got), what.size() + 3), first),
-         fmt::format("{} = {}", what, indented(show(expected), what.size() + 3)));
-  fail(fmt::format("{}: {}", what, c.message.substr(c.message.find(' ') + 1)),
-       fmt::format("{} as {}", what, show(expected)));
+  // "close: 2 of 6 elements differ, the first at [4]; got 7.5; expected 5; max abs ...": the middle of it.
+  const size_t begin = c.message.find(' ') + 1, end = std::min(c.message.find("; max abs"), c.message.size());
+  const std::string where = c.message.substr(begin, end - begin);
+  const size_t margin = what.size() + 3;
+  const bool same_kind = c.bad > 0, shown = got.numel() <= kShown && expected.numel() <= kShown;
+  if (same_kind && shown && got.numel() == 1)
+    fail(what + " = " + show(got.item()), what + " = " + show(expected.item()));
+  if (same_kind && shown)
+    fail(fmt::format("{} = {}\n{}", what, indented(show(got), margin), where),
+         fmt::format("{} = {}", what, indented(show(expected), margin)));
+  fail(fmt::format("{}: {}", what, where), fmt::format("{} = {}", what, indented(show(expected), margin)));
 }
 
 void Check::close(const Samples& got, const Samples& expected, const std::string& what) {

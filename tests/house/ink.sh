@@ -37,6 +37,10 @@ for file in examples/exercises/*.cpp; do
   hints=$(grep -c '^//\[ hint$' "$file") lines=$(sed -n '/^\/\/\[ solution$/,/^\/\/]$/p' "$file" | grep -vcE '^//|^$')
   expect "$name has $hints hints; expected 2 or 3" test "$hints" -ge 2 -a "$hints" -le 3
   expect "the solution of $name has $lines lines; expected 5 to 40" test "$lines" -ge 5 -a "$lines" -le 40
+  statement=$(sed -n '/^\/\/ What the checks look at:/,/^#/p' "$file" | sed 's|^// ||' | tr '\n' ' ')
+  while read -r property; do
+    expect "the statement of $name does not name '$property'" grep -qF -- "$property" <<<"$statement"
+  done < <(grep -oE '\<(on|compare|by_differences)\("[^"]+"' "$file" | sed 's/.*("\(.*\)"/\1/' | sort -u)
 done
 expect "two exercises have one place in a note" test -z "$(sed -sn 2p examples/exercises/*.cpp | sort | uniq -d)"
 expect "an unknown exercise ends with another code than 2" ends_with 2 ./ink exercise nothing

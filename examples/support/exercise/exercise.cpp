@@ -98,7 +98,9 @@ int report(const std::string& name, const Outcome& o) {
   std::string text;
   switch (o.state) {
     case Outcome::State::passed:
-      text = fmt::format("{}: solved, {} comparisons\n", name, o.check.comparisons()) + row("holds", holding(o));
+      text = fmt::format("{}: solved ({} comparison{})\n", name, o.check.comparisons(),
+                         o.check.comparisons() == 1 ? "" : "s") +
+             row("holds", holding(o));
       break;
     case Outcome::State::unwritten:
       text = fmt::format("{}: not written yet\n", name) + described(o, "first");

@@ -33,8 +33,17 @@ Tensor from_data(std::span<const float> data, const Shape& shape);
 Tensor from_data(std::span<const double> data, const Shape& shape);
 Tensor from_data(std::span<const int64_t> data, const Shape& shape);
 Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options = {});
-Tensor tensor(std::initializer_list<double> values, const Options& options = {});                         // 1-D
-Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, const Options& options = {});  // 2-D
+// A number or a list of such, so that braces may be nested as deep as a tensor has dims. Lives as long as the call it stands in.
+struct Nested {
+  template <class T> requires std::is_arithmetic_v<T>
+  Nested(T number) : number(number) {}
+  Nested(std::initializer_list<Nested> list) : list(list), is_list(true) {}
+  Scalar number;
+  std::initializer_list<Nested> list;
+  bool is_list = false;
+};
+// A tensor of the numbers as written: {5, 7} is [2], {{5}, {7}} is [2, 1], {{{1, 2}}} is [1, 1, 2]. ShapeError for ragged lists.
+Tensor tensor(std::initializer_list<Nested> values, const Options& options = {});
 // A tensor on memory that somebody else owns; `owner` (may be null) is released with the last view.
 Tensor from_blob(void* data, const Shape& shape, const Options& options = {}, std::shared_ptr<void> owner = {});
 

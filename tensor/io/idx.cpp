@@ -10,7 +10,7 @@
 
 namespace ink {
 
-Tensor load_idx(const std::string& path) {
+static Tensor read_idx(const std::string& path) {
   std::string bytes = read_file(path);
   io::Memory file("load_idx", path, bytes);
   io::SequentialReader reader(file, io::compression_of(bytes));
@@ -55,6 +55,10 @@ Tensor load_idx(const std::string& path) {
   reader.expect_end();
   io::swap_bytes(x);
   return x;
+}
+
+Tensor load_idx(const std::string& path) {
+  return io::reading("load_idx", path, [&] { return read_idx(path); });
 }
 
 }  // namespace ink

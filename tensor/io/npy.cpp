@@ -27,7 +27,7 @@ constexpr NpyDType kDTypes[] = {{"f4", f32},      {"f8", f64},       {"f2", f16}
                                 {"i2", kInt16},   {"u2", kUint16},   {"u4", kUint32},    {"u8", kUint64}};
 
 struct Description {
-  Stored stored = f32;
+  const NpyDType* type = nullptr;
   bool big_endian = false, fortran = false;
   Shape shape;
 };
@@ -80,7 +80,7 @@ class DictParser {
     if (kind.starts_with('U') || kind.starts_with('S')) unsupported(name + " (strings)");
     for (const NpyDType& t : kDTypes) {
       if (kind != t.code) continue;
-      d.stored = t.stored;
+      d.type = &t;
       d.big_endian = order == '>';
       return;
     }
@@ -147,14 +147,15 @@ Tensor read_npy(const Source& source) {
   source.read_at(prefix, header.data(), length);
   Description d = DictParser(header, source).read();
 
-  int64_t bytes = checked_bytes(d.stored, d.shape), there = source.size() - prefix - length;
+  const Stored stored = d.type->stored;
+  int64_t bytes = checked_bytes(stored, d.shape), there = source.size() - prefix - length;
   if (bytes < 0) source.fail(fmt::format("the array's size overflows; got shape {}", d.shape.str()));
   if (bytes != there)
-    source.fail(fmt::format("size and header differ; got {} bytes of elements; expected {} for {} bytes each of shape {}",
-                            there, bytes, d.stored.bytes(), d.shape.str()));
+    source.fail(fmt::format("size and header differ; got {} bytes of elements; expected {} for {} of shape {}",
+                            there, bytes, stored.plain() ? name_of(stored.dtype) : d.type->code, d.shape.str()));
   Shape reversed, order;
   for (int i = d.shape.size() - 1; i >= 0; --i) reversed.push_back(d.shape[i]), order.push_back(i);
-  Tensor x = read_tensor(source, prefix + length, d.stored, d.fortran ? reversed : d.shape, d.big_endian);
+  Tensor x = read_tensor(source, prefix + length, stored, d.fortran ? reversed : d.shape, d.big_endian);
   return d.fortran ? raw::contiguous(raw::permute(x, order)) : x;
 }
 

@@ -48,10 +48,11 @@ Tensor zeros(const Shape& shape, const Options& options) { return full(shape, 0,
 
 Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
   Ref<TensorImpl> impl(new TensorImpl);
-  impl->storage = Ref<Storage>(new Storage(data, shape.numel() * size_of(options.dtype), options.device, std::move(owner)));
+  const int64_t n = checked_numel("from_blob", shape);
+  impl->storage = Ref<Storage>(new Storage(data, checked_product("from_blob", n, size_of(options.dtype)), options.device, std::move(owner)));
   impl->shape = shape;
   impl->strides = contiguous_strides(shape);
-  impl->numel = shape.numel();
+  impl->numel = n;
   impl->dtype = options.dtype;
   return Tensor(std::move(impl));
 }
@@ -338,8 +339,10 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 
 Lines lines_of(const Shape& shape, int dim) {
   Lines l{1, shape.empty() ? 1 : shape[dim], 1};
-  for (int d = 0; d < dim; ++d) l.outer *= shape[d];
-  for (int d = dim + 1; d < shape.size(); ++d) l.inner *= shape[d];
+  // Of a shape without elements a part of the sizes may have any product; the numbers wrap, as nothing is read.
+  auto times = [](int64_t a, int64_t b) { return int64_t(uint64_t(a) * uint64_t(b)); };
+  for (int d = 0; d < dim; ++d) l.outer = times(l.outer, shape[d]);
+  for (int d = dim + 1; d < shape.size(); ++d) l.inner = times(l.inner, shape[d]);
   return l;
 }
 

@@ -89,7 +89,6 @@ void add_indices(Entries& e) {
   OP(masked_select, X(ones({4, 3})), X(ones({3}, boolean)));
   OP(nonzero, X(ones({4, 3})));
   OP(embedding, X(ones({4, 3})), X(ones({2, 2}, i64)));
-  OP(embedding, X(ones({4, 3})), X(to(full({2}, NAN), i64)));
   OP(searchsorted, X(ones({5})), X(ones({2, 3})), false);
   OP(searchsorted, X(ones({2, 5})), X(ones({2, 3})), true);
 }

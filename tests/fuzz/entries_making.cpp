@@ -1,4 +1,6 @@
 // Entries of ops that make tensors, and of those that change shapes.
+#include <algorithm>
+
 #include "tests/fuzz/fuzz.h"
 
 namespace ink::test {
@@ -23,6 +25,35 @@ std::optional<Sizes> counted(const Args& a, size_t start, size_t stop, size_t st
   return Sizes{span / by + (span % by != 0)};
 }
 
+std::optional<double> whole_total(const Args& a) {
+  if (auto n = counted(a, 0, 1, 2); n && (*n)[0] >= 0) {
+    const double start = double(std::get<Scalar>(a[0].value).to<int64_t>()), step = double(std::get<Scalar>(a[2].value).to<int64_t>());
+    const double count = double((*n)[0]);
+    return count * start + step * count * (count - 1) / 2;
+  }
+  return {};
+}
+
+// How many places of a matrix stand on and below the diagonal.
+double below(__int128 rows, __int128 cols, __int128 diagonal) {
+  double n = 0;
+  for (__int128 i = 0; i < rows; ++i) n += double(std::clamp<__int128>(i + diagonal + 1, 0, cols));
+  return n;
+}
+bool is_plain(const Arg& a, const char* text) { return a.text == text; }
+
+// As in Python.
+std::optional<Sizes> sliced(const Args& a) {
+  Sizes s = sizes_of(tensor_in(a[0]).shape());
+  __int128 d = wide(a[1]), step = wide(a[4]);
+  if (s.empty() || step < 1) return {};
+  __int128& n = s[size_t(d < 0 ? d + __int128(s.size()) : d)];
+  auto end = [&](__int128 i) { return std::clamp<__int128>(i < 0 ? i + n : i, 0, n); };
+  const __int128 from = end(wide(a[2])), to = end(wide(a[3]));
+  n = to > from ? (to - from + step - 1) / step : 0;
+  return s;
+}
+
 }  // namespace
 
 void add_making(Entries& e) {
@@ -38,11 +69,14 @@ void add_making(Entries& e) {
   OP(full_like, X(ones({2, 3}, u8)), Scalar(7));
   OP(arange, Scalar(5)).rule = [](const Args& a) { return counted(a, 9, 0, 9); };
   OP(arange, Scalar(1), Scalar(9), Scalar(2)).rule = [](const Args& a) { return counted(a, 0, 1, 2); };
+  e.back().total = whole_total;
   OP(arange, Scalar(1), Scalar(9), Scalar(2), Options(i64)).rule = [](const Args& a) { return counted(a, 0, 1, 2); };
   OP(arange, Scalar(1.), Scalar(9.), Scalar(2.), f);
   OP(linspace, 0., 1., 5, f).rule = [](const Args& a) { return Sizes{wide(a[2])}; };
   OP(eye, 3, f).rule = [](const Args& a) { return Sizes{wide(a[0]), wide(a[0])}; };
+  e.back().total = [](const Args& a) { return double(wide(a[0])); };
   OP(tri, 4, 5, 0).rule = [](const Args& a) { return Sizes{wide(a[0]), wide(a[1])}; };
+  e.back().total = [](const Args& a) { return below(wide(a[0]), wide(a[1]), wide(a[2])); };
   add(e, "from_data", "from_data(std::vector<float>(6), {})", [](const Shape& s) { return from_data(std::vector<float>(6), s); }, Shape{2, 3});
   add(e, "from_data", "from_data(std::vector<double>(6), {})", [](const Shape& s) { return from_data(std::vector<double>(6), s); }, Shape{2, 3});
   add(e, "from_data", "from_data(std::vector<int64_t>(6), {})", [](const Shape& s) { return from_data(std::vector<int64_t>(6), s); },
@@ -90,8 +124,8 @@ void add_shapes(Entries& e) {
   OP(squeeze, X(ones({1, 3})));
   OP(squeeze, X(ones({1, 3})), 0);
   OP(unsqueeze, X(ones({1, 3})), 0);
-  OP(slice, X(ones({4, 3})), 0, 1, 3, 1);
-  OP(slice, X(transpose(ones({4, 30}), 0, 1)), 0, 1, 30, 3);
+  OP(slice, X(ones({4, 3})), 0, 1, 3, 1).rule = sliced;
+  OP(slice, X(transpose(ones({4, 30}), 0, 1)), 0, 1, 30, 3).rule = sliced;
   OP(narrow, X(ones({4, 3})), 0, 1, 2).rule = [](const Args& a) -> std::optional<Sizes> {
     Sizes s = sizes_of(tensor_in(a[0]).shape());
     __int128 d = wide(a[1]);
@@ -100,7 +134,12 @@ void add_shapes(Entries& e) {
     return s;
   };
   OP(select, X(ones({4, 3})), 0, 1);
-  OP(diagonal, X(ones({4, 3})), 1, 0, 1);
+  OP(diagonal, X(ones({4, 3})), 1, 0, 1).rule = [](const Args& a) -> std::optional<Sizes> {
+    if (!is_plain(a[0], "ones({4, 3})")) return Sizes{-1};
+    const bool turned = wide(a[2]) == 1 || wide(a[2]) == -1;
+    const __int128 rows = turned ? 3 : 4, cols = turned ? 4 : 3, offset = wide(a[1]);
+    return Sizes{std::max<__int128>(0, std::min(rows + std::min<__int128>(offset, 0), cols - std::max<__int128>(offset, 0)))};
+  };
   OP(unfold, X(ones({9})), 0, 3, 2).rule = [](const Args& a) -> std::optional<Sizes> {
     Sizes s = sizes_of(tensor_in(a[0]).shape());
     __int128 d = wide(a[1]), size = wide(a[2]), step = wide(a[3]);
@@ -133,8 +172,14 @@ void add_shapes(Entries& e) {
   OP(pad, X(ones({3, 4})), Shape{1, 2, 1, 1}, PadMode::reflect, 0.).rule = padded;
   OP(roll, X(ones({4, 3})), 1, 0);
   OP(flip, X(ones({4, 3})), Dims{0});
-  OP(tril, X(ones({4, 3})), 0);
-  OP(triu, X(ones({4, 3})), 0);
+  OP(tril, X(ones({4, 3})), 0).total = [](const Args& a) -> std::optional<double> {
+    if (!is_plain(a[0], "ones({4, 3})")) return {};
+    return below(4, 3, wide(a[1]));
+  };
+  OP(triu, X(ones({4, 3})), 0).total = [](const Args& a) -> std::optional<double> {
+    if (!is_plain(a[0], "ones({4, 3})")) return {};
+    return 12 - below(4, 3, wide(a[1]) - 1);
+  };
   OP(repeat, X(ones({2, 3})), Shape{2, 3}).rule = [](const Args& a) -> std::optional<Sizes> {
     const Shape &x = tensor_in(a[0]).shape(), &t = shape_in(a[1]);
     if (t.size() < x.size()) return {};

@@ -43,6 +43,7 @@ struct Entry {
   std::function<TensorList(const Args&)> call;
   bool plain = true;  // called with the parameters as declared
   Rule rule = {};
+  std::function<std::optional<double>(const Args&)> total = {};  // what the elements must add up to
 };
 using Entries = std::vector<Entry>;
 

@@ -74,23 +74,25 @@ struct TensorForms {
   template <class F>
   void form(F make, const std::string& pattern) {
     try {
-      out.push_back({make(), fmt::format(fmt::runtime(pattern), text)});
+      std::string call;  // % in the pattern is the tensor
+      for (char c : pattern) c == '%' ? call += text : call += c;
+      out.push_back({make(), call});
     } catch (const Error&) {
     }
   }
   void dtypes() {
     for (DType t : kDTypes)
-      if (t != x.dtype()) form([&] { return to(x, t); }, "to({}, " + dtype_text(t) + ")");
+      if (t != x.dtype()) form([&] { return to(x, t); }, "to(%, " + dtype_text(t) + ")");
   }
   // Everywhere the number, and only in the last place.
   void filled(const Scalar& v) {
-    form([&] { return full(x.shape(), v, x.options()); }, "full_like({}, " + scalar_text(v) + ")");
+    form([&] { return full(x.shape(), v, x.options()); }, "full_like(%, " + scalar_text(v) + ")");
     if (x.numel() > 1)
       form([&] {
         Tensor y = clone(x);
         raw::fill(raw::as_strided(y, {}, {}, x.numel() - 1), v);
         return y;
-      }, "last_is({}, " + scalar_text(v) + ")");
+      }, "last_is(%, " + scalar_text(v) + ")");
   }
   void numbers() {
     if (is_integral(x.dtype()) && x.dtype() != boolean) {
@@ -102,17 +104,17 @@ struct TensorForms {
     }
   }
   void shapes() {
-    form([&] { return unsqueeze(x, 0); }, "unsqueeze({}, 0)");
-    form([&] { return unsqueeze(x, -1); }, "unsqueeze({}, -1)");
-    form([&] { return flatten(x); }, "flatten({})");
-    form([&] { return select(x, 0, 0); }, "select({}, 0, 0)");
-    form([&] { return transpose(x, 0, -1); }, "transpose({}, 0, -1)");
-    form([&] { return cat({x, x}, 0); }, "cat({{{0}, {0}}}, 0)");
-    form([&] { return cat({x, x}, -1); }, "cat({{{0}, {0}}}, -1)");
+    form([&] { return unsqueeze(x, 0); }, "unsqueeze(%, 0)");
+    form([&] { return unsqueeze(x, -1); }, "unsqueeze(%, -1)");
+    form([&] { return flatten(x); }, "flatten(%)");
+    form([&] { return select(x, 0, 0); }, "select(%, 0, 0)");
+    form([&] { return transpose(x, 0, -1); }, "transpose(%, 0, -1)");
+    form([&] { return cat({x, x}, 0); }, "cat({%, %}, 0)");
+    form([&] { return cat({x, x}, -1); }, "cat({%, %}, -1)");
     for (int d = 0; d < x.dim(); ++d) {
-      form([&] { return slice(x, d, 0, 0); }, fmt::format("slice({{}}, {}, 0, 0)", d));
-      form([&] { return slice(x, d, 0, 1); }, fmt::format("slice({{}}, {}, 0, 1)", d));
-      form([&] { return expand(slice(x, d, 0, 1), x.shape()); }, fmt::format("expand_as(slice({{0}}, {}, 0, 1), {{0}})", d));
+      form([&] { return slice(x, d, 0, 0); }, fmt::format("slice(%, {}, 0, 0)", d));
+      form([&] { return slice(x, d, 0, 1); }, fmt::format("slice(%, {}, 0, 1)", d));
+      form([&] { return expand(slice(x, d, 0, 1), x.shape()); }, fmt::format("expand_as(slice(%, {}, 0, 1), %)", d));
     }
     for (Shape s : {Shape{}, Shape{0}, Shape{1}, Shape{0, kMost}, Shape{int64_t(1) << 62, 0, 4}, Shape{1, 1}, Shape{1, 1, 1, 1},
                     Shape{1, 1, 1, 1, 1, 1, 1, 1}})
@@ -131,7 +133,7 @@ Args tensors(const Tensor& x, const std::string& text) {
   forms.numbers();
   forms.shapes();
   forms.form([&] { return to(x, x.device().is_cpu() ? Device::cuda() : Device::cpu()); },
-             x.device().is_cpu() ? "to({}, Device::cuda())" : "to({}, Device::cpu())");
+             x.device().is_cpu() ? "to(%, Device::cuda())" : "to(%, Device::cpu())");
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -109,6 +110,12 @@ std::string wrong_results(const Entry& e, const Args& args, const TensorList& ou
     if (std::string what = unsound(x); !what.empty()) return what;
     if (x.defined() && x.numel() <= kRead && !is_complex(x.dtype())) x.to_vector<double>();
   }
+  if (e.total && out[0].numel() <= kRead)
+    if (std::optional<double> total = e.total(args)) {
+      double got = 0;
+      for (double v : out[0].to_vector<double>()) got += v;
+      if (!(std::fabs(got - *total) <= 1e-6 * std::fabs(*total))) return fmt::format("the elements add up to {}; expected {}", got, *total);
+    }
   if (!e.rule) return "";
   std::optional<Sizes> want = e.rule(args);
   if (!want) return fmt::format("it gives shape {}; expected an error", out[0].shape().str());

@@ -9,6 +9,7 @@
 #include "autograd/ops.h"
 #include "nn/data/text.h"
 #include "nn/state.h"
+#include "tensor/allocator.h"
 #include "tensor/io.h"
 #include "tensor/utf8.h"
 #include "tests/catch.h"
@@ -156,6 +157,7 @@ template <class F>
 std::string outcome_with_little_memory(size_t most, F call) {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
+  cpu_allocator().release_cached();
   const pid_t child = fork();
   if (child == 0) {
     long pages = 0;

@@ -55,6 +55,8 @@ Tensor eye(int64_t n, const Options& options) {
 }
 Tensor tri(int64_t rows, int64_t cols, int64_t diagonal) {
   NoGrad guard;
+  if (rows < 0 || cols < 0) throw ShapeError(fmt::format("tri: negative size; got {} and {}", rows, cols));
+  diagonal = std::clamp(diagonal, -rows, cols);  // further away all are alike
   return le(reshape(arange(cols), {1, cols}), reshape(arange(rows), {rows, 1}) + diagonal);
 }
 

@@ -1,6 +1,8 @@
 // Rearranging and repeating elements: compositions of views, and one copy read from the other end.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
 #include "tensor/raw/raw.h"
@@ -45,7 +47,7 @@ Tensor tril(const Tensor& x, int64_t diagonal) {
 }
 Tensor triu(const Tensor& x, int64_t diagonal) {
   Tensor zero = triangle("triu", x);
-  return where(to(tri(x.size(-2), x.size(-1), diagonal - 1), x.device()), zero, x);
+  return where(to(tri(x.size(-2), x.size(-1), std::max(diagonal, -x.size(-2)) - 1), x.device()), zero, x);
 }
 Tensor diag(const Tensor& x) {
   if (x.dim() != 1)

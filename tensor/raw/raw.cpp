@@ -338,12 +338,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 }
 
 Lines lines_of(const Shape& shape, int dim) {
-  Lines l{1, shape.empty() ? 1 : shape[dim], 1};
-  // Of a shape without elements a part of the sizes may have any product; the numbers wrap, as nothing is read.
-  auto times = [](int64_t a, int64_t b) { return int64_t(uint64_t(a) * uint64_t(b)); };
-  for (int d = 0; d < dim; ++d) l.outer = times(l.outer, shape[d]);
-  for (int d = dim + 1; d < shape.size(); ++d) l.inner = times(l.inner, shape[d]);
-  return l;
+  return {Shape(shape.begin(), shape.begin() + dim).numel(), shape.empty() ? 1 : shape[dim],
+          shape.empty() ? 1 : Shape(shape.begin() + dim + 1, shape.end()).numel()};
 }
 
 }  // namespace ink::raw

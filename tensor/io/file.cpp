@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <new>
 
 #include "tensor/allocator.h"
 #include "tensor/io.h"
@@ -22,6 +23,12 @@ namespace ink {
 namespace io {
 
 void Source::fail(std::string_view what) const { throw IoError(fmt::format("{}: '{}': {}", op_, path_, what)); }
+
+std::string Source::text_at(int64_t offset, int64_t bytes) const {
+  std::string s(size_t(bytes), '\0');
+  read_at(offset, s.data(), bytes);
+  return s;
+}
 
 static std::string reason(int error) { return std::strerror(error); }
 
@@ -137,7 +144,7 @@ int64_t checked_bytes(Stored stored, const Shape& shape) {
   return empty ? 0 : n;
 }
 
-void throw_out_of_memory(const char* op, const std::string& path) {
+void out_of_memory(const char* op, const std::string& path) {
   struct stat info;
   const int64_t size = stat(path.c_str(), &info) == 0 ? int64_t(info.st_size) : 0;
   throw MemoryError(fmt::format("{}: '{}': not enough memory to read it; got a file of {} bytes, with {} bytes of tensors live", op,
@@ -181,32 +188,29 @@ void swap_bytes(const Tensor& x) {
 
 }  // namespace io
 
-std::string read_file(const std::string& path, int64_t max_bytes) {
+std::string read_file(const std::string& path, int64_t max_bytes) try {
   struct Descriptor {
     int fd;
     ~Descriptor() { close(fd); }
   } file{io::open_file("read_file", path)};
-  return io::reading("read_file", path, [&] {
-    // Read to the end instead of trusting a size: pipes have none, and a file may grow.
-    struct stat info;
-    int64_t expected = fstat(file.fd, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
-    std::string text;
-    for (int64_t used = 0;;) {
-      if (expected > max_bytes || used > max_bytes)
-        throw IoError(fmt::format("read_file: '{}' is too large; got {} bytes or more; expected at most {}", path,
-                                  std::max(expected, used), max_bytes));
-      if (used == int64_t(text.size())) text.resize(size_t(used == 0 ? expected + 1 : used + (1 << 16)));
-      ssize_t n = read(file.fd, text.data() + used, text.size() - size_t(used));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) throw IoError(fmt::format("read_file: cannot read '{}': {}", path, io::reason(errno)));
-      used += n;
-      if (n == 0) {
-        text.resize(size_t(used));
-        return text;
-      }
-    }
-  });
-}
+  // Read to the end instead of trusting a size: pipes have none, and a file may grow.
+  struct stat info;
+  int64_t expected = fstat(file.fd, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
+  std::string text;
+  for (int64_t used = 0;;) {
+    if (expected > max_bytes || used > max_bytes)
+      throw IoError(fmt::format("read_file: '{}' is too large; got {} bytes or more; expected at most {}", path,
+                                std::max(expected, used), max_bytes));
+    if (used == int64_t(text.size())) text.resize(size_t(used == 0 ? expected + 1 : used + (1 << 16)));
+    ssize_t n = read(file.fd, text.data() + used, text.size() - size_t(used));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw IoError(fmt::format("read_file: cannot read '{}': {}", path, io::reason(errno)));
+    used += n;
+    if (n > 0) continue;
+    text.resize(size_t(used));
+    return text;
+  }
+} catch (const std::bad_alloc&) { io::out_of_memory("read_file", path); }
 
 void write_file_atomically(const std::string& path, std::string_view contents) {
   io::AtomicFile file("write_file_atomically", path);

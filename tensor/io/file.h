@@ -1,7 +1,6 @@
 // What the readers and writers of tensor/io.h share: reading at an offset, and writing so that the old file survives a
 // failure.
 #pragma once
-#include <new>
 #include <string>
 #include <string_view>
 
@@ -17,6 +16,7 @@ class Source {
   virtual int64_t size() const = 0;
   // Copies bytes [offset, offset + bytes) to target; IoError if they are not all there.
   virtual void read_at(int64_t offset, void* target, int64_t bytes) const = 0;
+  std::string text_at(int64_t offset, int64_t bytes) const;
   const std::string& op() const { return op_; }
   const std::string& path() const { return path_; }
   [[noreturn]] void fail(std::string_view what) const;  // IoError "op: 'path': what"
@@ -92,15 +92,7 @@ void swap_bytes(const Tensor& x);
 // The bytes of so many stored elements; -1 if the number does not fit 63 bits.
 int64_t checked_bytes(Stored stored, const Shape& shape);
 
-// Runs a reader of the file; where memory for what it holds runs out, the MemoryError says how large the file is.
-[[noreturn]] void throw_out_of_memory(const char* op, const std::string& path);
-template <class F>
-auto reading(const char* op, const std::string& path, F read) {
-  try {
-    return read();
-  } catch (const std::bad_alloc&) {
-    throw_out_of_memory(op, path);
-  }
-}
+// What a reader does about a std::bad_alloc: a MemoryError that says how large the file is.
+[[noreturn]] void out_of_memory(const char* op, const std::string& path);
 
 }  // namespace ink::io

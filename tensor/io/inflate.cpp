@@ -98,11 +98,11 @@ std::string unpacked(const Memory& packed, Compression compression, int64_t max_
 
 }  // namespace io
 
-std::string read_unpacked(const std::string& path, int64_t max_bytes) {
+std::string read_unpacked(const std::string& path, int64_t max_bytes) try {
   std::string bytes = read_file(path, max_bytes);
   io::Compression compression = io::compression_of(bytes);
   if (compression == io::Compression::none) return bytes;
-  return io::reading("read_unpacked", path, [&] { return io::unpacked(io::Memory("read_unpacked", path, bytes), compression, max_bytes); });
-}
+  return io::unpacked(io::Memory("read_unpacked", path, bytes), compression, max_bytes);
+} catch (const std::bad_alloc&) { io::out_of_memory("read_unpacked", path); }
 
 }  // namespace ink

@@ -143,8 +143,7 @@ Tensor read_npy(const Source& source) {
   if (length > kMaxHeader || prefix + length > source.size())
     source.fail(fmt::format("the header is longer than allowed; got {} bytes; expected at most {}", length,
                             std::clamp<int64_t>(source.size() - prefix, 0, kMaxHeader)));
-  std::string header(size_t(length), '\0');
-  source.read_at(prefix, header.data(), length);
+  const std::string header = source.text_at(prefix, length);
   Description d = DictParser(header, source).read();
 
   const Stored stored = d.type->stored;
@@ -187,8 +186,8 @@ void save_npy(const std::string& path, const Tensor& x) {
   file.commit();
 }
 
-Tensor load_npy(const std::string& path) {
-  return io::reading("load_npy", path, [&] { return io::read_npy(io::InputFile("load_npy", path)); });
-}
+Tensor load_npy(const std::string& path) try {
+  return io::read_npy(io::InputFile("load_npy", path));
+} catch (const std::bad_alloc&) { io::out_of_memory("load_npy", path); }
 
 }  // namespace ink

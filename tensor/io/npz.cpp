@@ -52,17 +52,11 @@ struct Entry {
   }
 };
 
-std::string read_text(const io::Source& file, int64_t offset, int64_t bytes) {
-  std::string s(size_t(bytes), '\0');
-  file.read_at(offset, s.data(), bytes);
-  return s;
-}
-
 // The directory's entries, found through the record at the end of the file (which a comment may follow).
 std::vector<Entry> read_directory(const io::Source& file) {
   constexpr int64_t end_bytes = 22, max_comment = 0xffff;
   int64_t tail_bytes = std::min(file.size(), end_bytes + max_comment);
-  std::string tail = read_text(file, file.size() - tail_bytes, tail_bytes);
+  std::string tail = file.text_at(file.size() - tail_bytes, tail_bytes);
   size_t at = tail.npos;
   for (int64_t i = tail_bytes - end_bytes; i >= 0 && at == tail.npos; --i) {
     std::string_view record(tail.data() + i, size_t(tail_bytes - i));
@@ -82,7 +76,7 @@ std::vector<Entry> read_directory(const io::Source& file) {
     file.fail(fmt::format("the directory's place is wrong; got bytes {} to {}; expected its end at {}", start,
                           start + bytes, directory_end));
 
-  std::string text = read_text(file, start, bytes);
+  std::string text = file.text_at(start, bytes);
   FieldReader fields{text};
   std::vector<Entry> entries;
   for (uint32_t i = 0; i < count; ++i) {
@@ -113,12 +107,12 @@ int64_t data_start(const Entry& e, const io::Source& file, int64_t limit) {
   constexpr int64_t local_bytes = 30;
   if (e.offset + local_bytes > limit)
     e.fail(file, ": its place lies outside the file; got byte {}", e.offset);
-  std::string local = read_text(file, e.offset, local_bytes);
+  std::string local = file.text_at(e.offset, local_bytes);
   uint16_t name, extra;
   std::memcpy(&name, local.data() + 26, 2);
   std::memcpy(&extra, local.data() + 28, 2);
   int64_t start = e.offset + local_bytes + name + extra;
-  if (FieldReader{local}.next(4) != kLocal || start > limit || read_text(file, e.offset + local_bytes, name) != e.name)
+  if (FieldReader{local}.next(4) != kLocal || start > limit || file.text_at(e.offset + local_bytes, name) != e.name)
     e.fail(file, ": the local header does not fit the directory");
   if (start + e.packed > limit)
     e.fail(file, ": longer than the file; got {} bytes; expected at most {}", e.packed,
@@ -139,7 +133,7 @@ void check_entry(const Entry& e, const io::Source& file) {
 }
 
 std::string read_entry(const Entry& e, int64_t start, const io::Source& file) {
-  std::string bytes = read_text(file, start, e.packed);
+  std::string bytes = file.text_at(start, e.packed);
   if (e.method == 8) {
     io::Memory packed(file.op(), file.path() + "/" + shown(e.name), bytes);
     io::SequentialReader reader(packed, io::Compression::deflate);
@@ -156,7 +150,7 @@ std::string read_entry(const Entry& e, int64_t start, const io::Source& file) {
 
 }  // namespace
 
-static NamedTensors read_npz(const std::string& path) {
+NamedTensors load_npz(const std::string& path) try {
   io::InputFile file("load_npz", path);
   std::vector<Entry> entries = read_directory(file);
   int64_t limit = file.size();
@@ -182,11 +176,7 @@ static NamedTensors read_npz(const std::string& path) {
     tensors.emplace_back(std::move(name), std::move(x));
   }
   return tensors;
-}
-
-NamedTensors load_npz(const std::string& path) {
-  return io::reading("load_npz", path, [&] { return read_npz(path); });
-}
+} catch (const std::bad_alloc&) { io::out_of_memory("load_npz", path); }
 
 void save_npz(const std::string& path, const NamedTensors& tensors) {
   std::unordered_set<std::string> names;

@@ -139,7 +139,7 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors,
   file.commit();
 }
 
-static NamedTensors read_safetensors(const std::string& path, std::vector<std::pair<std::string, std::string>>* metadata) {
+NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std::string, std::string>>* metadata) try {
   io::InputFile file("load_safetensors", path);
   if (file.size() < 8)
     file.fail(
@@ -150,8 +150,7 @@ static NamedTensors read_safetensors(const std::string& path, std::vector<std::p
     file.fail(fmt::format(
         "the header is longer than allowed; got {} bytes; expected at most {}; hint: is it a safetensors file?", length,
         std::min(kMaxHeader, file.size() - 8)));
-  std::string json(size_t(length), '\0');
-  file.read_at(8, json.data(), int64_t(length));
+  const std::string json = file.text_at(8, int64_t(length));
   io::SafetensorsHeader header = io::parse_safetensors_header(json, file);
 
   int64_t data_start = 8 + int64_t(length), data_bytes = file.size() - data_start;
@@ -168,10 +167,6 @@ static NamedTensors read_safetensors(const std::string& path, std::vector<std::p
                          io::read_tensor(file, data_start + header.entries[i].begin, kinds[i].first, kinds[i].second));
   if (metadata) *metadata = std::move(header.metadata);
   return tensors;
-}
-
-NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std::string, std::string>>* metadata) {
-  return io::reading("load_safetensors", path, [&] { return read_safetensors(path, metadata); });
-}
+} catch (const std::bad_alloc&) { io::out_of_memory("load_safetensors", path); }
 
 }  // namespace ink

@@ -1,7 +1,5 @@
 // A place in a small text (a file's header) that moves on as its parts are recognised. Errors name the byte.
 #pragma once
-#include <fmt/format.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,7 +30,7 @@ class TextCursor {
     return true;
   }
   void expect(std::string_view sign) {
-    if (!accept(sign)) fail(fmt::format("{}; expected '{}'", grammar_, sign));
+    if (!accept(sign)) fail(std::string(grammar_) + "; expected '" + std::string(sign) + "'");
   }
   // After spaces: the decimal digits that stand here; none if there are none.
   std::optional<int64_t> digits(const char* what) {
@@ -41,11 +39,11 @@ class TextCursor {
     int64_t n = 0;
     for (; peek() >= '0' && peek() <= '9'; ++at_)
       if (__builtin_mul_overflow(n, int64_t(10), &n) || __builtin_add_overflow(n, int64_t(peek() - '0'), &n))
-        fail(fmt::format("{} is too large; expected at most 63 bits", what));
+        fail(std::string(what) + " is too large; expected at most 63 bits");
     return at_ == start ? std::nullopt : std::optional(n);
   }
   [[noreturn]] void fail(const std::string& what) const {
-    source_.fail(fmt::format("{}; at byte {} of the header", what, at_));
+    source_.fail(what + "; at byte " + std::to_string(at_) + " of the header");
   }
 
  private:

@@ -12,8 +12,17 @@ const Kernels& kernels_of(const Tensor& x) { return kernels(x.device()); }
 
 Array array(const Tensor& x) { return {x.raw_data(), x.dtype(), x.shape(), x.strides()}; }
 
-Tensor empty(const Shape& shape, const Options& options) {
+static Tensor on_storage(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t numel, DType dtype) {
   Ref<TensorImpl> impl(new TensorImpl);
+  impl->storage = std::move(storage);
+  impl->shape = shape;
+  impl->strides = strides;
+  impl->numel = numel;
+  impl->dtype = dtype;
+  return Tensor(std::move(impl));
+}
+
+Tensor empty(const Shape& shape, const Options& options) {
   int64_t n = 1, bytes = 0;
   bool fits = true;
   for (int64_t s : shape) {
@@ -24,12 +33,7 @@ Tensor empty(const Shape& shape, const Options& options) {
     if (s == 0) n = 0, fits = true;
   if (!fits || __builtin_mul_overflow(n, size_of(options.dtype), &bytes))
     throw MemoryError(fmt::format("empty: more elements than fit memory; got {}", shape.str()));
-  impl->storage = Ref<Storage>(new Storage(bytes, options.device));
-  impl->shape = shape;
-  impl->strides = contiguous_strides(shape);
-  impl->numel = n;
-  impl->dtype = options.dtype;
-  return Tensor(std::move(impl));
+  return on_storage(Ref<Storage>(new Storage(bytes, options.device)), shape, contiguous_strides(shape), n, options.dtype);
 }
 
 static void check_fits(const char* op, const Scalar& value, DType t) {
@@ -47,14 +51,9 @@ Tensor full(const Shape& shape, const Scalar& value, const Options& options) {
 Tensor zeros(const Shape& shape, const Options& options) { return full(shape, 0, options); }
 
 Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
-  Ref<TensorImpl> impl(new TensorImpl);
-  const int64_t n = checked_numel("from_blob", shape);
-  impl->storage = Ref<Storage>(new Storage(data, checked_product("from_blob", n, size_of(options.dtype)), options.device, std::move(owner)));
-  impl->shape = shape;
-  impl->strides = contiguous_strides(shape);
-  impl->numel = n;
-  impl->dtype = options.dtype;
-  return Tensor(std::move(impl));
+  const int64_t n = checked_numel("from_blob", shape), bytes = checked_product("from_blob", n, size_of(options.dtype));
+  return on_storage(Ref<Storage>(new Storage(data, bytes, options.device, std::move(owner))), shape, contiguous_strides(shape), n,
+                    options.dtype);
 }
 
 static bool strides_contiguous(const Shape& shape, const Shape& strides) {
@@ -68,16 +67,11 @@ static bool strides_contiguous(const Shape& shape, const Shape& strides) {
 }
 
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
-  Ref<TensorImpl> impl(new TensorImpl);
-  impl->storage = x.impl()->storage;
-  impl->numel = checked_numel("view", shape);
-  impl->shape = shape;
-  impl->strides = strides;
-  impl->offset = offset;
-  impl->dtype = x.dtype();
-  impl->contiguous = strides_contiguous(shape, strides);
-  impl->is_view = true;
-  return Tensor(std::move(impl));
+  Tensor y = on_storage(x.impl()->storage, shape, strides, checked_numel("view", shape), x.dtype());
+  y.impl()->offset = offset;
+  y.impl()->contiguous = strides_contiguous(shape, strides);
+  y.impl()->is_view = true;
+  return y;
 }
 
 Tensor alias(const Tensor& x) {
@@ -338,8 +332,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 }
 
 Lines lines_of(const Shape& shape, int dim) {
-  return {Shape(shape.begin(), shape.begin() + dim).numel(), shape.empty() ? 1 : shape[dim],
-          shape.empty() ? 1 : Shape(shape.begin() + dim + 1, shape.end()).numel()};
+  if (shape.empty()) return {1, 1, 1};
+  return {Shape(shape.begin(), shape.begin() + dim).numel(), shape[dim], Shape(shape.begin() + dim + 1, shape.end()).numel()};
 }
 
 }  // namespace ink::raw

@@ -236,6 +236,13 @@ TEST_CASE("running products over a dim that is large in a tensor without element
   }
 }
 
+TEST_CASE("a pooling window far larger than its plane sees the plane", "[limits][sizes]") {
+  const int64_t kernel = (int64_t(1) << 31) - 1;
+  const Tensor x = to(arange(9), f32).reshape({1, 1, 3, 3});
+  CHECK(max_pool2d(x, {.kernel = kernel, .stride = 5, .padding = kernel / 2}).item() == 8);
+  CHECK(avg_pool2d(x, {.kernel = kernel, .stride = 5, .padding = kernel / 2, .count_include_pad = false}).item() == 4);
+}
+
 TEST_CASE("attention over values of no width has gradients", "[limits]") {
   Tensor q = ones({1, 2, 5, 3}).requires_grad_(), k = ones({1, 2, 6, 3}).requires_grad_(), v = ones({1, 2, 6, 0}).requires_grad_();
   Tensor y = scaled_dot_product_attention(q, k, v);
@@ -244,6 +251,17 @@ TEST_CASE("attention over values of no width has gradients", "[limits]") {
   CHECK(v.grad().shape() == v.shape());
   CHECK(q.grad().abs().sum().item() == 0);
   CHECK(k.grad().abs().sum().item() == 0);
+}
+
+TEST_CASE("attention takes blocks and windows of any size", "[limits][sizes]") {
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  const Tensor q = (to(arange(30), f64) / 30).reshape({1, 2, 5, 3}), k = (to(arange(36), f64) / 36).reshape({1, 2, 6, 3}), v = k + 1;
+  const Tensor want = scaled_dot_product_attention(q, k, v);
+  AttentionOptions blocks, window;
+  blocks.block_q = blocks.block_k = most;
+  window.left = window.right = most;
+  CHECK((scaled_dot_product_attention(q, k, v, blocks) - want).abs().max().item() < 1e-14);
+  CHECK((scaled_dot_product_attention(q, k, v, window) - want).abs().max().item() < 1e-14);
 }
 
 // Braces nest as deep as a tensor has dims; a number in braces of its own is a row of one.

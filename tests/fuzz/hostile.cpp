@@ -116,6 +116,14 @@ struct TensorForms {
       form([&] { return slice(x, d, 0, 1); }, fmt::format("slice(%, {}, 0, 1)", d));
       form([&] { return expand(slice(x, d, 0, 1), x.shape()); }, fmt::format("expand_as(slice(%, {}, 0, 1), %)", d));
     }
+    for (int d = 0; d < x.dim(); ++d)  // without elements, and as large as one pleases
+      for (int64_t n : {int64_t(1) << 32, int64_t(1) << 62, kMost}) {
+        Shape s = x.shape(), all = Shape::filled(x.dim(), n);
+        s[d] = all[d] = 0;
+        s[(d + 1) % x.dim()] = n;
+        for (const Shape& t : {s, all})
+          if (x.dim() > 1) form([&] { return zeros(t, x.options()); }, "zeros(" + list("", t) + ", " + dtype_text(x.dtype()) + ")");
+      }
     for (Shape s : {Shape{}, Shape{0}, Shape{1}, Shape{0, kMost}, Shape{int64_t(1) << 62, 0, 4}, Shape{1, 1}, Shape{1, 1, 1, 1},
                     Shape{1, 1, 1, 1, 1, 1, 1, 1}})
       form([&] { return zeros(s, x.options()); }, "zeros(" + list("", s) + ", " + dtype_text(x.dtype()) + ")");

@@ -93,10 +93,10 @@ AttentionArgs arguments(const AttentionOptions& o, const Tensor& q, const Tensor
   a.scale = o.scale.value_or(q.size(3) ? 1 / std::sqrt(double(q.size(3))) : 1);
   a.softcap = o.softcap;
   a.diagonal = o.causal == Causal::top_left ? 0 : nk - nq;
-  a.low = o.left ? a.diagonal - *o.left : -kNoBound;
-  a.high = o.causal != Causal::no ? a.diagonal : o.right ? a.diagonal + *o.right : kNoBound;
+  a.low = o.left ? a.diagonal - std::min(*o.left, kNoBound) : -kNoBound;
+  a.high = o.causal != Causal::no ? a.diagonal : o.right ? a.diagonal + std::min(*o.right, kNoBound) : kNoBound;
   a.dropout = o.dropout;
-  a.block_q = o.block_q, a.block_k = o.block_k;
+  a.block_q = std::min(o.block_q, std::max<int64_t>(nq, 1)), a.block_k = std::min(o.block_k, std::max<int64_t>(nk, 1));
   return a;
 }
 

@@ -78,17 +78,13 @@ Tensor from_data(std::initializer_list<double> data, const Shape& shape, const O
 // The shape of a nested list, by its first elements; `flat` takes the numbers, in order, as every list proves to fit.
 static void flatten_into(std::initializer_list<Nested> list, int dim, Shape& shape, std::vector<Scalar>& flat) {
   const int64_t n = int64_t(list.size());
-  const bool first = dim == shape.size();
-  if (first && flat.empty()) shape.push_back(n);
-  else if (first) throw ShapeError("tensor: a list stands beside a number; expected one depth everywhere");
+  if (dim == shape.size()) shape.push_back(n);
   if (shape[dim] != n) throw ShapeError(fmt::format("tensor: rows of different lengths; got {} and {}", shape[dim], n));
   for (const Nested& x : list) {
-    if (x.is_list) {
-      flatten_into(x.list, dim + 1, shape, flat);
-    } else {
-      if (dim + 1 < shape.size()) throw ShapeError("tensor: a number stands beside a list; expected one depth everywhere");
-      flat.push_back(x.number);
-    }
+    if (x.is_list ? dim + 1 == shape.size() && !flat.empty() : dim + 1 < shape.size())
+      throw ShapeError("tensor: a number stands beside a list; expected one depth everywhere");
+    if (x.is_list) flatten_into(x.list, dim + 1, shape, flat);
+    else flat.push_back(x.number);
   }
 }
 Tensor tensor(std::initializer_list<Nested> values, const Options& options) {

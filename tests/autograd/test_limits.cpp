@@ -197,6 +197,11 @@ TEST_CASE("sizes and options that overflow are errors, and nothing is computed w
   CHECK_THROWS_AS(unbind(zeros({huge, 0}), 0), MemoryError);
   CHECK(split(zeros({huge, 0}), huge - 1, 0).size() == 2);
   CHECK(chunk(ones({4}), most, 0).size() == 4);
+  for (int64_t step : {int64_t(4), huge, most - 1, most}) {  // the first element, however long the step
+    CHECK(slice(arange(4), 0, 0, 4, step).numel() == 1);
+    CHECK(arange(4).index({Slice(1, None, step)}).item<int64_t>() == 1);
+    CHECK(slice(arange(4).reshape({2, 2}).t(), 0, 1, 2, step).shape() == Shape{1, 2});
+  }
   float block[4] = {};
   CHECK_THROWS_AS(from_blob(block, {-1}), ShapeError);
   CHECK_THROWS_AS(from_blob(block, {-2, -2}), ShapeError);
@@ -262,6 +267,21 @@ TEST_CASE("attention takes blocks and windows of any size", "[limits][sizes]") {
   window.left = window.right = most;
   CHECK((scaled_dot_product_attention(q, k, v, blocks) - want).abs().max().item() < 1e-14);
   CHECK((scaled_dot_product_attention(q, k, v, window) - want).abs().max().item() < 1e-14);
+}
+
+TEST_CASE("a block mask names tiles that there are, of the size that they have", "[limits][index]") {
+  const Tensor q = ones({1, 1, 70, 3}), bits = ones({2, 64, 64}, boolean);
+  auto attend = [&](const Tensor& tiles, const Tensor& bits) {
+    AttentionOptions o;
+    o.blocks = {70, 70, tiles, bits};
+    return scaled_dot_product_attention(q, q, q, o);
+  };
+  CHECK(attend(ones({2, 2}, i32), bits).sum().item() == 210);
+  for (int64_t bad : {int64_t(2), int64_t(1000), int64_t(-3), std::numeric_limits<int64_t>::min(), (int64_t(1) << 32) + 1})
+    CHECK_THROWS_AS(attend(full({2, 2}, bad, i64), bits), IndexError);
+  CHECK_THROWS_AS(attend(ones({2, 2}, i32), ones({2, 8, 8}, boolean)), ShapeError);
+  CHECK_THROWS_AS(attend(ones({2, 2}, i32), ones({2, 64, 64})), ShapeError);
+  CHECK_THROWS_AS(attend(ones({2, 2}, f32), bits), DTypeError);
 }
 
 // Braces nest as deep as a tensor has dims; a number in braces of its own is a row of one.

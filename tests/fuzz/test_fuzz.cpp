@@ -24,7 +24,7 @@ using namespace ink::test;
 
 namespace {
 
-constexpr int kSeconds = 20;                     // of one call; it takes a millisecond
+constexpr int kSeconds = 60;                     // of one call, which takes a millisecond
 constexpr size_t kMemory = size_t(768) << 20;    // of the process beyond what it has at the start
 
 #if INK_SANITIZED

@@ -182,7 +182,7 @@ Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t 
     if (i < 0) i += n;
     return i < 0 ? 0 : i > n ? n : i;
   };
-  int64_t from = clamp(start), to = clamp(stop), size = to > from ? (to - from + step - 1) / step : 0;
+  int64_t from = clamp(start), to = clamp(stop), size = to > from ? (to - from - 1) / step + 1 : 0;
   return take_view(x, {ViewArgs::kSlice, d, 0, from, size, step, x.shape()});
 }
 Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
@@ -254,7 +254,7 @@ std::vector<Tensor> pieces(const Tensor& x, const PiecesArgs& args) {
                          .differentiable = 1 << 30};
   auto cut = [&](const Tensor& x) {
     const int64_t n = x.shape()[args.dim], count = n / args.size + (n % args.size != 0);
-    constexpr int64_t most = 1 << 24;  // each piece is a tensor of its own
+    constexpr int64_t most = 1 << 20;  // each piece is a tensor of its own
     if (count > most) throw MemoryError(fmt::format("split: too many pieces; got {} in dim {}; expected at most {}", count, args.dim, most));
     std::vector<Tensor> parts;
     for (int64_t i = 0; i < count; ++i) parts.push_back(piece(x, args, i * args.size));

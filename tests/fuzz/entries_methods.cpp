@@ -42,7 +42,7 @@ void add_methods(Entries& e) {
   add(e, "Tensor::to_vector", "{}.to_vector<float>()", [](const Tensor& x) { return x.to_vector<float>().empty(); }, X(ones({2, 3}, f64)));
   add(e, "Tensor::str", "{}.str()", [](const Tensor& x) { return x.str().empty(); }, X(ones({2, 3})));
   add(e, "Tensor::str", "{}.str()", [](const Tensor& x) { return x.str().empty(); }, X(ones({2, 3}, i64)));
-  add(e, "Tensor::span", "{}.span<float>()", [](const Tensor& x) { return x.span<float>().empty(); }, X(ones({2, 3})));
+  add(e, "Tensor::span", "{}.span<float>()", [](const Tensor& x) { return x.span<float>().empty(); }, X(ones({2, 3}, Options(f32, Device::cpu()))));
   add(e, "Tensor::t", "{}.t()", [](const Tensor& x) { return x.t(); }, X(ones({2, 3})));
   add(e, "Tensor::set_grad", "{}.set_grad({})", [](const Tensor& x, const Tensor& g) {
     Tensor y = x.detach().clone().requires_grad_();

@@ -11,7 +11,7 @@ namespace ink::test {
 namespace {
 
 constexpr int64_t kLeast = INT64_MIN, kMost = INT64_MAX;
-constexpr int64_t kNumbers[] = {0,  -1, 1, 2, -2, 3, 7, 63, 64, 1000, -1000, 0x7fffffff, int64_t(1) << 31, -(int64_t(1) << 31),
+constexpr int64_t kNumbers[] = {0,  -1, 1, 2, -2, 3, 7, 63, 64, 100, -100, 0x7fffffff, int64_t(1) << 31, -(int64_t(1) << 31),
                                 int64_t(1) << 32, int64_t(1) << 61, int64_t(1) << 62, -(int64_t(1) << 62), kMost / 3, kMost - 1, kMost,
                                 kLeast, kLeast + 1};
 const double kReals[] = {0, -0., 1, -1, 0.5, 2, 1e-300, 5e-324, 1e300, -1e300, 0x1p63, 0x1p62, NAN, INFINITY, -INFINITY};

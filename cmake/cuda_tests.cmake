@@ -2,7 +2,7 @@
 foreach(name test_ops_cuda test_attention_cuda)
   target_link_libraries(${name} PRIVATE ink_backend)
 endforeach()
-foreach(name ops ops_grad limits formulas promotion half halves integers nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg
+foreach(name ops ops_grad limits fuzz formulas promotion half halves integers nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg
         softmax scan fft join shape_ops attention attention_kinds sparse_attention linear_attention performer lsh lowrank reversible gau
         flash_gau mixer autocast_layers)
   if(NOT TARGET test_${name})

@@ -15,6 +15,7 @@
 #include "autograd/ops.h"
 #include "tensor/io.h"
 #include "tensor/raw/raw.h"
+#include "tensor/utf8.h"
 
 namespace ink {
 
@@ -192,30 +193,30 @@ NamedTensors Module::state_dict() {
 }
 
 void Module::load_state_dict(const NamedTensors& state, bool strict) {
-  std::string missing, unknown;
+  ShownNames missing, unknown;
   std::vector<std::pair<Tensor, Tensor>> copies;  // target, source; carried out when everything fits
   std::unordered_set<std::string> known;
   each_tensor(*this, [&](const std::string& name, auto& target) {
     known.insert(name);
     auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
     if (it == state.end()) {
-      missing += " " + name;
+      missing.add(name);
     } else if (!(it->second.shape() == target.shape())) {
-      throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", name,
+      throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", shown(name),
                                    it->second.shape().str(), target.shape().str()));
     } else if (is_complex(it->second.dtype()) && !is_complex(target.dtype())) {
-      throw DTypeError(fmt::format("load_state_dict: {} has another dtype; got {}; expected {}", name,
+      throw DTypeError(fmt::format("load_state_dict: {} has another dtype; got {}; expected {}", shown(name),
                                    name_of(it->second.dtype()), name_of(target.dtype())));
     } else {
       copies.emplace_back(target, it->second);
     }
   });
   for (auto& [name, t] : state)
-    if (!known.count(name)) unknown += " " + name;
-  if (strict && !(missing.empty() && unknown.empty()))
+    if (!known.count(name)) unknown.add(name);
+  if (strict && missing.count() + unknown.count() > 0)
     throw ValueError(fmt::format(
         "load_state_dict: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits",
-        missing.empty() ? " none" : missing, unknown.empty() ? " none" : unknown));
+        missing.str(), unknown.str()));
   for (auto& [target, source] : copies) raw::copy_into(target, raw::to_device(source, target.device()));
 }
 

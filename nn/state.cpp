@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "tensor/raw/raw.h"
+#include "tensor/utf8.h"
 
 namespace ink {
 namespace {
@@ -18,14 +19,14 @@ std::vector<T> checked_data(const NamedTensors& state, std::string_view name, co
   for (const auto& [n, t] : state) {
     if (n != name) continue;
     if (t.dtype() != dtype_of<T>)
-      throw DTypeError(fmt::format("state: '{}' has another dtype; got {}; expected {}", name, name_of(t.dtype()),
+      throw DTypeError(fmt::format("state: '{}' has another dtype; got {}; expected {}", shown(name), name_of(t.dtype()),
                                    name_of(dtype_of<T>)));
     if (!(t.shape() == shape))
       throw ShapeError(
-          fmt::format("state: '{}' has another shape; got {}; expected {}", name, t.shape().str(), shape.str()));
+          fmt::format("state: '{}' has another shape; got {}; expected {}", shown(name), t.shape().str(), shape.str()));
     return t.template to_vector<T>();
   }
-  throw ValueError(fmt::format("state: '{}' is missing", name));
+  throw ValueError(fmt::format("state: '{}' is missing", shown(name)));
 }
 
 }  // namespace
@@ -38,7 +39,7 @@ NamedTensors merge_states(const std::vector<std::pair<std::string, NamedTensors>
     for (const auto& [name, t] : state) {
       all.emplace_back(part + "." + name, t);
       if (!names.insert(all.back().first).second)
-        throw ValueError(fmt::format("merge_states: a name comes twice; got '{}'", all.back().first));
+        throw ValueError(fmt::format("merge_states: a name comes twice; got '{}'", shown(all.back().first)));
     }
   }
   return all;
@@ -55,11 +56,12 @@ NamedTensors state_part(const NamedTensors& state, std::string_view part) {
   for (const auto& [name, t] : state)
     if (is_under(name, part)) found.emplace_back(name.substr(part.size() + 1), t);
   if (!found.empty()) return found;
-  std::string there;
+  ShownNames there;
   std::unordered_set<std::string> seen;
   for (const auto& [name, t] : state)
-    if (std::string head = name.substr(0, name.find('.')); seen.insert(head).second) there += " " + head;
-  throw ValueError(fmt::format("state_part: no part '{}'; got{}", part, there.empty() ? " an empty state" : there));
+    if (std::string head = name.substr(0, name.find('.')); seen.insert(head).second) there.add(head);
+  throw ValueError(fmt::format("state_part: no part '{}'; got{}", shown(part),
+                               there.count() == 0 ? " an empty state" : there.str()));
 }
 
 Tensor integer_state(int64_t value) { return raw::full({}, value, {i64, Device::cpu()}); }

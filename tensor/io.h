@@ -1,7 +1,10 @@
 // Files: .npy and .npz (NumPy), safetensors (Hugging Face), IDX (MNIST). All readers treat a file as hostile: sizes are
 // checked before anything is allocated, and nothing is half loaded. All writers write a temporary file beside the
 // target and rename it, so that a full disk or a killed process leaves the old file intact. Errors: IoError naming the
-// file.
+// file. MemoryError with the file's size where memory does not suffice.
+//
+// Integers that have no dtype here become the next wider one: i1, i2, u2 (I8, I16, U16) i32, and u4, u8 (U32, U64) i64, where a
+// number above i64's largest is an IoError.
 #pragma once
 #include <string>
 #include <string_view>
@@ -25,7 +28,7 @@ NamedTensors load_safetensors(const std::string& path,
 Tensor load_idx(const std::string& path);  // u8, i32, f32, f64; gzip or plain
 
 std::string read_file(const std::string& path, int64_t max_bytes = int64_t(1) << 34);
-// The same, unpacked if it is a gzip file; max_bytes counts what comes out.
+// The same, unpacked if it is a gzip file (of one member or several); max_bytes counts what comes out.
 std::string read_unpacked(const std::string& path, int64_t max_bytes = int64_t(1) << 32);
 void write_file_atomically(const std::string& path, std::string_view contents);
 

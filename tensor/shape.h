@@ -50,11 +50,12 @@ class Shape {
     for (int i = at; i + 1 < n_; ++i) d_[i] = d_[i + 1];
     --n_;
   }
-  // The number of elements; 1 for no dims.
+  // The number of elements; 1 for no dims. It fits for the shape of a tensor; some of the sizes of one without elements may have any
+  // product, which wraps. For sizes that come from a user: checked_numel.
   INK_INLINE int64_t numel() const {
-    int64_t n = 1;
-    for (int i = 0; i < n_; ++i) n *= d_[i];
-    return n;
+    uint64_t n = 1;
+    for (int i = 0; i < n_; ++i) n *= uint64_t(d_[i]);
+    return int64_t(n);
   }
   INK_INLINE bool operator==(const Shape& o) const {
     if (n_ != o.n_) return false;

@@ -1,5 +1,7 @@
 #include "tensor/utf8.h"
 
+#include <fmt/format.h>
+
 namespace ink {
 
 CodePoint decode_utf8(std::string_view text, int64_t at) {
@@ -37,6 +39,29 @@ int64_t invalid_utf8_at(std::string_view text) {
     at += bytes;
   }
   return -1;
+}
+
+std::string shown(std::string_view text) {
+  constexpr int64_t most = 200;
+  std::string out;
+  const int64_t n = int64_t(text.size());
+  for (int64_t at = 0; at < n;) {
+    const CodePoint c = decode_utf8(text, at);
+    const bool escaped = c.value < 0x20 || (c.value >= 0x7f && c.value < 0xa0) || c.bytes == 0;
+    const int bytes = c.bytes == 0 ? 1 : c.bytes;
+    if (at + bytes > most) return out + fmt::format("... ({} bytes)", n);
+    for (int i = 0; i < bytes; ++i, ++at)
+      if (escaped) out += fmt::format("\\x{:02x}", uint8_t(text[size_t(at)]));
+      else out += text[size_t(at)];
+  }
+  return out;
+}
+
+void ShownNames::add(std::string_view name) {
+  if (++count_ <= 20) text_ += " " + shown(name);
+}
+std::string ShownNames::str() const {
+  return count_ == 0 ? " none" : count_ <= 20 ? text_ : text_ + fmt::format(" and {} more", count_ - 20);
 }
 
 }  // namespace ink

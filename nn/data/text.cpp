@@ -11,25 +11,26 @@
 namespace ink {
 namespace {
 
-std::vector<char32_t> code_points(std::string_view utf8) {
-  std::vector<char32_t> list;
+// Calls take(c) with each character of the text, in order. It is never held in a wider form: a text may fill much of the memory.
+template <class F>
+void for_each_character(std::string_view utf8, F take) {
   for (int64_t at = 0; at < int64_t(utf8.size());) {
     CodePoint c = decode_utf8(utf8, at);
     if (c.bytes == 0)
       throw ValueError(fmt::format("CharText: the text is not UTF-8; got byte 0x{:02x} at offset {}",
                                    uint8_t(utf8[size_t(at)]), at));
-    list.push_back(c.value);
+    take(c.value);
     at += c.bytes;
   }
-  return list;
 }
 
 }  // namespace
 
-CharText::CharText(std::string_view utf8) : characters_(code_points(utf8)) {
-  std::sort(characters_.begin(), characters_.end());
-  characters_.erase(std::unique(characters_.begin(), characters_.end()), characters_.end());
-  characters_.shrink_to_fit();
+CharText::CharText(std::string_view utf8) {
+  std::vector<bool> stands(0x110000);
+  for_each_character(utf8, [&](char32_t c) { stands[c] = true; });
+  for (char32_t c = 0; c < stands.size(); ++c)
+    if (stands[c]) characters_.push_back(c);
   ids_ = encode(utf8);
 }
 
@@ -41,16 +42,17 @@ CharText CharText::load(const std::string& path) {
 }
 
 Tensor CharText::encode(std::string_view utf8) const {
-  std::vector<char32_t> text = code_points(utf8);
-  Tensor ids = empty({int64_t(text.size())}, {i64, Device::cpu()});
-  int64_t* out = ids.data<int64_t>();
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto it = std::lower_bound(characters_.begin(), characters_.end(), text[i]);
-    if (it == characters_.end() || *it != text[i])
+  int64_t count = 0;
+  for_each_character(utf8, [&](char32_t) { ++count; });
+  Tensor ids = empty({count}, {i64, Device::cpu()});
+  int64_t *begin = ids.data<int64_t>(), *out = begin;
+  for_each_character(utf8, [&](char32_t c) {
+    auto it = std::lower_bound(characters_.begin(), characters_.end(), c);
+    if (it == characters_.end() || *it != c)
       throw ValueError(fmt::format("CharText: a character is not in the vocabulary; got U+{:04X} at position {}",
-                                   uint32_t(text[i]), i));
-    out[i] = it - characters_.begin();
-  }
+                                   uint32_t(c), out - begin));
+    *out++ = it - characters_.begin();
+  });
   return ids.to(default_device());
 }
 

@@ -11,7 +11,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <new>
 
+#include "tensor/allocator.h"
 #include "tensor/io.h"
 #include "tensor/raw/raw.h"
 
@@ -21,6 +23,12 @@ namespace ink {
 namespace io {
 
 void Source::fail(std::string_view what) const { throw IoError(fmt::format("{}: '{}': {}", op_, path_, what)); }
+
+std::string Source::text_at(int64_t offset, int64_t bytes) const {
+  std::string s(size_t(bytes), '\0');
+  read_at(offset, s.data(), bytes);
+  return s;
+}
 
 static std::string reason(int error) { return std::strerror(error); }
 
@@ -126,8 +134,8 @@ Tensor to_host(const char* op, const Tensor& x) {
   return raw::contiguous(raw::to_device(x, Device::cpu()));
 }
 
-int64_t checked_bytes(DType dtype, const Shape& shape) {
-  int64_t n = size_of(dtype);
+int64_t checked_bytes(Stored stored, const Shape& shape) {
+  int64_t n = stored.bytes();
   bool empty = false;
   for (int64_t s : shape) {
     empty |= s == 0;
@@ -136,10 +144,36 @@ int64_t checked_bytes(DType dtype, const Shape& shape) {
   return empty ? 0 : n;
 }
 
-Tensor read_tensor(const Source& source, int64_t offset, DType dtype, const Shape& shape) {
-  Tensor x = raw::empty(shape, {dtype, Device::cpu()});
-  source.read_at(offset, x.raw_data(), x.nbytes());
-  if (dtype == DType::boolean) {  // a C++ bool must be 0 or 1
+void out_of_memory(const char* op, const std::string& path) {
+  struct stat info;
+  const int64_t size = stat(path.c_str(), &info) == 0 ? int64_t(info.st_size) : 0;
+  throw MemoryError(fmt::format("{}: '{}': not enough memory to read it; got a file of {} bytes, with {} bytes of tensors live", op,
+                                path, size, cpu_allocator().stats().live));
+}
+
+// Integers of `narrow` bytes stand at the end of x's memory, which their dtype fills from the front: a number is read before its
+// place is written.
+static void widen(const Source& source, const Tensor& x, const char* from, Stored stored, bool big_endian) {
+  char* to = static_cast<char*>(x.raw_data());
+  const int64_t size = stored.narrow, wide = size_of(x.dtype());
+  for (int64_t i = 0; i < x.numel(); ++i, from += size, to += wide) {
+    uint64_t bits = 0;
+    for (int64_t b = 0; b < size; ++b) bits |= uint64_t(uint8_t(from[b])) << 8 * (big_endian ? size - 1 - b : b);
+    if (stored.is_signed) bits = uint64_t(int64_t(bits << (64 - 8 * size)) >> (64 - 8 * size));
+    else if (bits > uint64_t(INT64_MAX))
+      source.fail(fmt::format("a number does not fit i64; got {} as element {}; expected at most {}", bits, i, INT64_MAX));
+    std::memcpy(to, &bits, size_t(wide));
+  }
+}
+
+Tensor read_tensor(const Source& source, int64_t offset, Stored stored, const Shape& shape, bool big_endian) {
+  Tensor x = raw::empty(shape, {stored.dtype, Device::cpu()});
+  const int64_t bytes = checked_bytes(stored, shape);
+  char* end = static_cast<char*>(x.raw_data()) + x.nbytes();
+  source.read_at(offset, end - bytes, bytes);
+  if (!stored.plain()) widen(source, x, end - bytes, stored, big_endian);
+  else if (big_endian) swap_bytes(x);
+  if (stored.dtype == DType::boolean) {  // a C++ bool must be 0 or 1
     uint8_t* p = static_cast<uint8_t*>(x.raw_data());
     for (int64_t i = 0; i < x.numel(); ++i) p[i] = p[i] != 0;
   }
@@ -154,34 +188,29 @@ void swap_bytes(const Tensor& x) {
 
 }  // namespace io
 
-std::string read_file(const std::string& path, int64_t max_bytes) {
-  int fd = io::open_file("read_file", path);
+std::string read_file(const std::string& path, int64_t max_bytes) try {
+  struct Descriptor {
+    int fd;
+    ~Descriptor() { close(fd); }
+  } file{io::open_file("read_file", path)};
+  // Read to the end instead of trusting a size: pipes have none, and a file may grow.
+  struct stat info;
+  int64_t expected = fstat(file.fd, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
   std::string text;
-  try {
-    // Read to the end instead of trusting a size: pipes have none, and a file may grow.
-    struct stat info;
-    int64_t expected = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
-    for (int64_t used = 0;;) {
-      if (expected > max_bytes || used > max_bytes)
-        throw IoError(fmt::format("read_file: '{}' is too large; got {} bytes or more; expected at most {}", path,
-                                  std::max(expected, used), max_bytes));
-      if (used == int64_t(text.size())) text.resize(size_t(used == 0 ? expected + 1 : used + (1 << 16)));
-      ssize_t n = read(fd, text.data() + used, text.size() - size_t(used));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) throw IoError(fmt::format("read_file: cannot read '{}': {}", path, io::reason(errno)));
-      used += n;
-      if (n == 0) {
-        text.resize(size_t(used));
-        break;
-      }
-    }
-  } catch (...) {
-    close(fd);
-    throw;
+  for (int64_t used = 0;;) {
+    if (expected > max_bytes || used > max_bytes)
+      throw IoError(fmt::format("read_file: '{}' is too large; got {} bytes or more; expected at most {}", path,
+                                std::max(expected, used), max_bytes));
+    if (used == int64_t(text.size())) text.resize(size_t(used == 0 ? expected + 1 : used + (1 << 16)));
+    ssize_t n = read(file.fd, text.data() + used, text.size() - size_t(used));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw IoError(fmt::format("read_file: cannot read '{}': {}", path, io::reason(errno)));
+    used += n;
+    if (n > 0) continue;
+    text.resize(size_t(used));
+    return text;
   }
-  close(fd);
-  return text;
-}
+} catch (const std::bad_alloc&) { io::out_of_memory("read_file", path); }
 
 void write_file_atomically(const std::string& path, std::string_view contents) {
   io::AtomicFile file("write_file_atomically", path);

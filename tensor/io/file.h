@@ -16,6 +16,7 @@ class Source {
   virtual int64_t size() const = 0;
   // Copies bytes [offset, offset + bytes) to target; IoError if they are not all there.
   virtual void read_at(int64_t offset, void* target, int64_t bytes) const = 0;
+  std::string text_at(int64_t offset, int64_t bytes) const;
   const std::string& op() const { return op_; }
   const std::string& path() const { return path_; }
   [[noreturn]] void fail(std::string_view what) const;  // IoError "op: 'path': what"
@@ -70,12 +71,28 @@ class AtomicFile {
 
 // A contiguous tensor on the CPU with x's elements, ready to be written. ValueError if x is undefined.
 Tensor to_host(const char* op, const Tensor& x);
+// How the elements of a file are stored: as one of our dtypes, or as integers that we lack, which are read into a wider dtype.
+struct Stored {
+  DType dtype;                   // what is made of them
+  int8_t narrow = 0;             // bytes of an integer that we lack; 0: stored as dtype
+  bool is_signed = false;
+  constexpr Stored(DType t) : dtype(t) {}
+  constexpr Stored(DType t, int bytes, bool is_signed) : dtype(t), narrow(int8_t(bytes)), is_signed(is_signed) {}
+  bool plain() const { return narrow == 0; }
+  int64_t bytes() const { return plain() ? size_of(dtype) : narrow; }
+};
+inline constexpr Stored kInt8{i32, 1, true}, kInt16{i32, 2, true}, kUint16{i32, 2, false}, kUint32{i64, 4, false},
+    kUint64{i64, 8, false};  // the last only as far as its numbers fit
+
 // A new tensor filled from the source. The caller has checked that the bytes are there. A bool byte other than 0 means
-// true.
-Tensor read_tensor(const Source& source, int64_t offset, DType dtype, const Shape& shape);
+// true. IoError for an unsigned number that i64 does not hold.
+Tensor read_tensor(const Source& source, int64_t offset, Stored stored, const Shape& shape, bool big_endian = false);
 // Reverses the bytes of every number: big-endian elements become ours. A complex element is two numbers.
 void swap_bytes(const Tensor& x);
-// The bytes of a tensor of that shape; -1 if the number does not fit 63 bits.
-int64_t checked_bytes(DType dtype, const Shape& shape);
+// The bytes of so many stored elements; -1 if the number does not fit 63 bits.
+int64_t checked_bytes(Stored stored, const Shape& shape);
+
+// What a reader does about a std::bad_alloc: a MemoryError that says how large the file is.
+[[noreturn]] void out_of_memory(const char* op, const std::string& path);
 
 }  // namespace ink::io

@@ -10,7 +10,7 @@
 
 namespace ink {
 
-Tensor load_idx(const std::string& path) {
+Tensor load_idx(const std::string& path) try {
   std::string bytes = read_file(path);
   io::Memory file("load_idx", path, bytes);
   io::SequentialReader reader(file, io::compression_of(bytes));
@@ -18,27 +18,12 @@ Tensor load_idx(const std::string& path) {
   reader.read(magic, 4);
   if (magic[0] != 0 || magic[1] != 0)
     file.fail(fmt::format("not an IDX file; got {:02x} {:02x} at its start; expected 00 00", magic[0], magic[1]));
-  DType dtype;
-  switch (magic[2]) {
-    case 0x08:
-      dtype = u8;
-      break;
-    case 0x0c:
-      dtype = i32;
-      break;
-    case 0x0d:
-      dtype = f32;
-      break;
-    case 0x0e:
-      dtype = f64;
-      break;
-    default: {
-      const char* name = magic[2] == 0x09 ? " (i8)" : magic[2] == 0x0b ? " (i16)" : "";
-      file.fail(
-          fmt::format("unsupported element type; got 0x{:02x}{}; expected 08 (u8), 0c (i32), 0d (f32) or 0e (f64)",
-                      magic[2], name));
-    }
-  }
+  constexpr std::pair<int, DType> codes[] = {{0x08, u8}, {0x0c, i32}, {0x0d, f32}, {0x0e, f64}};
+  auto code = std::find_if(std::begin(codes), std::end(codes), [&](auto& c) { return c.first == magic[2]; });
+  if (code == std::end(codes))
+    file.fail(fmt::format("unsupported element type; got 0x{:02x}{}; expected 08 (u8), 0c (i32), 0d (f32) or 0e (f64)", magic[2],
+                          magic[2] == 0x09 ? " (i8)" : magic[2] == 0x0b ? " (i16)" : ""));
+  const DType dtype = code->second;
   if (magic[3] > kMaxDims) file.fail(fmt::format("too many dims; got {}; expected at most {}", magic[3], kMaxDims));
   Shape shape;
   for (int i = 0; i < magic[3]; ++i) {
@@ -55,6 +40,6 @@ Tensor load_idx(const std::string& path) {
   reader.expect_end();
   io::swap_bytes(x);
   return x;
-}
+} catch (const std::bad_alloc&) { io::out_of_memory("load_idx", path); }
 
 }  // namespace ink

@@ -15,7 +15,7 @@ struct SequentialReader::Stream {
   ~Stream() { inflateEnd(&z); }
 };
 
-SequentialReader::SequentialReader(const Memory& packed, Compression compression) : packed_(packed) {
+SequentialReader::SequentialReader(const Memory& packed, Compression compression) : packed_(packed), members_(compression == Compression::gzip) {
   if (compression == Compression::none) return;
   stream_ = std::make_unique<Stream>();
   // zlib's codes: 16 more than the window's bits asks for a gzip header, negative bits for no header.
@@ -49,9 +49,11 @@ int64_t SequentialReader::read_some(char* target, int64_t bytes) {
     int status = inflate(&z, Z_NO_FLUSH);
     at_ += in - z.avail_in;
     done += out - z.avail_out;
-    if (status == Z_STREAM_END)
-      ended_ = true;
-    else if (status == Z_BUF_ERROR && at_ == packed_.size())
+    if (status == Z_STREAM_END) {
+      // A gzip file may hold several members, one after the other; what they hold belongs together (RFC 1952, 2.2).
+      const bool next = members_ && compression_of(packed_.bytes().substr(size_t(at_))) == Compression::gzip;
+      ended_ = !next || inflateReset(&z) != Z_OK;
+    } else if (status == Z_BUF_ERROR && at_ == packed_.size())
       packed_.fail("the compressed data are truncated; expected more bytes at the end");
     else if (status != Z_OK)
       packed_.fail(fmt::format("the compressed data are damaged; got '{}' at byte {}", z.msg ? z.msg : "?", at_));
@@ -96,11 +98,11 @@ std::string unpacked(const Memory& packed, Compression compression, int64_t max_
 
 }  // namespace io
 
-std::string read_unpacked(const std::string& path, int64_t max_bytes) {
+std::string read_unpacked(const std::string& path, int64_t max_bytes) try {
   std::string bytes = read_file(path, max_bytes);
   io::Compression compression = io::compression_of(bytes);
   if (compression == io::Compression::none) return bytes;
   return io::unpacked(io::Memory("read_unpacked", path, bytes), compression, max_bytes);
-}
+} catch (const std::bad_alloc&) { io::out_of_memory("read_unpacked", path); }
 
 }  // namespace ink

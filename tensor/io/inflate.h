@@ -29,7 +29,7 @@ class SequentialReader {
   friend std::string unpacked(const Memory& packed, Compression compression, int64_t max_bytes);
   const Memory& packed_;
   int64_t at_ = 0, given_ = 0;
-  bool ended_ = false;
+  bool members_, ended_ = false;  // may another gzip member follow
   struct Stream;
   std::unique_ptr<Stream> stream_;  // null if nothing is compressed
 };

@@ -45,19 +45,18 @@ struct Entry {
   std::string name;
   uint32_t flags, method, crc;
   int64_t packed, size, offset;
-};
 
-std::string read_text(const io::Source& file, int64_t offset, int64_t bytes) {
-  std::string s(size_t(bytes), '\0');
-  file.read_at(offset, s.data(), bytes);
-  return s;
-}
+  template <class... A>
+  [[noreturn]] void fail(const io::Source& file, fmt::format_string<A...> what, A&&... args) const {
+    file.fail(fmt::format("entry '{}'{}", shown(name), fmt::format(what, std::forward<A>(args)...)));
+  }
+};
 
 // The directory's entries, found through the record at the end of the file (which a comment may follow).
 std::vector<Entry> read_directory(const io::Source& file) {
   constexpr int64_t end_bytes = 22, max_comment = 0xffff;
   int64_t tail_bytes = std::min(file.size(), end_bytes + max_comment);
-  std::string tail = read_text(file, file.size() - tail_bytes, tail_bytes);
+  std::string tail = file.text_at(file.size() - tail_bytes, tail_bytes);
   size_t at = tail.npos;
   for (int64_t i = tail_bytes - end_bytes; i >= 0 && at == tail.npos; --i) {
     std::string_view record(tail.data() + i, size_t(tail_bytes - i));
@@ -77,7 +76,7 @@ std::vector<Entry> read_directory(const io::Source& file) {
     file.fail(fmt::format("the directory's place is wrong; got bytes {} to {}; expected its end at {}", start,
                           start + bytes, directory_end));
 
-  std::string text = read_text(file, start, bytes);
+  std::string text = file.text_at(start, bytes);
   FieldReader fields{text};
   std::vector<Entry> entries;
   for (uint32_t i = 0; i < count; ++i) {
@@ -96,7 +95,7 @@ std::vector<Entry> read_directory(const io::Source& file) {
     e.name = fields.bytes.substr(0, name);
     fields.bytes.remove_prefix(size_t(name) + extra + comment);
     if (e.packed == kMax32 || e.size == kMax32 || e.offset == kMax32)
-      file.fail(fmt::format("entry '{}': zip64 is not supported; expected less than 4 GiB", e.name));
+      e.fail(file, ": zip64 is not supported; expected less than 4 GiB");
     entries.push_back(std::move(e));
   }
   if (!fields.bytes.empty()) file.fail("the directory is longer than its entries");
@@ -107,37 +106,36 @@ std::vector<Entry> read_directory(const io::Source& file) {
 int64_t data_start(const Entry& e, const io::Source& file, int64_t limit) {
   constexpr int64_t local_bytes = 30;
   if (e.offset + local_bytes > limit)
-    file.fail(fmt::format("entry '{}': its place lies outside the file; got byte {}", e.name, e.offset));
-  std::string local = read_text(file, e.offset, local_bytes);
+    e.fail(file, ": its place lies outside the file; got byte {}", e.offset);
+  std::string local = file.text_at(e.offset, local_bytes);
   uint16_t name, extra;
   std::memcpy(&name, local.data() + 26, 2);
   std::memcpy(&extra, local.data() + 28, 2);
   int64_t start = e.offset + local_bytes + name + extra;
-  if (FieldReader{local}.next(4) != kLocal || start > limit || read_text(file, e.offset + local_bytes, name) != e.name)
-    file.fail(fmt::format("entry '{}': the local header does not fit the directory", e.name));
+  if (FieldReader{local}.next(4) != kLocal || start > limit || file.text_at(e.offset + local_bytes, name) != e.name)
+    e.fail(file, ": the local header does not fit the directory");
   if (start + e.packed > limit)
-    file.fail(fmt::format("entry '{}': longer than the file; got {} bytes; expected at most {}", e.name, e.packed,
-                          limit - start));
+    e.fail(file, ": longer than the file; got {} bytes; expected at most {}", e.packed,
+                          limit - start);
   return start;
 }
 
 void check_entry(const Entry& e, const io::Source& file) {
-  if (e.flags & 1) file.fail(fmt::format("entry '{}' is encrypted; not supported", e.name));
+  if (e.flags & 1) e.fail(file, " is encrypted; not supported");
   if (e.method != 0 && e.method != 8)
-    file.fail(fmt::format("entry '{}': unsupported compression; got method {}; expected 0 (stored) or 8 (deflated)",
-                          e.name, e.method));
+    e.fail(file, ": unsupported compression; got method {}; expected 0 (stored) or 8 (deflated)", e.method);
   if (e.method == 0 && e.packed != e.size)
-    file.fail(fmt::format("entry '{}': stored, but its two sizes differ; got {} and {}", e.name, e.packed, e.size));
+    e.fail(file, ": stored, but its two sizes differ; got {} and {}", e.packed, e.size);
   if (e.size > e.packed * io::kMaxInflation)
-    file.fail(fmt::format("entry '{}': no {} bytes can unpack to {}", e.name, e.packed, e.size));
+    e.fail(file, ": no {} bytes can unpack to {}", e.packed, e.size);
   if (!e.name.ends_with(".npy"))
-    file.fail(fmt::format("entry '{}' is not an array; expected a name that ends in .npy", e.name));
+    e.fail(file, " is not an array; expected a name that ends in .npy");
 }
 
 std::string read_entry(const Entry& e, int64_t start, const io::Source& file) {
-  std::string bytes = read_text(file, start, e.packed);
+  std::string bytes = file.text_at(start, e.packed);
   if (e.method == 8) {
-    io::Memory packed(file.op(), file.path() + "/" + e.name, bytes);
+    io::Memory packed(file.op(), file.path() + "/" + shown(e.name), bytes);
     io::SequentialReader reader(packed, io::Compression::deflate);
     std::string unpacked(size_t(e.size), '\0');
     reader.read(unpacked.data(), e.size);
@@ -146,13 +144,13 @@ std::string read_entry(const Entry& e, int64_t start, const io::Source& file) {
   }
   uint32_t crc = crc_of(0, bytes.data(), e.size);
   if (crc != e.crc)
-    file.fail(fmt::format("entry '{}' is damaged: wrong CRC; got {:08x}; expected {:08x}", e.name, crc, e.crc));
+    e.fail(file, " is damaged: wrong CRC; got {:08x}; expected {:08x}", crc, e.crc);
   return bytes;
 }
 
 }  // namespace
 
-NamedTensors load_npz(const std::string& path) {
+NamedTensors load_npz(const std::string& path) try {
   io::InputFile file("load_npz", path);
   std::vector<Entry> entries = read_directory(file);
   int64_t limit = file.size();
@@ -161,7 +159,7 @@ NamedTensors load_npz(const std::string& path) {
   std::vector<std::pair<int64_t, int64_t>> ranges;
   for (const Entry& e : entries) {
     check_entry(e, file);
-    if (!names.insert(e.name).second) file.fail(fmt::format("two entries have one name; got '{}'", e.name));
+    if (!names.insert(e.name).second) file.fail(fmt::format("two entries have one name; got '{}'", shown(e.name)));
     starts.push_back(data_start(e, file, limit));
     ranges.emplace_back(e.offset, starts.back() + e.packed);
   }
@@ -173,12 +171,12 @@ NamedTensors load_npz(const std::string& path) {
   NamedTensors tensors;
   for (size_t i = 0; i < entries.size(); ++i) {
     std::string bytes = read_entry(entries[i], starts[i], file), name = entries[i].name;
-    Tensor x = io::read_npy(io::Memory("load_npz", path + "/" + name, bytes));
+    Tensor x = io::read_npy(io::Memory("load_npz", path + "/" + shown(name), bytes));
     name.resize(name.size() - 4);
     tensors.emplace_back(std::move(name), std::move(x));
   }
   return tensors;
-}
+} catch (const std::bad_alloc&) { io::out_of_memory("load_npz", path); }
 
 void save_npz(const std::string& path, const NamedTensors& tensors) {
   std::unordered_set<std::string> names;
@@ -187,8 +185,8 @@ void save_npz(const std::string& path, const NamedTensors& tensors) {
   for (const auto& [name, x] : tensors) {
     if (invalid_utf8_at(name) >= 0 || name.size() > 0xfff0)
       throw ValueError("save_npz: a name that is not UTF-8, or too long");
-    if (!names.insert(name).second) throw ValueError(fmt::format("save_npz: a name stands twice; got '{}'", name));
-    if (!x.defined()) throw ValueError(fmt::format("save_npz: the tensor '{}' is undefined", name));
+    if (!names.insert(name).second) throw ValueError(fmt::format("save_npz: a name stands twice; got '{}'", shown(name)));
+    if (!x.defined()) throw ValueError(fmt::format("save_npz: the tensor '{}' is undefined", shown(name)));
     headers.push_back(io::npy_header("save_npz", x));
     total += 30 + 46 + 2 * int64_t(name.size() + 4) + int64_t(headers.back().size()) + x.nbytes();
   }

@@ -16,34 +16,40 @@ namespace {
 
 struct FormatDType {
   const char* name;
-  DType dtype;
+  io::Stored stored;
 };
-constexpr FormatDType kDTypes[] = {{"F64", f64}, {"F32", f32}, {"F16", f16}, {"BF16", bf16},   {"C64", c64},
-                                   {"I64", i64}, {"I32", i32}, {"U8", u8},   {"BOOL", boolean}};
+constexpr FormatDType kDTypes[] = {{"F64", f64},         {"F32", f32},          {"F16", f16},          {"BF16", bf16},       {"C64", c64},
+                                   {"I64", i64},         {"I32", i32},          {"U8", u8},            {"BOOL", boolean},    {"I8", io::kInt8},
+                                   {"I16", io::kInt16},  {"U16", io::kUint16},  {"U32", io::kUint32},  {"U64", io::kUint64}};
 constexpr int64_t kMaxHeader = 100'000'000;  // the reference implementation's limit
 
+template <class... A>
+[[noreturn]] void fail_entry(const io::SafetensorsEntry& e, const io::Source& file, fmt::format_string<A...> what, A&&... args) {
+  file.fail(fmt::format("tensor '{}'{}", shown(e.name), fmt::format(what, std::forward<A>(args)...)));
+}
+
 // The entry's shape, once its dtype, size and offsets agree.
-Shape checked_shape(const io::SafetensorsEntry& e, DType dtype, int64_t data_bytes, const io::Source& file) {
+Shape checked_shape(const io::SafetensorsEntry& e, io::Stored stored, int64_t data_bytes, const io::Source& file) {
   if (e.shape.size() > size_t(kMaxDims))
-    file.fail(fmt::format("tensor '{}': too many dims; got {}; expected at most {}", e.name, e.shape.size(), kMaxDims));
+    fail_entry(e, file, ": too many dims; got {}; expected at most {}", e.shape.size(), kMaxDims);
   Shape shape(e.shape.begin(), e.shape.end());
   if (e.begin > e.end || e.end > data_bytes)
-    file.fail(fmt::format("tensor '{}': offsets outside the data; got [{}, {}]; expected 0 to {}", e.name, e.begin,
-                          e.end, data_bytes));
-  int64_t bytes = io::checked_bytes(dtype, shape);
-  if (bytes < 0) file.fail(fmt::format("tensor '{}': its size overflows; got shape {}", e.name, shape.str()));
+    fail_entry(e, file, ": offsets outside the data; got [{}, {}]; expected 0 to {}", e.begin,
+                          e.end, data_bytes);
+  int64_t bytes = io::checked_bytes(stored, shape);
+  if (bytes < 0) fail_entry(e, file, ": its size overflows; got shape {}", shape.str());
   if (bytes != e.end - e.begin)
-    file.fail(fmt::format("tensor '{}': size and offsets differ; got {} bytes; expected {} for {} of shape {}", e.name,
-                          e.end - e.begin, bytes, e.dtype, shape.str()));
+    fail_entry(e, file, ": size and offsets differ; got {} bytes; expected {} for {} of shape {}", e.end - e.begin, bytes, e.dtype, shape.str());
   return shape;
 }
 
-DType dtype_named(const io::SafetensorsEntry& e, const io::Source& file) {
-  for (const FormatDType& d : kDTypes)
-    if (e.dtype == d.name) return d.dtype;
-  file.fail(
-      fmt::format("tensor '{}': unsupported dtype; got {}; expected F64, F32, F16, BF16, C64, I64, I32, U8 or BOOL",
-                  e.name, io::json_quoted(e.dtype)));
+io::Stored stored_as(const io::SafetensorsEntry& e, const io::Source& file) {
+  std::string names;
+  for (const FormatDType& d : kDTypes) {
+    if (e.dtype == d.name) return d.stored;
+    names += (names.empty() ? "" : ", ") + std::string(d.name);
+  }
+  fail_entry(e, file, ": unsupported dtype; got \"{}\"; expected one of {}", shown(e.dtype), names);
 }
 
 // Every byte of the data belongs to exactly one tensor.
@@ -55,8 +61,8 @@ void check_no_overlap(const std::vector<io::SafetensorsEntry>& entries, int64_t 
   int64_t at = 0;
   for (const auto* e : order) {
     if (e->begin != at)
-      file.fail(fmt::format("tensor '{}' {}; got data from byte {}; expected {}", e->name,
-                            e->begin < at ? "overlaps the one before it" : "leaves a gap before it", e->begin, at));
+      fail_entry(*e, file, " {}; got data from byte {}; expected {}",
+                            e->begin < at ? "overlaps the one before it" : "leaves a gap before it", e->begin, at);
     at = e->end;
   }
   if (at != data_bytes)
@@ -65,17 +71,17 @@ void check_no_overlap(const std::vector<io::SafetensorsEntry>& entries, int64_t 
 
 const char* format_name(const std::string& name, DType dtype) {
   for (const FormatDType& d : kDTypes)
-    if (dtype == d.dtype) return d.name;
+    if (d.stored.plain() && dtype == d.stored.dtype) return d.name;
   throw DTypeError(fmt::format(
-      "save_safetensors: '{}': the format has no such dtype; got {}; hint: save its real and imaginary parts", name,
-      name_of(dtype)));
+      "save_safetensors: '{}': the format has no such dtype; got {}; hint: save its real and imaginary parts",
+      shown(name), name_of(dtype)));
 }
 
 void check_name(const std::string& name, std::unordered_set<std::string>& seen) {
   if (invalid_utf8_at(name) >= 0)
-    throw ValueError(fmt::format("save_safetensors: a name that is not UTF-8; got '{}'", name));
+    throw ValueError(fmt::format("save_safetensors: a name that is not UTF-8; got '{}'", shown(name)));
   if (name == "__metadata__") throw ValueError("save_safetensors: the name '__metadata__' belongs to the format");
-  if (!seen.insert(name).second) throw ValueError(fmt::format("save_safetensors: a name stands twice; got '{}'", name));
+  if (!seen.insert(name).second) throw ValueError(fmt::format("save_safetensors: a name stands twice; got '{}'", shown(name)));
 }
 
 }  // namespace
@@ -85,7 +91,7 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors,
   std::unordered_set<std::string> names, keys;
   for (const auto& [name, x] : tensors) {
     check_name(name, names);
-    if (!x.defined()) throw ValueError(fmt::format("save_safetensors: the tensor '{}' is undefined", name));
+    if (!x.defined()) throw ValueError(fmt::format("save_safetensors: the tensor '{}' is undefined", shown(name)));
   }
   // The widest dtypes come first, so that every tensor stands aligned for readers that map the file.
   std::vector<size_t> order(tensors.size());
@@ -103,7 +109,7 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors,
     for (const auto& [key, value] : metadata) {
       check_name(key, keys);
       if (invalid_utf8_at(value) >= 0)
-        throw ValueError(fmt::format("save_safetensors: the metadata of '{}' is not UTF-8", key));
+        throw ValueError(fmt::format("save_safetensors: the metadata of '{}' is not UTF-8", shown(key)));
       json += std::exchange(separator, ",") + io::json_quoted(key) + ":" + io::json_quoted(value);
     }
     json += "}";
@@ -133,7 +139,7 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors,
   file.commit();
 }
 
-NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std::string, std::string>>* metadata) {
+NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std::string, std::string>>* metadata) try {
   io::InputFile file("load_safetensors", path);
   if (file.size() < 8)
     file.fail(
@@ -144,15 +150,14 @@ NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std
     file.fail(fmt::format(
         "the header is longer than allowed; got {} bytes; expected at most {}; hint: is it a safetensors file?", length,
         std::min(kMaxHeader, file.size() - 8)));
-  std::string json(size_t(length), '\0');
-  file.read_at(8, json.data(), int64_t(length));
+  const std::string json = file.text_at(8, int64_t(length));
   io::SafetensorsHeader header = io::parse_safetensors_header(json, file);
 
   int64_t data_start = 8 + int64_t(length), data_bytes = file.size() - data_start;
-  std::vector<std::pair<DType, Shape>> kinds;
+  std::vector<std::pair<io::Stored, Shape>> kinds;
   for (const auto& e : header.entries) {
-    DType dtype = dtype_named(e, file);
-    kinds.emplace_back(dtype, checked_shape(e, dtype, data_bytes, file));
+    io::Stored stored = stored_as(e, file);
+    kinds.emplace_back(stored, checked_shape(e, stored, data_bytes, file));
   }
   check_no_overlap(header.entries, data_bytes, file);
 
@@ -162,6 +167,6 @@ NamedTensors load_safetensors(const std::string& path, std::vector<std::pair<std
                          io::read_tensor(file, data_start + header.entries[i].begin, kinds[i].first, kinds[i].second));
   if (metadata) *metadata = std::move(header.metadata);
   return tensors;
-}
+} catch (const std::bad_alloc&) { io::out_of_memory("load_safetensors", path); }
 
 }  // namespace ink

@@ -13,17 +13,21 @@ const Kernels& kernels_of(const Tensor& x) { return kernels(x.device()); }
 
 Array array(const Tensor& x) { return {x.raw_data(), x.dtype(), x.shape(), x.strides()}; }
 
-Tensor empty(const Shape& shape, const Options& options) {
+static Tensor on_storage(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t numel, DType dtype) {
   Ref<TensorImpl> impl(new TensorImpl);
+  impl->storage = std::move(storage);
+  impl->shape = shape;
+  impl->strides = strides;
+  impl->numel = numel;
+  impl->dtype = dtype;
+  return Tensor(std::move(impl));
+}
+
+Tensor empty(const Shape& shape, const Options& options) {
   int64_t n, bytes;
   if (!count_elements("empty", shape, n) || __builtin_mul_overflow(n, size_of(options.dtype), &bytes))
     throw MemoryError(fmt::format("empty: more elements than fit memory; got {}", shape.str()));
-  impl->storage = Ref<Storage>(new Storage(bytes, options.device));
-  impl->shape = shape;
-  impl->strides = contiguous_strides(shape);
-  impl->numel = n;
-  impl->dtype = options.dtype;
-  return Tensor(std::move(impl));
+  return on_storage(Ref<Storage>(new Storage(bytes, options.device)), shape, contiguous_strides(shape), n, options.dtype);
 }
 
 static void check_fits(const char* op, const Scalar& value, DType t) {
@@ -41,13 +45,9 @@ Tensor full(const Shape& shape, const Scalar& value, const Options& options) {
 Tensor zeros(const Shape& shape, const Options& options) { return full(shape, 0, options); }
 
 Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
-  Ref<TensorImpl> impl(new TensorImpl);
-  impl->storage = Ref<Storage>(new Storage(data, shape.numel() * size_of(options.dtype), options.device, std::move(owner)));
-  impl->shape = shape;
-  impl->strides = contiguous_strides(shape);
-  impl->numel = shape.numel();
-  impl->dtype = options.dtype;
-  return Tensor(std::move(impl));
+  const int64_t n = checked_numel("from_blob", shape), bytes = checked_product("from_blob", n, size_of(options.dtype));
+  return on_storage(Ref<Storage>(new Storage(data, bytes, options.device, std::move(owner))), shape, contiguous_strides(shape), n,
+                    options.dtype);
 }
 
 static bool strides_contiguous(const Shape& shape, const Shape& strides) {
@@ -61,16 +61,11 @@ static bool strides_contiguous(const Shape& shape, const Shape& strides) {
 }
 
 static Tensor view_of(const char* op, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
-  Ref<TensorImpl> impl(new TensorImpl);
-  impl->storage = x.impl()->storage;
-  impl->numel = checked_numel(op, shape);
-  impl->shape = shape;
-  impl->strides = strides;
-  impl->offset = offset;
-  impl->dtype = x.dtype();
-  impl->contiguous = strides_contiguous(shape, strides);
-  impl->is_view = true;
-  return Tensor(std::move(impl));
+  Tensor y = on_storage(x.impl()->storage, shape, strides, checked_numel(op, shape), x.dtype());
+  y.impl()->offset = offset;
+  y.impl()->contiguous = strides_contiguous(shape, strides);
+  y.impl()->is_view = true;
+  return y;
 }
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
   return view_of("view", x, shape, strides, offset);
@@ -335,10 +330,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 }
 
 Lines lines_of(const Shape& shape, int dim) {
-  Lines l{1, shape.empty() ? 1 : shape[dim], 1};
-  for (int d = 0; d < dim; ++d) l.outer *= shape[d];
-  for (int d = dim + 1; d < shape.size(); ++d) l.inner *= shape[d];
-  return l;
+  if (shape.empty()) return {1, 1, 1};
+  return {Shape(shape.begin(), shape.begin() + dim).numel(), shape[dim], Shape(shape.begin() + dim + 1, shape.end()).numel()};
 }
 
 }  // namespace ink::raw

@@ -4,6 +4,7 @@
 #include <sstream>
 #include <type_traits>
 
+#include "autograd/attention.h"
 #include "nn/attention/gated/gau.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
@@ -208,8 +209,127 @@ TEST_CASE("sizes and options that overflow are errors, and nothing is computed w
   }
   CHECK(equal(tri(4, 4, most), ones({4, 4}, boolean)));
   CHECK(equal(tri(4, 4, least), zeros({4, 4}, boolean)));
+  CHECK_THROWS_WITH(arange(1e300), contains("too many steps"));
+  CHECK_THROWS_AS(repeat(ones({1 << 20}), {int64_t(1) << 44}), ShapeError);  // 2^64 elements
+  CHECK_THROWS_AS(pad(ones({3}), {most, most}), ShapeError);
+  CHECK_THROWS_AS(flatten(zeros({0, most, most}), 1, 2), ShapeError);
+  CHECK_THROWS_AS(reshape(zeros({0}), {int64_t(1) << 32, int64_t(1) << 32}), ShapeError);
+  CHECK_THROWS_AS(split(zeros({huge, 0}), 1, 0), MemoryError);
+  CHECK_THROWS_AS(unbind(zeros({huge, 0}), 0), MemoryError);
+  CHECK(split(zeros({huge, 0}), huge - 1, 0).size() == 2);
+  CHECK(chunk(ones({4}), most, 0).size() == 4);
+  for (int64_t step : {int64_t(4), huge, most - 1, most}) {  // the first element, however long the step
+    CHECK(slice(arange(4), 0, 0, 4, step).numel() == 1);
+    CHECK(arange(4).index({Slice(1, None, step)}).item<int64_t>() == 1);
+    CHECK(slice(arange(4).reshape({2, 2}).t(), 0, 1, 2, step).shape() == Shape{1, 2});
+  }
+  float block[4] = {};
+  CHECK_THROWS_AS(from_blob(block, {-1}), ShapeError);
+  CHECK_THROWS_AS(from_blob(block, {-2, -2}), ShapeError);
+  CHECK_THROWS_AS(from_blob(block, {int64_t(1) << 32, int64_t(1) << 32}), ShapeError);
+  CHECK_THROWS_AS(from_blob(block, {int64_t(1) << 61}), ShapeError);  // 2^63 bytes
   CHECK(arange(least, most, most).numel() == 3);
   CHECK(empty({huge, 0, 8}).numel() == 0);
+}
+
+TEST_CASE("a diagonal however far away is above or below everything", "[limits][sizes]") {
+  const int64_t most = std::numeric_limits<int64_t>::max(), least = std::numeric_limits<int64_t>::min();
+  const Tensor x = ones({4, 3});
+  for (int64_t far : {int64_t(4), int64_t(100), most - 1, most}) {
+    INFO(far);
+    CHECK(to(tri(4, 4, far), f32).sum().item() == 16);
+    CHECK(tril(x, far).sum().item() == 12);
+    CHECK(triu(x, far).sum().item() == 0);
+    CHECK(diagonal(x, far).numel() == 0);
+  }
+  for (int64_t far : {int64_t(-4), int64_t(-100), least + 1, least}) {
+    INFO(far);
+    CHECK(to(tri(4, 4, far), f32).sum().item() == 0);
+    CHECK(tril(x, far).sum().item() == 0);
+    CHECK(triu(x, far).sum().item() == 12);
+    CHECK(diagonal(x, far).numel() == 0);
+  }
+  CHECK(to(tri(4, 4, -3), f32).sum().item() == 1);
+  CHECK(triu(x, -2).sum().item() == 11);
+  CHECK_THROWS_AS(tri(-1, 4), ShapeError);
+}
+
+TEST_CASE("running products over a dim that is large in a tensor without elements end", "[limits][sizes]") {
+  for (auto* op : {cumprod, logcumsumexp, cumsum}) {
+    Tensor x = zeros({0, std::numeric_limits<int64_t>::max()}).requires_grad_();
+    op(x, 1).backward(zeros_like(x.detach()));
+    CHECK(x.grad().shape() == x.shape());
+  }
+}
+
+TEST_CASE("a pooling window far larger than its plane sees the plane", "[limits][sizes]") {
+  const int64_t kernel = (int64_t(1) << 31) - 1;
+  const Tensor x = to(arange(9), f32).reshape({1, 1, 3, 3});
+  CHECK(max_pool2d(x, {.kernel = kernel, .stride = 5, .padding = kernel / 2}).item() == 8);
+  CHECK(avg_pool2d(x, {.kernel = kernel, .stride = 5, .padding = kernel / 2, .count_include_pad = false}).item() == 4);
+}
+
+TEST_CASE("attention over values of no width has gradients", "[limits]") {
+  Tensor q = ones({1, 2, 5, 3}).requires_grad_(), k = ones({1, 2, 6, 3}).requires_grad_(), v = ones({1, 2, 6, 0}).requires_grad_();
+  Tensor y = scaled_dot_product_attention(q, k, v);
+  CHECK(y.shape() == Shape{1, 2, 5, 0});
+  y.backward(ones_like(y.detach()));
+  CHECK(v.grad().shape() == v.shape());
+  CHECK(q.grad().abs().sum().item() == 0);
+  CHECK(k.grad().abs().sum().item() == 0);
+}
+
+TEST_CASE("attention takes blocks and windows of any size", "[limits][sizes]") {
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  const Tensor q = (to(arange(30), f64) / 30).reshape({1, 2, 5, 3}), k = (to(arange(36), f64) / 36).reshape({1, 2, 6, 3}), v = k + 1;
+  const Tensor want = scaled_dot_product_attention(q, k, v);
+  AttentionOptions blocks, window;
+  blocks.block_q = blocks.block_k = most;
+  window.left = window.right = most;
+  CHECK((scaled_dot_product_attention(q, k, v, blocks) - want).abs().max().item() < 1e-14);
+  CHECK((scaled_dot_product_attention(q, k, v, window) - want).abs().max().item() < 1e-14);
+}
+
+TEST_CASE("a block mask names tiles that there are, of the size that they have", "[limits][index]") {
+  const Tensor q = ones({1, 1, 70, 3}), bits = ones({2, 64, 64}, boolean);
+  auto attend = [&](const Tensor& tiles, const Tensor& bits) {
+    AttentionOptions o;
+    o.blocks = {70, 70, tiles, bits};
+    return scaled_dot_product_attention(q, q, q, o);
+  };
+  CHECK(attend(ones({2, 2}, i32), bits).sum().item() == 210);
+  for (int64_t bad : {int64_t(2), int64_t(1000), int64_t(-3), std::numeric_limits<int64_t>::min(), (int64_t(1) << 32) + 1})
+    CHECK_THROWS_AS(attend(full({2, 2}, bad, i64), bits), IndexError);
+  CHECK_THROWS_AS(attend(ones({2, 2}, i32), ones({2, 8, 8}, boolean)), ShapeError);
+  CHECK_THROWS_AS(attend(ones({2, 2}, i32), ones({2, 64, 64})), ShapeError);
+  CHECK_THROWS_AS(attend(ones({2, 2}, f32), bits), DTypeError);
+}
+
+// Braces nest as deep as a tensor has dims; a number in braces of its own is a row of one.
+static_assert(requires { tensor({{5}, {7}}); } && requires { tensor({{1.}, {2.}}); } && requires { tensor({{{1}, {2}}}); });
+static_assert(requires { tensor({5, 7}, i64); } && requires { tensor({{true, false}}, boolean); } && requires { tensor({{1, 2.5f}}); });
+static_assert(requires { tensor({{{{{{{{1}}}}}}}}); });
+
+TEST_CASE("a tensor of nested braces has their shape", "[limits]") {
+  auto check = [](const Tensor& x, const Shape& shape, const std::vector<double>& numbers) {
+    CHECK(x.shape() == shape);
+    CHECK(x.to_vector<double>() == numbers);
+  };
+  check(tensor({{5}, {7}}), {2, 1}, {5, 7});
+  check(tensor({{1.}, {2.}}), {2, 1}, {1, 2});
+  check(tensor({{5, 7}}), {1, 2}, {5, 7});
+  check(tensor({5}), {1}, {5});
+  check(tensor({{5}}), {1, 1}, {5});
+  check(tensor({{{1}, {2}}, {{3}, {4}}}), {2, 2, 1}, {1, 2, 3, 4});
+  check(tensor({{{1, 2}}}), {1, 1, 2}, {1, 2});
+  check(tensor({{{{{{{{1}}}}}}}}), {1, 1, 1, 1, 1, 1, 1, 1}, {1});
+  check(tensor({{}, {}}), {2, 0}, {});
+  CHECK(tensor({std::numeric_limits<int64_t>::max()}, i64).item<int64_t>() == std::numeric_limits<int64_t>::max());
+  CHECK_THROWS_AS(tensor({{1, 2}, {3}}), ShapeError);
+  CHECK_THROWS_AS(tensor({{1, 2}, 3}), ShapeError);
+  CHECK_THROWS_AS(tensor({1, {2, 3}}), ShapeError);
+  CHECK_THROWS_AS(tensor({{{1}}, {2}}), ShapeError);
+  CHECK_THROWS_AS(tensor({{{{{{{{{1}}}}}}}}}), ShapeError);  // nine dims
 }
 
 TEST_CASE("a view whose elements were overwritten through another handle is no root of a backward pass", "[limits][inplace]") {

@@ -19,6 +19,7 @@
 #include "autograd/ops.h"
 #include "autograd/ops/attention/attention_formula.h"
 #include "tensor/raw/attention.h"
+#include "tensor/raw/index.h"
 #include "tensor/raw/random.h"
 
 namespace ink {
@@ -112,10 +113,10 @@ AttentionArgs arguments(const AttentionOptions& o, const Tensor& q, const Tensor
   a.scale = o.scale.value_or(a.d ? 1 / std::sqrt(double(a.d)) : 1);
   a.softcap = o.softcap;
   a.diagonal = o.causal == Causal::top_left ? 0 : a.nk - a.nq;
-  a.low = o.left ? a.diagonal - *o.left : -kNoBound;
-  a.high = o.causal != Causal::no ? a.diagonal : o.right ? a.diagonal + *o.right : kNoBound;
+  a.low = o.left ? a.diagonal - std::min(*o.left, kNoBound) : -kNoBound;
+  a.high = o.causal != Causal::no ? a.diagonal : o.right ? a.diagonal + std::min(*o.right, kNoBound) : kNoBound;
   a.dropout = o.dropout;
-  a.block_q = o.block_q, a.block_k = o.block_k;
+  a.block_q = std::min(o.block_q, std::max<int64_t>(a.nq, 1)), a.block_k = std::min(o.block_k, std::max<int64_t>(a.nk, 1));
   return a;
 }
 
@@ -149,7 +150,12 @@ AttentionMasks masks_of(const AttentionOptions& o, const AttentionArgs& a) {
     if (b.nq != a.nq || b.nk != a.nk || b.tiles.dim() < 2 || b.tiles.size(-2) != rows || b.tiles.size(-1) != columns)
       throw ShapeError(
           what_is_wrong("the block mask is of another size; got [{}, {}]; expected [{}, {}]", b.nq, b.nk, a.nq, a.nk));
-    m.tiles = raw::expand(to(b.tiles, i32).contiguous(), {a.batch, a.heads, rows, columns});
+    if (b.bits.dim() != 3 || b.bits.dtype() != boolean || b.bits.size(1) != kMaskTile || b.bits.size(2) != kMaskTile)
+      throw ShapeError(what_is_wrong("the bits of a block mask are bool [count, {0}, {0}]; got {1} {2}", kMaskTile, name_of(b.bits.dtype()),
+                                     b.bits.shape().str()));
+    raw::common_device(kName, {&b.tiles, &b.bits});
+    Tensor tiles = raw::cast(raw::checked_index({kName, b.bits.size(0), true}, b.tiles), i32);
+    m.tiles = raw::expand(tiles, {a.batch, a.heads, rows, columns});
     m.bits = b.bits.contiguous();
   }
   return m;

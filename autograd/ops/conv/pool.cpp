@@ -34,9 +34,10 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const PoolOptions&
           fmt::format("{}: the window does not fit the padded input; got window {} and input {} padded to {}", op,
                       reach, size, size + 2 * o.padding));
     const int64_t count = (size + 2 * o.padding - reach) / stride + 1;
-    for (int64_t at = -o.padding, end = at + count * stride; at < end; at += stride) {
+    // A window that starts inside begins with an element, and none starts behind the last: padding is at most half a window.
+    for (int64_t at = -o.padding, k = 0; at < 0 && k < count; at += stride, ++k) {
       // the first tap at or after 0; a dilated window may step over all elements
-      const int64_t first = at >= 0 ? at : at + (-at + o.dilation - 1) / o.dilation * o.dilation;
+      const int64_t first = at + (-at + o.dilation - 1) / o.dilation * o.dilation;
       if (first >= size || first > at + reach - 1)
         throw ShapeError(fmt::format("{}: the window at {} covers padding only; got kernel {}, dilation {}, padding {} and size {}", op, at,
                                      o.kernel, o.dilation, o.padding, size));

@@ -84,7 +84,7 @@ Tensor rfft(const Tensor& x, int64_t n, int64_t dim) {
 // y_j = 1/n Re sum_k c_k X_k e^(2 pi i j k / n), k = 0 .. n/2, where c_k = 2 counts X_k and its conjugate X_(n-k), and
 // c_k = 1 for the entries that are their own partner, 0 and (n even) n/2.
 Tensor irfft(const Tensor& x, int64_t n, int64_t dim) {
-  Size s = size_of("irfft", x, n, dim, 2 * (length(x, dim) - 1));
+  Size s = size_of("irfft", x, n, dim, checked_product("irfft", 2, length(x, dim) - 1));
   const int64_t half = s.n / 2 + 1;
   Tensor c = full({half}, 2, {real_of(complex_of(x.dtype())), x.device()});
   raw::fill(select(c, 0, 0), 1);

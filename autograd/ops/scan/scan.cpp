@@ -51,7 +51,7 @@ Tensor cumsum(const Tensor& x, int64_t dim) { return running_sum(x, {wrap_dim("c
 // dL/dx_k = (x_0 ... x_{k-1}) * sum_{i >= k} g_i x_{k+1} ... x_i: no division, so zeros are like other numbers.
 static Tensor cumprod_rule(B b) {
   int dim = b.context<ScanContext>().dim;
-  if (b.grad().dim() == 0 || b.grad().size(dim) == 0) return b.grad();
+  if (b.grad().dim() == 0 || b.grad().numel() == 0) return b.grad();
   Tensor x = conj(b.in(0)), one = ones_like(slice(x, dim, 0, 1));
   Tensor before = cat({one, slice(cumprod(x, dim), dim, 0, x.size(dim) - 1)}, dim);
   return before * reverse_recurrence(b.grad(), ahead(x, dim, 1), dim);
@@ -72,7 +72,7 @@ Tensor cumprod(const Tensor& x, int64_t dim) {
 // falls, so no exponent is positive and nothing overflows.
 static Tensor logcumsumexp_rule(B b) {
   int dim = b.context<ScanContext>().dim;
-  if (b.grad().dim() == 0 || b.grad().size(dim) == 0) return b.grad();
+  if (b.grad().dim() == 0 || b.grad().numel() == 0) return b.grad();
   Tensor y = clamp(b.out(), -1e30);  // -inf (nothing but -inf so far) must not meet itself in a difference
   Tensor next = ahead(y, dim, 1, slice(y, dim, y.size(dim) - 1, y.size(dim)));
   return exp(b.in(0) - y) * reverse_recurrence(b.grad(), exp(y - next), dim);

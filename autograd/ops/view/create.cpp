@@ -55,8 +55,9 @@ Tensor eye(int64_t n, const Options& options) {
 }
 Tensor tri(int64_t rows, int64_t cols, int64_t diagonal) {
   NoGrad guard;
-  const Tensor row = reshape(arange(rows), {rows, 1}), col = reshape(arange(cols), {1, cols});
-  return le(col, row + std::min(std::max(diagonal, -rows), cols));  // from there on all is true, or nothing
+  if (rows < 0 || cols < 0) throw ShapeError(fmt::format("tri: negative size; got {} and {}", rows, cols));
+  diagonal = std::clamp(diagonal, -rows, cols);  // further away all are alike
+  return le(reshape(arange(cols), {1, cols}), reshape(arange(rows), {rows, 1}) + diagonal);
 }
 
 // The numbers as a tensor; options say which.
@@ -73,19 +74,31 @@ Tensor from_data(std::span<const int64_t> data, const Shape& shape) { return cop
 Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options) {
   return copied(std::span(data.begin(), data.size()), shape, options);
 }
-Tensor tensor(std::initializer_list<detail::Element> values, const Options& options) {
-  std::vector<double> flat;
-  for (const detail::Element& v : values) flat.push_back(v.value);
-  return copied(std::span<const double>(flat), {int64_t(flat.size())}, options);
-}
-Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, const Options& options) {
-  int64_t n = int64_t(rows.size()), m = n ? int64_t(rows.begin()->size()) : 0;
-  std::vector<double> flat;
-  for (auto& row : rows) {
-    if (int64_t(row.size()) != m) throw ShapeError(fmt::format("tensor: rows of different lengths; got {} and {}", m, row.size()));
-    flat.insert(flat.end(), row.begin(), row.end());
+
+// The shape of a nested list, by its first elements; `flat` takes the numbers, in order, as every list proves to fit.
+static void flatten_into(std::initializer_list<Nested> list, int dim, Shape& shape, std::vector<Scalar>& flat) {
+  const int64_t n = int64_t(list.size());
+  if (dim == shape.size()) shape.push_back(n);
+  if (shape[dim] != n) throw ShapeError(fmt::format("tensor: rows of different lengths; got {} and {}", shape[dim], n));
+  for (const Nested& x : list) {
+    if (x.is_list ? dim + 1 == shape.size() && !flat.empty() : dim + 1 < shape.size())
+      throw ShapeError("tensor: a number stands beside a list; expected one depth everywhere");
+    if (x.is_list) flatten_into(x.list, dim + 1, shape, flat);
+    else flat.push_back(x.number);
   }
-  return copied(std::span<const double>(flat), {n, m}, options);
+}
+Tensor tensor(std::initializer_list<Nested> values, const Options& options) {
+  Shape shape;
+  std::vector<Scalar> flat;
+  flatten_into(values, 0, shape, flat);
+  auto copy = [&]<class T>(T) {
+    std::vector<T> numbers;
+    for (const Scalar& s : flat) numbers.push_back(s.to<T>());
+    return copied(std::span<const T>(numbers), shape, options);
+  };
+  return options.dtype == i64 && std::all_of(flat.begin(), flat.end(), [](const Scalar& s) { return s.kind() <= kInt; })
+             ? copy(int64_t())  // a double does not hold every i64
+             : copy(double());
 }
 Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
   if (!owner) owner = std::shared_ptr<void>(data, [](void*) {});

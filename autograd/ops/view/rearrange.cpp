@@ -1,6 +1,8 @@
 // Rearranging and repeating elements: compositions of views, and one copy read from the other end.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
 #include "tensor/raw/index.h"
@@ -13,7 +15,7 @@ using B = const Backward&;
 Tensor roll(const Tensor& x, int64_t shift, int64_t dim) {
   int64_t n = x.dim() ? x.size(dim) : 0;
   if (n == 0) return clone(x);
-  int64_t s = (shift % n + n) % n;
+  int64_t s = shift % n < 0 ? shift % n + n : shift % n;
   return cat({slice(x, dim, n - s, n), slice(x, dim, 0, n - s)}, dim);
 }
 Tensor flip(const Tensor& x, const Dims& dims) {
@@ -45,15 +47,15 @@ Tensor tril(const Tensor& x, int64_t diagonal) {
 }
 Tensor triu(const Tensor& x, int64_t diagonal) {
   Tensor zero = triangle("triu", x);
-  return where(to(tri(x.size(-2), x.size(-1), diagonal - 1), x.device()), zero, x);
+  return where(to(tri(x.size(-2), x.size(-1), std::max(diagonal, -x.size(-2)) - 1), x.device()), zero, x);
 }
 Tensor diag(const Tensor& x) {
   if (x.dim() != 1)
     throw ShapeError(fmt::format("diag: takes 1 dim; got shape {}; hint: diagonal() reads the diagonal of a matrix",
                                  x.shape().str()));
   // n zeros after every element: each next one stands one place further right in rows of n
-  int64_t n = x.numel();
-  return reshape(slice(reshape(pad(unsqueeze(x, 1), {0, n}), {n * (n + 1)}), 0, 0, n * n), {n, n});
+  const int64_t n = x.numel(), area = checked_product("diag", n, n);
+  return reshape(slice(reshape(pad(unsqueeze(x, 1), {0, n}), {-1}), 0, 0, area), {n, n});
 }
 
 // ---- repeating

@@ -15,14 +15,15 @@ using B = const Backward&;
 static Shape infer(const char* op, const Tensor& x, const Shape& shape) {
   Shape out = shape;
   int open = -1;
-  int64_t known = 1;
+  Shape known;
   for (int i = 0; i < shape.size(); ++i) {
     if (shape[i] == -1 && open < 0) open = i;
     else if (shape[i] < 0) throw ShapeError(fmt::format("{}: bad size; got {}; expected sizes >= 0 and at most one -1", op, shape.str()));
-    else known *= shape[i];
+    else known.push_back(shape[i]);
   }
-  if (open >= 0 && known > 0 && x.numel() % known == 0) out[open] = x.numel() / known;
-  if ((open >= 0 && out[open] < 0) || out.numel() != x.numel())
+  const int64_t count = checked_numel(op, known);
+  if (open >= 0 && count > 0 && x.numel() % count == 0) out[open] = x.numel() / count;
+  if ((open >= 0 && out[open] < 0) || checked_numel(op, out) != x.numel())
     throw ShapeError(fmt::format("{}: the number of elements differs; got {} with {} elements; cannot become {}", op, x.shape().str(), x.numel(),
                                  shape.str()));
   return out;
@@ -45,7 +46,7 @@ Tensor flatten(const Tensor& x, int64_t first, int64_t last) {
   Shape s;
   for (int d = 0; d < a; ++d) s.push_back(x.shape()[d]);
   int64_t n = 1;
-  for (int d = a; d <= z && d < x.dim(); ++d) n *= x.shape()[d];
+  for (int d = a; d <= z && d < x.dim(); ++d) n = checked_product("flatten", n, x.shape()[d]);
   s.push_back(n);
   for (int d = z + 1; d < x.dim(); ++d) s.push_back(x.shape()[d]);
   return reshape(x, s);
@@ -123,7 +124,7 @@ Tensor raw_view(const Tensor& x, const ViewArgs& v) {
     case ViewArgs::kSlice:
       if (v.size > 0) offset += v.start * strides[v.dim];
       shape[v.dim] = v.size;
-      strides[v.dim] *= v.step;
+      if (v.size > 1) strides[v.dim] *= v.step;  // of one element a step may lead anywhere
       break;
     case ViewArgs::kDiagonal: {
       if (v.size > 0) offset += v.start >= 0 ? v.start * strides[v.dim2] : -v.start * strides[v.dim];
@@ -139,7 +140,7 @@ Tensor raw_view(const Tensor& x, const ViewArgs& v) {
     case ViewArgs::kUnfold: {
       int64_t stride = strides[v.dim];
       shape[v.dim] = v.start;
-      strides[v.dim] *= v.step;
+      if (v.start > 1) strides[v.dim] *= v.step;
       shape.push_back(v.size);
       strides.push_back(stride);
       break;
@@ -184,7 +185,7 @@ Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t 
     if (i < 0) i += n;
     return i < 0 ? 0 : i > n ? n : i;
   };
-  int64_t from = clamp(start), to = clamp(stop), size = to > from ? (to - from + step - 1) / step : 0;
+  int64_t from = clamp(start), to = clamp(stop), size = to > from ? (to - from - 1) / step + 1 : 0;
   return take_view(x, {ViewArgs::kSlice, d, 0, from, size, step, x.shape()});
 }
 Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
@@ -226,7 +227,7 @@ struct PiecesArgs {
 };
 
 Tensor piece(const Tensor& x, const PiecesArgs& a, int64_t at) {
-  int64_t n = x.shape()[a.dim], size = at + a.size <= n ? a.size : n - at;
+  int64_t n = x.shape()[a.dim], size = a.size <= n - at ? a.size : n - at;
   Tensor y = raw_view(x, {ViewArgs::kSlice, a.dim, 0, at, size, 1, {}});
   if (!a.squeeze) return y;
   Shape shape = y.shape(), strides = y.strides();
@@ -245,7 +246,7 @@ void split_rule(const Backward& b, std::span<Tensor> grads) {
   for (int i = 0; i < b.num_outputs(); ++i) {
     Shape shape = whole;
     int64_t at = i * a.size;
-    shape[a.dim] = at + a.size <= whole[a.dim] ? a.size : whole[a.dim] - at;
+    shape[a.dim] = a.size <= whole[a.dim] - at ? a.size : whole[a.dim] - at;
     Tensor g = b.grad(i);
     if (!g.defined()) g = zeros(shape, like.options());
     parts.push_back(a.squeeze && g.dim() < whole.size() ? unsqueeze(g, a.dim) : g);
@@ -255,8 +256,11 @@ void split_rule(const Backward& b, std::span<Tensor> grads) {
 std::vector<Tensor> pieces(const Tensor& x, const PiecesArgs& args) {
   static constexpr Op op{.name = "split", .backward = split_rule, .differentiable = 1 << 30};
   auto cut = [&](const Tensor& x) {
+    const int64_t n = x.shape()[args.dim], count = n / args.size + (n % args.size != 0);
+    constexpr int64_t most = 1 << 20;  // each piece is a tensor of its own
+    if (count > most) throw MemoryError(fmt::format("split: too many pieces; got {} in dim {}; expected at most {}", count, args.dim, most));
     std::vector<Tensor> parts;
-    for (int64_t at = 0; at < x.shape()[args.dim]; at += args.size) parts.push_back(piece(x, args, at));
+    for (int64_t i = 0; i < count; ++i) parts.push_back(piece(x, args, i * args.size));
     return parts;
   };
   return call(op, args, cut, x);
@@ -268,7 +272,7 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, int64_t dim) {
   int64_t at = 0;
   for (int64_t n : sizes) {
     parts.push_back(narrow(x, dim, at, n));
-    at += n;
+    at += n;  // at most the dim's size, as narrow has seen
   }
   if (at != x.size(dim)) throw ShapeError(fmt::format("split: the sizes do not add up; got {}; expected a sum of {}", sizes.str(), x.size(dim)));
   return parts;
@@ -282,7 +286,7 @@ std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {
 }
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   if (chunks < 1) throw ValueError(fmt::format("chunk: needs at least one; got {}", chunks));
-  int64_t n = x.size(dim), size = (n + chunks - 1) / chunks;
+  int64_t n = x.size(dim), size = n / chunks + (n % chunks != 0);
   return split(x, size > 0 ? size : 1, dim);
 }
 std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {

@@ -145,6 +145,7 @@ void attention_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, co
       }
     });
     auto collect = [&](void* to, int64_t width, int64_t wide, int64_t skip) {
+      if (width == 0) return;
       parallel_for(a.batch * a.kv_heads * a.nk, 1 + 16384 / (wide * parts), [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
           const T* from = all.data() + r / a.nk * parts * sums + skip + r % a.nk * wide;

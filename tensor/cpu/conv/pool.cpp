@@ -14,31 +14,33 @@ INK_INLINE int64_t planes_per_piece(const PoolArgs& a) {
   return n < 1 ? 1 : n;
 }
 
+// The taps of a window from `first` on whose positions lie in [0, size). A window may be far larger than the plane.
+struct Taps {
+  int64_t begin, end;
+  INK_INLINE Taps(int64_t first, int64_t size, int64_t taps, int64_t dilation) {
+    begin = first < 0 ? (dilation - 1 - first) / dilation : 0;
+    end = first < size ? (size - first + dilation - 1) / dilation : 0;
+    if (end > taps) end = taps;
+    if (end < begin) end = begin;
+  }
+};
+
 // Calls f(row, column) for the positions of window (p, q) that lie inside the plane, in order.
 template <class F>
 INK_INLINE void for_window(const PoolArgs& a, int64_t p, int64_t q, F&& f) {
-  for (int64_t r = 0; r < a.kh; r++) {
-    int64_t y = p * a.stride_h - a.pad_h + r * a.dilation_h;
-    if (y < 0 || y >= a.h) continue;
-    for (int64_t s = 0; s < a.kw; s++) {
-      int64_t x = q * a.stride_w - a.pad_w + s * a.dilation_w;
-      if (x >= 0 && x < a.w) f(y, x);
-    }
-  }
+  const int64_t top = p * a.stride_h - a.pad_h, left = q * a.stride_w - a.pad_w;
+  const Taps rows(top, a.h, a.kh, a.dilation_h), cols(left, a.w, a.kw, a.dilation_w);
+  for (int64_t r = rows.begin; r < rows.end; r++)
+    for (int64_t s = cols.begin; s < cols.end; s++) f(top + r * a.dilation_h, left + s * a.dilation_w);
 }
 
 // 1 / the number of positions the mean of window (p, q) is taken over. With count_include_pad these are the positions
 // of the padded plane, whose far edge cuts a window that reaches beyond it.
 INK_INLINE double window_weight(const PoolArgs& a, int64_t p, int64_t q) {
-  int64_t count = 0;
-  if (a.count_include_pad) {
-    for (int64_t r = 0; r < a.kh; r++) {
-      if (p * a.stride_h + r * a.dilation_h >= a.h + 2 * a.pad_h) break;
-      for (int64_t s = 0; s < a.kw; s++) count += q * a.stride_w + s * a.dilation_w < a.w + 2 * a.pad_w;
-    }
-  } else {
-    for_window(a, p, q, [&](int64_t, int64_t) { count++; });
-  }
+  const int64_t pad_h = a.count_include_pad ? a.pad_h : 0, pad_w = a.count_include_pad ? a.pad_w : 0;
+  const Taps rows(p * a.stride_h - a.pad_h + pad_h, a.h + 2 * pad_h, a.kh, a.dilation_h),
+      cols(q * a.stride_w - a.pad_w + pad_w, a.w + 2 * pad_w, a.kw, a.dilation_w);
+  const int64_t count = (rows.end - rows.begin) * (cols.end - cols.begin);
   return count ? 1.0 / double(count) : 0;
 }
 

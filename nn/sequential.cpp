@@ -1,3 +1,4 @@
+// Sequential: layers held by what they can do, one after the other.
 #include "nn/sequential.h"
 
 namespace ink {
@@ -12,7 +13,7 @@ Tensor Sequential::forward(const Tensor& x) {
 
 Module& Sequential::operator[](size_t i) {
   if (i >= size()) throw IndexError("Sequential: no layer " + std::to_string(i) + "; it has " + std::to_string(size()));
-  Module* m = layers_[i].layer->module();
+  Module* m = layers_[i]->module();
   if (!m) throw ValueError("Sequential: layer " + std::to_string(i) + " is a callable, no module");
   return *m;
 }

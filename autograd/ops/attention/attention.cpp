@@ -18,6 +18,7 @@
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/attention/attention_formula.h"
+#include "tensor/capture.h"
 #include "tensor/raw/attention.h"
 #include "tensor/raw/index.h"
 #include "tensor/raw/random.h"

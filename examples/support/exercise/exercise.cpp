@@ -134,7 +134,7 @@ int self_test(const std::string& name, const Answers<Checks>& answers) {
 
 }  // namespace
 
-Tensor matrix(std::initializer_list<std::initializer_list<double>> rows) { return tensor(rows, f64); }
+Tensor matrix(std::initializer_list<Nested> rows) { return tensor(rows, f64); }
 
 std::string show(const Tensor& x) {
   if (!x.defined()) return "an undefined tensor";

@@ -21,7 +21,7 @@ struct NotWritten {};
 using Samples = std::vector<double>;
 
 // An f64 tensor of two dims: matrix({{1, 2}, {3, 4}}), matrix({{1}}).
-Tensor matrix(std::initializer_list<std::initializer_list<double>> rows);
+Tensor matrix(std::initializer_list<Nested> rows);
 
 // Values as they are printed in a report: all elements if they are few, else shape and dtype.
 std::string show(const Tensor& x);

@@ -206,6 +206,27 @@ void add_attention_specs(Specs& s) {
        .expandable = false,
        .dtypes = {f32},
        .factor = 32});
+  s.push_back({.name = "visible_keys",
+               .cases =
+                   [] {
+                     std::vector<Case> cases;
+                     for (int64_t nk : {3, 5}) {  // the diagonal, which ends in the last key, and the key before
+                       OpFn f = [](const TensorList& in) {
+                         return TensorList{visible_keys(in[0], in[1], {.causal = Causal::bottom_right, .left = 1})};
+                       };
+                       Reference reference = [nk](const NdList&) {
+                         Nd seen({3, nk});
+                         for (int64_t i = 0; i < 3; ++i)
+                           for (int64_t j = 0; j < nk; ++j) seen({i, j}) = j <= i + nk - 3 && j >= i + nk - 4;
+                         return NdList{seen};
+                       };
+                       cases.push_back(make_case("causal, window", {away({3, 2}, 1), away({nk, 2}, 2)}, f, reference));
+                     }
+                     return cases;
+                   },
+               .gradient = false,
+               .expandable = false,
+               .dtypes = {}});
   s.push_back({.name = "causal_linear_attention",
                .cases =
                    [] {

@@ -193,14 +193,14 @@ NamedTensors Module::state_dict() {
 }
 
 void Module::load_state_dict(const NamedTensors& state, bool strict) {
-  ShownNames missing, unknown;
+  std::vector<std::string> missing, unknown;
   std::vector<std::pair<Tensor, Tensor>> copies;  // target, source; carried out when everything fits
   std::unordered_set<std::string> known;
   each_tensor(*this, [&](const std::string& name, auto& target) {
     known.insert(name);
     auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
     if (it == state.end()) {
-      missing.add(name);
+      missing.push_back(name);
     } else if (!(it->second.shape() == target.shape())) {
       throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", shown(name),
                                    it->second.shape().str(), target.shape().str()));
@@ -212,11 +212,11 @@ void Module::load_state_dict(const NamedTensors& state, bool strict) {
     }
   });
   for (auto& [name, t] : state)
-    if (!known.count(name)) unknown.add(name);
-  if (strict && missing.count() + unknown.count() > 0)
+    if (!known.count(name)) unknown.push_back(name);
+  if (strict && !(missing.empty() && unknown.empty()))
     throw ValueError(fmt::format(
         "load_state_dict: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits",
-        missing.str(), unknown.str()));
+        shown(missing), shown(unknown)));
   for (auto& [target, source] : copies) raw::copy_into(target, raw::to_device(source, target.device()));
 }
 

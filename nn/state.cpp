@@ -56,12 +56,12 @@ NamedTensors state_part(const NamedTensors& state, std::string_view part) {
   for (const auto& [name, t] : state)
     if (is_under(name, part)) found.emplace_back(name.substr(part.size() + 1), t);
   if (!found.empty()) return found;
-  ShownNames there;
+  std::vector<std::string> there;
   std::unordered_set<std::string> seen;
   for (const auto& [name, t] : state)
-    if (std::string head = name.substr(0, name.find('.')); seen.insert(head).second) there.add(head);
+    if (std::string head = name.substr(0, name.find('.')); seen.insert(head).second) there.push_back(head);
   throw ValueError(fmt::format("state_part: no part '{}'; got{}", shown(part),
-                               there.count() == 0 ? " an empty state" : there.str()));
+                               there.empty() ? " an empty state" : shown(there)));
 }
 
 Tensor integer_state(int64_t value) { return raw::full({}, value, {i64, Device::cpu()}); }

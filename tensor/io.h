@@ -3,8 +3,8 @@
 // target and rename it, so that a full disk or a killed process leaves the old file intact. Errors: IoError naming the
 // file. MemoryError with the file's size where memory does not suffice.
 //
-// Integers that have no dtype here become the next wider one: i1, i2, u2 (I8, I16, U16) i32, and u4, u8 (U32, U64) i64, where a
-// number above i64's largest is an IoError.
+// Integers that have no dtype here become the next wider one: i1, i2, u2 (I8, I16, U16) i32, and u4, u8 (U32, U64) i64,
+// where a number above i64's largest is an IoError.
 #pragma once
 #include <string>
 #include <string_view>

@@ -51,17 +51,18 @@ std::string shown(std::string_view text) {
     const int bytes = c.bytes == 0 ? 1 : c.bytes;
     if (at + bytes > most) return out + fmt::format("... ({} bytes)", n);
     for (int i = 0; i < bytes; ++i, ++at)
-      if (escaped) out += fmt::format("\\x{:02x}", uint8_t(text[size_t(at)]));
-      else out += text[size_t(at)];
+      if (escaped)
+        out += fmt::format("\\x{:02x}", uint8_t(text[size_t(at)]));
+      else
+        out += text[size_t(at)];
   }
   return out;
 }
 
-void ShownNames::add(std::string_view name) {
-  if (++count_ <= 20) text_ += " " + shown(name);
-}
-std::string ShownNames::str() const {
-  return count_ == 0 ? " none" : count_ <= 20 ? text_ : text_ + fmt::format(" and {} more", count_ - 20);
+std::string shown(const std::vector<std::string>& names) {
+  std::string text = names.empty() ? " none" : "";
+  for (size_t i = 0; i < names.size() && i < 20; ++i) text += " " + shown(std::string_view(names[i]));
+  return names.size() <= 20 ? text : text + fmt::format(" and {} more", names.size() - 20);
 }
 
 }  // namespace ink

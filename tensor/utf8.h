@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ink {
 
@@ -16,19 +17,10 @@ void append_utf8(std::string& text, char32_t code_point);
 // The offset of the first byte that is not part of valid UTF-8; -1 if all of it is valid.
 int64_t invalid_utf8_at(std::string_view text);
 
-// Foreign text (a name in a file or a state) as a message quotes it: control characters, and bytes that are no UTF-8, as \xNN; what
-// is longer than 200 bytes is cut there, and its length said.
+// Foreign text (a name in a file or a state) as a message quotes it: control characters, and bytes that are no UTF-8,
+// as \xNN; what is longer than 200 bytes is cut there, and its length said.
 std::string shown(std::string_view text);
-// Several such, each after a space; of many the first 20 and how many follow.
-class ShownNames {
- public:
-  void add(std::string_view name);
-  int64_t count() const { return count_; }
-  std::string str() const;  // " none" without any
-
- private:
-  std::string text_;
-  int64_t count_ = 0;
-};
+// Several such, each after a space: the first 20 and how many follow; " none" without any.
+std::string shown(const std::vector<std::string>& names);
 
 }  // namespace ink

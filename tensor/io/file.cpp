@@ -147,21 +147,24 @@ int64_t checked_bytes(Stored stored, const Shape& shape) {
 void out_of_memory(const char* op, const std::string& path) {
   struct stat info;
   const int64_t size = stat(path.c_str(), &info) == 0 ? int64_t(info.st_size) : 0;
-  throw MemoryError(fmt::format("{}: '{}': not enough memory to read it; got a file of {} bytes, with {} bytes of tensors live", op,
-                                path, size, cpu_allocator().stats().live));
+  throw MemoryError(
+      fmt::format("{}: '{}': not enough memory to read it; got a file of {} bytes, with {} bytes of tensors live", op,
+                  path, size, cpu_allocator().stats().live));
 }
 
-// Integers of `narrow` bytes stand at the end of x's memory, which their dtype fills from the front: a number is read before its
-// place is written.
+// Integers of `narrow` bytes stand at the end of x's memory, which their dtype fills from the front: a number is read
+// before its place is written.
 static void widen(const Source& source, const Tensor& x, const char* from, Stored stored, bool big_endian) {
   char* to = static_cast<char*>(x.raw_data());
   const int64_t size = stored.narrow, wide = size_of(x.dtype());
   for (int64_t i = 0; i < x.numel(); ++i, from += size, to += wide) {
     uint64_t bits = 0;
     for (int64_t b = 0; b < size; ++b) bits |= uint64_t(uint8_t(from[b])) << 8 * (big_endian ? size - 1 - b : b);
-    if (stored.is_signed) bits = uint64_t(int64_t(bits << (64 - 8 * size)) >> (64 - 8 * size));
+    if (stored.is_signed)
+      bits = uint64_t(int64_t(bits << (64 - 8 * size)) >> (64 - 8 * size));
     else if (bits > uint64_t(INT64_MAX))
-      source.fail(fmt::format("a number does not fit i64; got {} as element {}; expected at most {}", bits, i, INT64_MAX));
+      source.fail(
+          fmt::format("a number does not fit i64; got {} as element {}; expected at most {}", bits, i, INT64_MAX));
     std::memcpy(to, &bits, size_t(wide));
   }
 }
@@ -171,8 +174,10 @@ Tensor read_tensor(const Source& source, int64_t offset, Stored stored, const Sh
   const int64_t bytes = checked_bytes(stored, shape);
   char* end = static_cast<char*>(x.raw_data()) + x.nbytes();
   source.read_at(offset, end - bytes, bytes);
-  if (!stored.plain()) widen(source, x, end - bytes, stored, big_endian);
-  else if (big_endian) swap_bytes(x);
+  if (!stored.plain())
+    widen(source, x, end - bytes, stored, big_endian);
+  else if (big_endian)
+    swap_bytes(x);
   if (stored.dtype == DType::boolean) {  // a C++ bool must be 0 or 1
     uint8_t* p = static_cast<uint8_t*>(x.raw_data());
     for (int64_t i = 0; i < x.numel(); ++i) p[i] = p[i] != 0;

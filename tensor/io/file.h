@@ -71,10 +71,11 @@ class AtomicFile {
 
 // A contiguous tensor on the CPU with x's elements, ready to be written. ValueError if x is undefined.
 Tensor to_host(const char* op, const Tensor& x);
-// How the elements of a file are stored: as one of our dtypes, or as integers that we lack, which are read into a wider dtype.
+// How the elements of a file are stored: as one of our dtypes, or as integers that we lack, which are read into a wider
+// dtype.
 struct Stored {
-  DType dtype;                   // what is made of them
-  int8_t narrow = 0;             // bytes of an integer that we lack; 0: stored as dtype
+  DType dtype;        // what is made of them
+  int8_t narrow = 0;  // bytes of an integer that we lack; 0: stored as dtype
   bool is_signed = false;
   constexpr Stored(DType t) : dtype(t) {}
   constexpr Stored(DType t, int bytes, bool is_signed) : dtype(t), narrow(int8_t(bytes)), is_signed(is_signed) {}

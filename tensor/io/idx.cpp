@@ -21,8 +21,11 @@ Tensor load_idx(const std::string& path) try {
   constexpr std::pair<int, DType> codes[] = {{0x08, u8}, {0x0c, i32}, {0x0d, f32}, {0x0e, f64}};
   auto code = std::find_if(std::begin(codes), std::end(codes), [&](auto& c) { return c.first == magic[2]; });
   if (code == std::end(codes))
-    file.fail(fmt::format("unsupported element type; got 0x{:02x}{}; expected 08 (u8), 0c (i32), 0d (f32) or 0e (f64)", magic[2],
-                          magic[2] == 0x09 ? " (i8)" : magic[2] == 0x0b ? " (i16)" : ""));
+    file.fail(fmt::format("unsupported element type; got 0x{:02x}{}; expected 08 (u8), 0c (i32), 0d (f32) or 0e (f64)",
+                          magic[2],
+                          magic[2] == 0x09   ? " (i8)"
+                          : magic[2] == 0x0b ? " (i16)"
+                                             : ""));
   const DType dtype = code->second;
   if (magic[3] > kMaxDims) file.fail(fmt::format("too many dims; got {}; expected at most {}", magic[3], kMaxDims));
   Shape shape;

@@ -15,7 +15,8 @@ struct SequentialReader::Stream {
   ~Stream() { inflateEnd(&z); }
 };
 
-SequentialReader::SequentialReader(const Memory& packed, Compression compression) : packed_(packed), members_(compression == Compression::gzip) {
+SequentialReader::SequentialReader(const Memory& packed, Compression compression)
+    : packed_(packed), members_(compression == Compression::gzip) {
   if (compression == Compression::none) return;
   stream_ = std::make_unique<Stream>();
   // zlib's codes: 16 more than the window's bits asks for a gzip header, negative bits for no header.

@@ -22,9 +22,9 @@ struct NpyDType {
   const char* code;  // NumPy's kind and size in bytes
   Stored stored;
 };
-constexpr NpyDType kDTypes[] = {{"f4", f32},      {"f8", f64},       {"f2", f16},        {"c8", c64},       {"c16", c128},
-                                {"i8", i64},      {"i4", i32},       {"u1", u8},         {"b1", boolean},   {"i1", kInt8},
-                                {"i2", kInt16},   {"u2", kUint16},   {"u4", kUint32},    {"u8", kUint64}};
+constexpr NpyDType kDTypes[] = {{"f4", f32},    {"f8", f64},     {"f2", f16},     {"c8", c64},     {"c16", c128},
+                                {"i8", i64},    {"i4", i32},     {"u1", u8},      {"b1", boolean}, {"i1", kInt8},
+                                {"i2", kInt16}, {"u2", kUint16}, {"u4", kUint32}, {"u8", kUint64}};
 
 struct Description {
   const NpyDType* type = nullptr;
@@ -150,8 +150,8 @@ Tensor read_npy(const Source& source) {
   int64_t bytes = checked_bytes(stored, d.shape), there = source.size() - prefix - length;
   if (bytes < 0) source.fail(fmt::format("the array's size overflows; got shape {}", d.shape.str()));
   if (bytes != there)
-    source.fail(fmt::format("size and header differ; got {} bytes of elements; expected {} for {} of shape {}",
-                            there, bytes, stored.plain() ? name_of(stored.dtype) : d.type->code, d.shape.str()));
+    source.fail(fmt::format("size and header differ; got {} bytes of elements; expected {} for {} of shape {}", there,
+                            bytes, stored.plain() ? name_of(stored.dtype) : d.type->code, d.shape.str()));
   Shape reversed, order;
   for (int i = d.shape.size() - 1; i >= 0; --i) reversed.push_back(d.shape[i]), order.push_back(i);
   Tensor x = read_tensor(source, prefix + length, stored, d.fortran ? reversed : d.shape, d.big_endian);

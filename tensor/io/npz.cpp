@@ -105,8 +105,7 @@ std::vector<Entry> read_directory(const io::Source& file) {
 // Where the entry's bytes start; checked against the end of the entries, `limit`.
 int64_t data_start(const Entry& e, const io::Source& file, int64_t limit) {
   constexpr int64_t local_bytes = 30;
-  if (e.offset + local_bytes > limit)
-    e.fail(file, ": its place lies outside the file; got byte {}", e.offset);
+  if (e.offset + local_bytes > limit) e.fail(file, ": its place lies outside the file; got byte {}", e.offset);
   std::string local = file.text_at(e.offset, local_bytes);
   uint16_t name, extra;
   std::memcpy(&name, local.data() + 26, 2);
@@ -115,8 +114,7 @@ int64_t data_start(const Entry& e, const io::Source& file, int64_t limit) {
   if (FieldReader{local}.next(4) != kLocal || start > limit || file.text_at(e.offset + local_bytes, name) != e.name)
     e.fail(file, ": the local header does not fit the directory");
   if (start + e.packed > limit)
-    e.fail(file, ": longer than the file; got {} bytes; expected at most {}", e.packed,
-                          limit - start);
+    e.fail(file, ": longer than the file; got {} bytes; expected at most {}", e.packed, limit - start);
   return start;
 }
 
@@ -126,10 +124,8 @@ void check_entry(const Entry& e, const io::Source& file) {
     e.fail(file, ": unsupported compression; got method {}; expected 0 (stored) or 8 (deflated)", e.method);
   if (e.method == 0 && e.packed != e.size)
     e.fail(file, ": stored, but its two sizes differ; got {} and {}", e.packed, e.size);
-  if (e.size > e.packed * io::kMaxInflation)
-    e.fail(file, ": no {} bytes can unpack to {}", e.packed, e.size);
-  if (!e.name.ends_with(".npy"))
-    e.fail(file, " is not an array; expected a name that ends in .npy");
+  if (e.size > e.packed * io::kMaxInflation) e.fail(file, ": no {} bytes can unpack to {}", e.packed, e.size);
+  if (!e.name.ends_with(".npy")) e.fail(file, " is not an array; expected a name that ends in .npy");
 }
 
 std::string read_entry(const Entry& e, int64_t start, const io::Source& file) {
@@ -143,8 +139,7 @@ std::string read_entry(const Entry& e, int64_t start, const io::Source& file) {
     bytes = std::move(unpacked);
   }
   uint32_t crc = crc_of(0, bytes.data(), e.size);
-  if (crc != e.crc)
-    e.fail(file, " is damaged: wrong CRC; got {:08x}; expected {:08x}", crc, e.crc);
+  if (crc != e.crc) e.fail(file, " is damaged: wrong CRC; got {:08x}; expected {:08x}", crc, e.crc);
   return bytes;
 }
 
@@ -185,7 +180,8 @@ void save_npz(const std::string& path, const NamedTensors& tensors) {
   for (const auto& [name, x] : tensors) {
     if (invalid_utf8_at(name) >= 0 || name.size() > 0xfff0)
       throw ValueError("save_npz: a name that is not UTF-8, or too long");
-    if (!names.insert(name).second) throw ValueError(fmt::format("save_npz: a name stands twice; got '{}'", shown(name)));
+    if (!names.insert(name).second)
+      throw ValueError(fmt::format("save_npz: a name stands twice; got '{}'", shown(name)));
     if (!x.defined()) throw ValueError(fmt::format("save_npz: the tensor '{}' is undefined", shown(name)));
     headers.push_back(io::npy_header("save_npz", x));
     total += 30 + 46 + 2 * int64_t(name.size() + 4) + int64_t(headers.back().size()) + x.nbytes();

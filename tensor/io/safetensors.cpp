@@ -18,13 +18,15 @@ struct FormatDType {
   const char* name;
   io::Stored stored;
 };
-constexpr FormatDType kDTypes[] = {{"F64", f64},         {"F32", f32},          {"F16", f16},          {"BF16", bf16},       {"C64", c64},
-                                   {"I64", i64},         {"I32", i32},          {"U8", u8},            {"BOOL", boolean},    {"I8", io::kInt8},
-                                   {"I16", io::kInt16},  {"U16", io::kUint16},  {"U32", io::kUint32},  {"U64", io::kUint64}};
+constexpr FormatDType kDTypes[] = {{"F64", f64},         {"F32", f32},        {"F16", f16},        {"BF16", bf16},
+                                   {"C64", c64},         {"I64", i64},        {"I32", i32},        {"U8", u8},
+                                   {"BOOL", boolean},    {"I8", io::kInt8},   {"I16", io::kInt16}, {"U16", io::kUint16},
+                                   {"U32", io::kUint32}, {"U64", io::kUint64}};
 constexpr int64_t kMaxHeader = 100'000'000;  // the reference implementation's limit
 
 template <class... A>
-[[noreturn]] void fail_entry(const io::SafetensorsEntry& e, const io::Source& file, fmt::format_string<A...> what, A&&... args) {
+[[noreturn]] void fail_entry(const io::SafetensorsEntry& e, const io::Source& file, fmt::format_string<A...> what,
+                             A&&... args) {
   file.fail(fmt::format("tensor '{}'{}", shown(e.name), fmt::format(what, std::forward<A>(args)...)));
 }
 
@@ -34,12 +36,12 @@ Shape checked_shape(const io::SafetensorsEntry& e, io::Stored stored, int64_t da
     fail_entry(e, file, ": too many dims; got {}; expected at most {}", e.shape.size(), kMaxDims);
   Shape shape(e.shape.begin(), e.shape.end());
   if (e.begin > e.end || e.end > data_bytes)
-    fail_entry(e, file, ": offsets outside the data; got [{}, {}]; expected 0 to {}", e.begin,
-                          e.end, data_bytes);
+    fail_entry(e, file, ": offsets outside the data; got [{}, {}]; expected 0 to {}", e.begin, e.end, data_bytes);
   int64_t bytes = io::checked_bytes(stored, shape);
   if (bytes < 0) fail_entry(e, file, ": its size overflows; got shape {}", shape.str());
   if (bytes != e.end - e.begin)
-    fail_entry(e, file, ": size and offsets differ; got {} bytes; expected {} for {} of shape {}", e.end - e.begin, bytes, e.dtype, shape.str());
+    fail_entry(e, file, ": size and offsets differ; got {} bytes; expected {} for {} of shape {}", e.end - e.begin,
+               bytes, e.dtype, shape.str());
   return shape;
 }
 
@@ -62,7 +64,7 @@ void check_no_overlap(const std::vector<io::SafetensorsEntry>& entries, int64_t 
   for (const auto* e : order) {
     if (e->begin != at)
       fail_entry(*e, file, " {}; got data from byte {}; expected {}",
-                            e->begin < at ? "overlaps the one before it" : "leaves a gap before it", e->begin, at);
+                 e->begin < at ? "overlaps the one before it" : "leaves a gap before it", e->begin, at);
     at = e->end;
   }
   if (at != data_bytes)
@@ -81,7 +83,8 @@ void check_name(const std::string& name, std::unordered_set<std::string>& seen) 
   if (invalid_utf8_at(name) >= 0)
     throw ValueError(fmt::format("save_safetensors: a name that is not UTF-8; got '{}'", shown(name)));
   if (name == "__metadata__") throw ValueError("save_safetensors: the name '__metadata__' belongs to the format");
-  if (!seen.insert(name).second) throw ValueError(fmt::format("save_safetensors: a name stands twice; got '{}'", shown(name)));
+  if (!seen.insert(name).second)
+    throw ValueError(fmt::format("save_safetensors: a name stands twice; got '{}'", shown(name)));
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ class Parser {
         e.begin = offsets[0], e.end = offsets[1];
         has_offsets = true;
       } else {
-        at_.fail(fmt::format("tensor '{}': unknown key; got '{}'; expected dtype, shape, data_offsets", shown(name), shown(key)));
+        at_.fail(fmt::format("tensor '{}': unknown key; got '{}'; expected dtype, shape, data_offsets", shown(name),
+                             shown(key)));
       }
     });
     if (e.dtype.empty() || !has_shape || !has_offsets)

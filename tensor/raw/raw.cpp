@@ -55,7 +55,7 @@ static bool strides_contiguous(const Shape& shape, const Shape& strides) {
   for (int i = shape.size() - 1; i >= 0; --i) {
     if (shape[i] == 0) return true;
     if (shape[i] != 1 && strides[i] != step) return false;
-    step *= shape[i];
+    step = int64_t(uint64_t(step) * uint64_t(shape[i]));  // wraps only where a size further out is 0
   }
   return true;
 }
@@ -81,6 +81,8 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   Shape strides = Shape::filled(shape.size(), 0);
   int shift = shape.size() - x.dim();
+  for (int64_t n : shape)
+    if (n < 0) throw ShapeError(fmt::format("expand: negative size; got {} for {}; hint: -1 keeps a size the tensor has", shape.str(), x.shape().str()));
   for (int i = 0; i < x.dim(); ++i) {
     bool fits = shift >= 0 && (x.shape()[i] == shape[i + shift] || x.shape()[i] == 1);
     if (!fits) throw ShapeError(fmt::format("expand: sizes do not fit; got {}; cannot become {}", x.shape().str(), shape.str()));

@@ -43,10 +43,17 @@ std::optional<Sizes> pooled(const Args& a) {
 using I = int64_t;
 
 template <class F>
-TensorList attention_with(F f, const Tensor& q, const Tensor& k, const Tensor& v, Causal causal, std::optional<I> left, std::optional<I> right,
-                          std::optional<double> scale, double softcap, const Tensor& slopes, const Tensor& mask, double dropout,
-                          Generator* generator, AttentionAlgorithm algorithm, I block_q, I block_k) {
-  AttentionOptions o{.causal = causal, .left = left, .right = right, .scale = scale, .softcap = softcap, .slopes = slopes, .mask = mask};
+TensorList attention_with(F f, const Tensor& q, const Tensor& k, const Tensor& v, Causal causal, std::optional<I> left,
+                          std::optional<I> right, std::optional<double> scale, double softcap, const Tensor& slopes,
+                          const Tensor& mask, double dropout, Generator* generator, AttentionAlgorithm algorithm,
+                          I block_q, I block_k) {
+  AttentionOptions o{.causal = causal,
+                     .left = left,
+                     .right = right,
+                     .scale = scale,
+                     .softcap = softcap,
+                     .slopes = slopes,
+                     .mask = mask};
   o.dropout = dropout, o.generator = generator, o.algorithm = algorithm, o.block_q = block_q, o.block_k = block_k;
   return results(f(q, k, v, o));
 }
@@ -54,23 +61,44 @@ TensorList attention_with(F f, const Tensor& q, const Tensor& k, const Tensor& v
 }  // namespace
 
 void add_indices(Entries& e) {
-  add(e, "index", "{}.index({{{}}})", [](const Tensor& x, int64_t i) { return x.index({i}); }, X(ones({4, 3})), 1);
-  add(e, "index", "{}.index({{Slice({}, {}, {})}})", [](const Tensor& x, int64_t a, int64_t b, int64_t c) { return x.index({Slice(a, b, c)}); },
-      X(ones({4, 3})), 1, 3, 1);
-  add(e, "index", "{}.index({{Ellipsis, None, {}}})", [](const Tensor& x, int64_t i) { return x.index({Ellipsis, None, i}); }, X(ones({4, 3})), 1);
-  add(e, "index", "{}.index({{{}}})", [](const Tensor& x, const Tensor& i) { return x.index({i}); }, X(ones({4, 3})), X(ones({2}, i64)));
-  add(e, "index", "{}.index({{{}, {}}})", [](const Tensor& x, const Tensor& i, const Tensor& j) { return x.index({i, j}); }, X(ones({4, 3})),
-      X(ones({2}, i64)), X(ones({2}, i32)));
-  add(e, "index", "{}.index({{{}, Slice({}, {}), {}}})",
-      [](const Tensor& x, const Tensor& i, int64_t a, int64_t b, const Tensor& j) { return x.index({i, Slice(a, b), j}); }, X(ones({4, 3, 5})),
-      X(ones({2}, i64)), 0, 2, X(ones({2}, i64)));
-  add(e, "index", "{}.index({{{}}})", [](const Tensor& x, const Tensor& m) { return x.index({m}); }, X(ones({4, 3})), X(ones({4, 3}, boolean)));
-  add(e, "index_put", "index_put({}, {{{}, {}}}, {}, {})",
+  add(
+      e, "index", "{}.index({{{}}})", [](const Tensor& x, int64_t i) { return x.index({i}); }, X(ones({4, 3})), 1);
+  add(
+      e, "index", "{}.index({{Slice({}, {}, {})}})",
+      [](const Tensor& x, int64_t a, int64_t b, int64_t c) { return x.index({Slice(a, b, c)}); }, X(ones({4, 3})), 1, 3,
+      1);
+  add(
+      e, "index", "{}.index({{Ellipsis, None, {}}})",
+      [](const Tensor& x, int64_t i) {
+        return x.index({Ellipsis, None, i});
+      },
+      X(ones({4, 3})), 1);
+  add(
+      e, "index", "{}.index({{{}}})", [](const Tensor& x, const Tensor& i) { return x.index({i}); }, X(ones({4, 3})),
+      X(ones({2}, i64)));
+  add(
+      e, "index", "{}.index({{{}, {}}})",
+      [](const Tensor& x, const Tensor& i, const Tensor& j) {
+        return x.index({i, j});
+      },
+      X(ones({4, 3})), X(ones({2}, i64)), X(ones({2}, i32)));
+  add(
+      e, "index", "{}.index({{{}, Slice({}, {}), {}}})",
+      [](const Tensor& x, const Tensor& i, int64_t a, int64_t b, const Tensor& j) {
+        return x.index({i, Slice(a, b), j});
+      },
+      X(ones({4, 3, 5})), X(ones({2}, i64)), 0, 2, X(ones({2}, i64)));
+  add(
+      e, "index", "{}.index({{{}}})", [](const Tensor& x, const Tensor& m) { return x.index({m}); }, X(ones({4, 3})),
+      X(ones({4, 3}, boolean)));
+  add(
+      e, "index_put", "index_put({}, {{{}, {}}}, {}, {})",
       [](const Tensor& x, const Tensor& i, const Tensor& j, const Tensor& v, bool b) {
         return index_put(x, std::vector<Index>{i, j}, v, b);
       },
       X(ones({4, 3})), X(ones({2}, i64)), X(ones({2}, i64)), X(ones({2})), false);
-  add(e, "index_put", "index_put({}, {{Slice({}, {}, {}), {}}}, {}, {})",
+  add(
+      e, "index_put", "index_put({}, {{Slice({}, {}, {}), {}}}, {}, {})",
       [](const Tensor& x, int64_t a, int64_t b, int64_t c, const Tensor& j, const Tensor& v, bool acc) {
         return index_put(x, std::vector<Index>{Slice(a, b, c), j}, v, acc);
       },
@@ -101,10 +129,15 @@ void add_products(Entries& e) {
   OP(linear, X(ones({2, 3})), X(ones({4, 3})), X(ones({4})));
   OP(outer, X(ones({2})), X(ones({3})));
   OP(dot, X(ones({3})), X(ones({3})));
-  add(e, "einsum", "einsum({}, {})", [](std::string_view s, const TensorList& l) { return einsum(s, l); }, "ij,jk->ik",
+  add(
+      e, "einsum", "einsum({}, {})", [](std::string_view s, const TensorList& l) { return einsum(s, l); }, "ij,jk->ik",
       std::vector{X(ones({2, 3})), X(ones({3, 4}))});
-  add(e, "einsum", "einsum({}, {{{}, {}}})", [](std::string_view s, const Tensor& a, const Tensor& b) { return einsum(s, {a, b}); }, "...j,jk->...k",
-      X(ones({2, 3})), X(ones({3, 4})));
+  add(
+      e, "einsum", "einsum({}, {{{}, {}}})",
+      [](std::string_view s, const Tensor& a, const Tensor& b) {
+        return einsum(s, {a, b});
+      },
+      "...j,jk->...k", X(ones({2, 3})), X(ones({3, 4})));
   OP(solve, X(eye(3)), X(ones({3, 2})));
   OP(inverse, X(eye(3)));
   OP(det, X(eye(3)));
@@ -117,24 +150,28 @@ void add_products(Entries& e) {
 }
 
 void add_layers(Entries& e) {
-#define CONV(op, flip, x, w, b)                                                                                             \
-  add(e, #op, #op "({}, {}, {}, {{{}, {}, {}, {}, {}}})",                                                                   \
-      [](const Tensor& in, const Tensor& weight, const Tensor& bias, I stride, I padding, I dilation, I groups, I extra) {           \
-        return op(in, weight, bias, {stride, padding, dilation, groups, extra});                                            \
-      },                                                                                                                    \
-      x, w, b, 1, 1, 1, 1, 0)                                                                                               \
+#define CONV(op, flip, x, w, b)                                                                                 \
+  add(                                                                                                          \
+      e, #op, #op "({}, {}, {}, {{.stride = {}, .padding = {}, .dilation = {}, .groups = {}, .output_padding = {}}})",   \
+      [](const Tensor& in, const Tensor& weight, const Tensor& bias, I stride, I padding, I dilation, I groups, \
+         I extra) {                                                                                             \
+        return op(in, weight, bias,                                                                             \
+                  {.stride = stride, .padding = padding, .dilation = dilation, .groups = groups, .output_padding = extra}); \
+      },                                                                                                        \
+      x, w, b, 1, 1, 1, 1, 0)                                                                                   \
       .rule = convolved<flip>;
   CONV(conv1d, false, X(ones({2, 3, 8})), X(ones({4, 3, 3})), X(ones({4})))
   CONV(conv2d, false, X(ones({2, 3, 5, 6})), X(ones({4, 3, 3, 2})), X(ones({4})))
   CONV(conv2d, false, X(ones({2, 3, 5, 6})), X(ones({4, 3, 3, 2})), X(Tensor()))
   CONV(conv_transpose1d, true, X(ones({2, 3, 8})), X(ones({3, 4, 3})), X(ones({4})))
   CONV(conv_transpose2d, true, X(ones({2, 3, 5, 6})), X(ones({3, 4, 3, 2})), X(ones({4})))
-#define POOL(op, x)                                                                                                    \
-  add(e, #op, #op "({}, {{{}, {}, {}, {}, {}}})",                                                                      \
-      [](const Tensor& in, I kernel, I stride, I padding, I dilation, bool count) {                                    \
-        return op(in, {kernel, stride, padding, dilation, count});                                                     \
-      },                                                                                                               \
-      x, 3, 2, 1, 1, true)                                                                                             \
+#define POOL(op, x)                                                                 \
+  add(                                                                              \
+      e, #op, #op "({}, {{{}, {}, {}, {}, {}}})",                                   \
+      [](const Tensor& in, I kernel, I stride, I padding, I dilation, bool count) { \
+        return op(in, {kernel, stride, padding, dilation, count});                  \
+      },                                                                            \
+      x, 3, 2, 1, 1, true)                                                          \
       .rule = pooled;
   POOL(max_pool1d, X(ones({2, 3, 8})))
   POOL(max_pool2d, X(ones({2, 3, 5, 6})))
@@ -145,9 +182,12 @@ void add_layers(Entries& e) {
   OP(rms_norm, X(ones({2, 4})), X(ones({4})), 1e-6);
   OP(group_norm, X(ones({2, 4, 3})), 2, X(ones({4})), X(ones({4})), 1e-5);
   OP(dropout, X(ones({2, 4})), 0.5, true, Source{});
-  add(e, "cross_entropy", "cross_entropy({}, {}, {{{}, {}, {}}})",
-      [](const Tensor& x, const Tensor& t, Reduction r, double s, I ignore) { return cross_entropy(x, t, {r, s, ignore}); }, X(ones({2, 5})),
-      X(ones({2}, i64)), Reduction::mean, 0.1, -100);
+  add(
+      e, "cross_entropy", "cross_entropy({}, {}, {{{}, {}, {}}})",
+      [](const Tensor& x, const Tensor& t, Reduction r, double s, I ignore) {
+        return cross_entropy(x, t, {r, s, ignore});
+      },
+      X(ones({2, 5})), X(ones({2}, i64)), Reduction::mean, 0.1, -100);
   OP(nll_loss, X(ones({2, 5})), X(ones({2}, i64)), Reduction::mean);
   OP(mse_loss, X(ones({2, 5})), X(ones({2, 5})), Reduction::mean);
   OP(l1_loss, X(ones({2, 5})), X(ones({2, 5})), Reduction::mean);
@@ -161,29 +201,47 @@ void add_layers(Entries& e) {
 }
 
 void add_attention(Entries& e) {
-  const char* options = "{}, {}, {}, {{.causal = {}, .left = {}, .right = {}, .scale = {}, .softcap = {}, .slopes = {}, .mask = {}, .dropout = {}, "
-                        ".generator = {}, .algorithm = {}, .block_q = {}, .block_k = {}}}";
+  const char* options =
+      "{}, {}, {}, {{.causal = {}, .left = {}, .right = {}, .scale = {}, .softcap = {}, .slopes = {}, .mask = {}, "
+      ".dropout = {}, "
+      ".generator = {}, .algorithm = {}, .block_q = {}, .block_k = {}}}";
   static const std::string plain = std::string("scaled_dot_product_attention(") + options + ")",
                            lse = std::string("attention_with_lse(") + options + ")";
   for (auto algorithm : {AttentionAlgorithm::flash, AttentionAlgorithm::naive})
-    add(e, "scaled_dot_product_attention", plain.c_str(),
-        [](const auto&... a) { return attention_with([](const auto&... b) { return scaled_dot_product_attention(b...); }, a...); },
-        X(ones({2, 4, 5, 3})), X(ones({2, 2, 6, 3})), X(ones({2, 2, 6, 4})), Causal::no, std::optional<I>(), std::optional<I>(),
-        std::optional<double>(), 0., X(Tensor()), X(Tensor()), 0., Source{}, algorithm, 0, 0);
-  add(e, "attention_with_lse", lse.c_str(),
-      [](const auto&... a) { return attention_with([](const auto&... b) { return attention_with_lse(b...); }, a...); }, X(ones({2, 4, 5, 3})),
-      X(ones({2, 2, 6, 3})), X(ones({2, 2, 6, 4})), Causal::bottom_right, std::optional<I>(2), std::optional<I>(1), std::optional<double>(0.5), 1.,
-      X(ones({4})), X(ones({5, 6}, boolean)), 0.5, Source{}, AttentionAlgorithm::flash, 2, 2);
-  add(e, "attention_with_lse", "attention_with_lse({}, {}, {}, {{.blocks = {{{}, {}, {}, {}}}}})",
+    add(
+        e, "scaled_dot_product_attention", plain.c_str(),
+        [](const auto&... a) {
+          return attention_with([](const auto&... b) { return scaled_dot_product_attention(b...); }, a...);
+        },
+        X(ones({2, 4, 5, 3})), X(ones({2, 2, 6, 3})), X(ones({2, 2, 6, 4})), Causal::no, std::optional<I>(),
+        std::optional<I>(), std::optional<double>(), 0., X(Tensor()), X(Tensor()), 0., Source{}, algorithm, 0, 0);
+  add(
+      e, "attention_with_lse", lse.c_str(),
+      [](const auto&... a) { return attention_with([](const auto&... b) { return attention_with_lse(b...); }, a...); },
+      X(ones({2, 4, 5, 3})), X(ones({2, 2, 6, 3})), X(ones({2, 2, 6, 4})), Causal::bottom_right, std::optional<I>(2),
+      std::optional<I>(1), std::optional<double>(0.5), 1., X(ones({4})), X(ones({5, 6}, boolean)), 0.5, Source{},
+      AttentionAlgorithm::flash, 2, 2);
+  add(
+      e, "visible_keys", "visible_keys({}, {}, {{.causal = {}, .left = {}, .right = {}, .mask = {}}})",
+      [](const Tensor& q, const Tensor& k, Causal causal, std::optional<I> left, std::optional<I> right, const Tensor& mask) {
+        return visible_keys(q, k, {.causal = causal, .left = left, .right = right, .mask = mask});
+      },
+      X(ones({2, 4, 5, 3})), X(ones({2, 2, 6, 3})), Causal::no, std::optional<I>(2), std::optional<I>(), X(ones({5, 6}, boolean)));
+  add(
+      e, "attention_with_lse", "attention_with_lse({}, {}, {}, {{.blocks = {{{}, {}, {}, {}}}}})",
       [](const Tensor& q, const Tensor& k, const Tensor& v, I nq, I nk, const Tensor& tiles, const Tensor& bits) {
         AttentionOptions o;
         o.blocks = {nq, nk, tiles, bits};
         return attention_with_lse(q, k, v, o);
       },
-      X(ones({1, 1, 70, 3})), X(ones({1, 1, 70, 3})), X(ones({1, 1, 70, 4})), 70, 70, X(ones({2, 2}, i32)), X(ones({2, 64, 64}, boolean)));
-  add(e, "BlockMask::dense", "(BlockMask{{{}, {}, {}, {}}}).dense()",
-      [](I nq, I nk, const Tensor& tiles, const Tensor& bits) { return BlockMask{nq, nk, tiles, bits}.dense(); }, 70, 70, X(ones({2, 2}, i32)),
+      X(ones({1, 1, 70, 3})), X(ones({1, 1, 70, 3})), X(ones({1, 1, 70, 4})), 70, 70, X(ones({2, 2}, i32)),
       X(ones({2, 64, 64}, boolean)));
+  add(
+      e, "BlockMask::dense", "(BlockMask{{{}, {}, {}, {}}}).dense()",
+      [](I nq, I nk, const Tensor& tiles, const Tensor& bits) {
+        return BlockMask{nq, nk, tiles, bits}.dense();
+      },
+      70, 70, X(ones({2, 2}, i32)), X(ones({2, 64, 64}, boolean)));
   OP(merge_attention, X(ones({2, 4, 5, 3})), X(ones({2, 4, 5})), X(ones({2, 4, 5, 3})), X(ones({2, 4, 5})));
   OP(causal_linear_attention, X(ones({2, 5, 3})), X(ones({2, 5, 3})), X(ones({2, 5, 4})), X(zeros({2, 5})), false);
 }

@@ -27,7 +27,8 @@ std::optional<Sizes> counted(const Args& a, size_t start, size_t stop, size_t st
 
 std::optional<double> whole_total(const Args& a) {
   if (auto n = counted(a, 0, 1, 2); n && (*n)[0] >= 0) {
-    const double start = double(std::get<Scalar>(a[0].value).to<int64_t>()), step = double(std::get<Scalar>(a[2].value).to<int64_t>());
+    const double start = double(std::get<Scalar>(a[0].value).to<int64_t>()),
+                 step = double(std::get<Scalar>(a[2].value).to<int64_t>());
     const double count = double((*n)[0]);
     return count * start + step * count * (count - 1) / 2;
   }
@@ -77,23 +78,46 @@ void add_making(Entries& e) {
   e.back().total = [](const Args& a) { return double(wide(a[0])); };
   OP(tri, 4, 5, 0).rule = [](const Args& a) { return Sizes{wide(a[0]), wide(a[1])}; };
   e.back().total = [](const Args& a) { return below(wide(a[0]), wide(a[1]), wide(a[2])); };
-  add(e, "from_data", "from_data(std::vector<float>(6), {})", [](const Shape& s) { return from_data(std::vector<float>(6), s); }, Shape{2, 3});
-  add(e, "from_data", "from_data(std::vector<double>(6), {})", [](const Shape& s) { return from_data(std::vector<double>(6), s); }, Shape{2, 3});
-  add(e, "from_data", "from_data(std::vector<int64_t>(6), {})", [](const Shape& s) { return from_data(std::vector<int64_t>(6), s); },
-      Shape{2, 3});
-  add(e, "from_data", "from_data({{{}, {}}}, {}, {})",
-      [](double a, double b, const Shape& s, const Options& o) { return from_data({a, b}, s, o); }, 1., 2., Shape{2}, f);
-  add(e, "tensor", "tensor({{{}, {}}}, {})", [](double a, double b, const Options& o) { return tensor({a, b}, o); }, 1., 2., f);
-  add(e, "tensor", "tensor({{{{{}}}, {{{}}}}}, {})", [](double a, double b, const Options& o) { return tensor({{a}, {b}}, o); }, 1., 2., f);
-  add(e, "from_blob", "from_blob(block_of_64_bytes, {}, {})", [](const Shape& s, const Options& o) {
-    static double block[8];
-    // What is too large for the block is the caller's lie, which nobody can see; what fits no memory is refused.
-    __int128 n = 1;
-    for (int64_t k : s) n *= k > 8 && k < (int64_t(1) << 31) ? 9 : k > 0 ? std::min<int64_t>(k, int64_t(1) << 40) : k;
-    if (n > 4 && n < (__int128(1) << 62)) throw MemoryError("not asked");
-    if (!o.device.is_cpu()) throw DeviceError("not asked");
-    return from_blob(block, s, o);
-  }, Shape{2, 2}, Options(f32, Device::cpu()));
+  add(
+      e, "from_data", "from_data(std::vector<float>(6), {})",
+      [](const Shape& s) { return from_data(std::vector<float>(6), s); }, Shape{2, 3});
+  add(
+      e, "from_data", "from_data(std::vector<double>(6), {})",
+      [](const Shape& s) { return from_data(std::vector<double>(6), s); }, Shape{2, 3});
+  add(
+      e, "from_data", "from_data(std::vector<int64_t>(6), {})",
+      [](const Shape& s) { return from_data(std::vector<int64_t>(6), s); }, Shape{2, 3});
+  add(
+      e, "from_data", "from_data({{{}, {}}}, {}, {})",
+      [](double a, double b, const Shape& s, const Options& o) {
+        return from_data({a, b}, s, o);
+      },
+      1., 2., Shape{2}, f);
+  add(
+      e, "tensor", "tensor({{{}, {}}}, {})",
+      [](double a, double b, const Options& o) {
+        return tensor({a, b}, o);
+      },
+      1., 2., f);
+  add(
+      e, "tensor", "tensor({{{{{}}}, {{{}}}}}, {})",
+      [](double a, double b, const Options& o) {
+        return tensor({{a}, {b}}, o);
+      },
+      1., 2., f);
+  add(
+      e, "from_blob", "from_blob(block_of_64_bytes, {}, {})",
+      [](const Shape& s, const Options& o) {
+        static double block[8];
+        // What is too large for the block is the caller's lie, which nobody can see; what fits no memory is refused.
+        __int128 n = 1;
+        for (int64_t k : s)
+          n *= k > 8 && k < (int64_t(1) << 31) ? 9 : k > 0 ? std::min<int64_t>(k, int64_t(1) << 40) : k;
+        if (n > 4 && n < (__int128(1) << 62)) throw MemoryError("not asked");
+        if (!o.device.is_cpu()) throw DeviceError("not asked");
+        return from_blob(block, s, o);
+      },
+      Shape{2, 2}, Options(f32, Device::cpu()));
   OP(rand, Shape{2, 3}, f, Source{}).rule = as_asked;
   OP(randn, Shape{2, 3}, f, Source{}).rule = as_asked;
   OP(rand_like, X(ones({2, 3})));
@@ -138,7 +162,8 @@ void add_shapes(Entries& e) {
     if (!is_plain(a[0], "ones({4, 3})")) return Sizes{-1};
     const bool turned = wide(a[2]) == 1 || wide(a[2]) == -1;
     const __int128 rows = turned ? 3 : 4, cols = turned ? 4 : 3, offset = wide(a[1]);
-    return Sizes{std::max<__int128>(0, std::min(rows + std::min<__int128>(offset, 0), cols - std::max<__int128>(offset, 0)))};
+    return Sizes{
+        std::max<__int128>(0, std::min(rows + std::min<__int128>(offset, 0), cols - std::max<__int128>(offset, 0)))};
   };
   OP(unfold, X(ones({9})), 0, 3, 2).rule = [](const Args& a) -> std::optional<Sizes> {
     Sizes s = sizes_of(tensor_in(a[0]).shape());
@@ -154,12 +179,24 @@ void add_shapes(Entries& e) {
   OP(split, X(ones({4, 3})), Shape{1, 3}, 0);
   OP(chunk, X(ones({4, 3})), 2, 0);
   OP(unbind, X(ones({4, 3})), 0);
-  add(e, "cat", "cat({}, {})", [](const TensorList& l, int64_t d) { return cat(l, d); }, std::vector{X(ones({2, 3})), X(ones({1, 3}))}, 0);
-  add(e, "cat", "cat({{{}, {}}}, {})", [](const Tensor& a, const Tensor& b, int64_t d) { return cat({a, b}, d); }, X(ones({2, 3})),
-      X(ones({1, 3})), 0);
-  add(e, "stack", "stack({}, {})", [](const TensorList& l, int64_t d) { return stack(l, d); }, std::vector{X(ones({2, 3})), X(ones({2, 3}))}, 0);
-  add(e, "stack", "stack({{{}, {}}}, {})", [](const Tensor& a, const Tensor& b, int64_t d) { return stack({a, b}, d); }, X(ones({2, 3})),
-      X(ones({2, 3})), 0);
+  add(
+      e, "cat", "cat({}, {})", [](const TensorList& l, int64_t d) { return cat(l, d); },
+      std::vector{X(ones({2, 3})), X(ones({1, 3}))}, 0);
+  add(
+      e, "cat", "cat({{{}, {}}}, {})",
+      [](const Tensor& a, const Tensor& b, int64_t d) {
+        return cat({a, b}, d);
+      },
+      X(ones({2, 3})), X(ones({1, 3})), 0);
+  add(
+      e, "stack", "stack({}, {})", [](const TensorList& l, int64_t d) { return stack(l, d); },
+      std::vector{X(ones({2, 3})), X(ones({2, 3}))}, 0);
+  add(
+      e, "stack", "stack({{{}, {}}}, {})",
+      [](const Tensor& a, const Tensor& b, int64_t d) {
+        return stack({a, b}, d);
+      },
+      X(ones({2, 3})), X(ones({2, 3})), 0);
   auto padded = [](const Args& a) -> std::optional<Sizes> {
     Sizes s = sizes_of(tensor_in(a[0]).shape());
     const Shape& w = shape_in(a[1]);

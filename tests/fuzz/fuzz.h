@@ -21,10 +21,9 @@ using TensorList = std::vector<Tensor>;
 struct Source {
   bool spent = false;
 };
-using Value =
-    std::variant<Tensor, TensorList, Shape, Dims, int64_t, double, bool, Scalar, std::optional<Scalar>,
-                 std::optional<double>, std::optional<int64_t>, DType, Device, Options, std::string_view, Source, PadMode,
-                 GeluForm, Reduction, Causal, AttentionAlgorithm>;
+using Value = std::variant<Tensor, TensorList, Shape, Dims, int64_t, double, bool, Scalar, std::optional<Scalar>,
+                           std::optional<double>, std::optional<int64_t>, DType, Device, Options, std::string_view,
+                           Source, PadMode, GeluForm, Reduction, Causal, AttentionAlgorithm>;
 
 struct Arg {
   Value value;
@@ -129,7 +128,8 @@ Entry& add(Entries& entries, const char* name, const char* text, F f, A... good)
   Entry e;
   e.name = name;
   e.plain = !text;
-  if (text) e.text = text;
+  if (text)
+    e.text = text;
   else {
     for (size_t i = 0; i < sizeof...(A); ++i) e.text += i ? ", {}" : "{}";
     e.text = e.name + "(" + e.text + ")";
@@ -139,6 +139,8 @@ Entry& add(Entries& entries, const char* name, const char* text, F f, A... good)
   entries.push_back(std::move(e));
   return entries.back();
 }
-#define OP(name, ...) add(e, #name, nullptr, [](const auto&... a) { return ink::name(a...); }, __VA_ARGS__)
+#define OP(name, ...) \
+  add(                \
+      e, #name, nullptr, [](const auto&... a) { return ink::name(a...); }, __VA_ARGS__)
 
 }  // namespace ink::test

@@ -11,14 +11,37 @@ namespace ink::test {
 namespace {
 
 constexpr int64_t kLeast = INT64_MIN, kMost = INT64_MAX;
-constexpr int64_t kNumbers[] = {0,  -1, 1, 2, -2, 3, 7, 63, 64, 100, -100, 0x7fffffff, int64_t(1) << 31, -(int64_t(1) << 31),
-                                int64_t(1) << 32, int64_t(1) << 61, int64_t(1) << 62, -(int64_t(1) << 62), kMost / 3, kMost - 1, kMost,
-                                kLeast, kLeast + 1};
-const double kReals[] = {0, -0., 1, -1, 0.5, 2, 1e-300, 5e-324, 1e300, -1e300, 0x1p63, 0x1p62, NAN, INFINITY, -INFINITY};
+constexpr int64_t kNumbers[] = {0,
+                                -1,
+                                1,
+                                2,
+                                -2,
+                                3,
+                                7,
+                                63,
+                                64,
+                                100,
+                                -100,
+                                0x7fffffff,
+                                int64_t(1) << 31,
+                                -(int64_t(1) << 31),
+                                int64_t(1) << 32,
+                                int64_t(1) << 61,
+                                int64_t(1) << 62,
+                                -(int64_t(1) << 62),
+                                kMost / 3,
+                                kMost - 1,
+                                kMost,
+                                kLeast,
+                                kLeast + 1};
+const double kReals[] = {0,     -0.,    1,      -1,     0.5, 2,        1e-300,   5e-324,
+                         1e300, -1e300, 0x1p63, 0x1p62, NAN, INFINITY, -INFINITY};
 
 std::string number(int64_t v) { return v == kLeast ? "INT64_MIN" : fmt::format("{}LL", v); }
 std::string number(double v) {
-  return std::isnan(v) ? "NAN" : std::isinf(v) ? (v > 0 ? "INFINITY" : "-INFINITY") : fmt::format("{:.17g}{}", v, v == std::floor(v) && std::fabs(v) < 1e15 ? "." : "");
+  return std::isnan(v)   ? "NAN"
+         : std::isinf(v) ? (v > 0 ? "INFINITY" : "-INFINITY")
+                         : fmt::format("{:.17g}{}", v, v == std::floor(v) && std::fabs(v) < 1e15 ? "." : "");
 }
 std::string list(const char* type, const Shape& s) {
   std::string text = std::string(type) + "{";
@@ -26,12 +49,17 @@ std::string list(const char* type, const Shape& s) {
   return text + "}";
 }
 std::string dtype_text(DType t) { return t == boolean ? "boolean" : name_of(t); }
-std::string device_text(Device d) { return d.is_cpu() ? "Device::cpu()" : fmt::format("Device::cuda({})", int(d.index)); }
+std::string device_text(Device d) {
+  return d.is_cpu() ? "Device::cpu()" : fmt::format("Device::cuda({})", int(d.index));
+}
 std::string scalar_text(const Scalar& s) {
   switch (s.kind()) {
-    case kBool: return s.to<bool>() ? "Scalar(true)" : "Scalar(false)";
-    case kInt: return "Scalar(" + number(s.to<int64_t>()) + ")";
-    case kFloat: return "Scalar(" + number(s.as_double()) + ")";
+    case kBool:
+      return s.to<bool>() ? "Scalar(true)" : "Scalar(false)";
+    case kInt:
+      return "Scalar(" + number(s.to<int64_t>()) + ")";
+    case kFloat:
+      return "Scalar(" + number(s.as_double()) + ")";
     default: {
       auto z = s.to<complex<double>>();
       return fmt::format("Scalar(complex<double>({}, {}))", number(z.re), number(z.im));
@@ -48,12 +76,20 @@ struct Writer {
   std::string operator()(double v) const { return number(v); }
   std::string operator()(bool v) const { return v ? "true" : "false"; }
   std::string operator()(const Scalar& s) const { return scalar_text(s); }
-  std::string operator()(const std::optional<Scalar>& s) const { return s ? "std::optional(" + scalar_text(*s) + ")" : "std::nullopt"; }
-  std::string operator()(const std::optional<double>& s) const { return s ? "std::optional(" + number(*s) + ")" : "std::nullopt"; }
-  std::string operator()(const std::optional<int64_t>& s) const { return s ? "std::optional<int64_t>(" + number(*s) + ")" : "std::nullopt"; }
+  std::string operator()(const std::optional<Scalar>& s) const {
+    return s ? "std::optional(" + scalar_text(*s) + ")" : "std::nullopt";
+  }
+  std::string operator()(const std::optional<double>& s) const {
+    return s ? "std::optional(" + number(*s) + ")" : "std::nullopt";
+  }
+  std::string operator()(const std::optional<int64_t>& s) const {
+    return s ? "std::optional<int64_t>(" + number(*s) + ")" : "std::nullopt";
+  }
   std::string operator()(DType t) const { return dtype_text(t); }
   std::string operator()(Device d) const { return device_text(d); }
-  std::string operator()(const Options& o) const { return fmt::format("Options({}, {})", dtype_text(o.dtype), device_text(o.device)); }
+  std::string operator()(const Options& o) const {
+    return fmt::format("Options({}, {})", dtype_text(o.dtype), device_text(o.device));
+  }
   std::string operator()(std::string_view s) const { return fmt::format("\"{}\"", s); }
   std::string operator()(const Source& s) const { return s.spent ? "&spent" : "nullptr"; }
   std::string operator()(PadMode v) const { return fmt::format("PadMode({})", int(v)); }
@@ -77,8 +113,7 @@ struct TensorForms {
       std::string call;  // % in the pattern is the tensor
       for (char c : pattern) c == '%' ? call += text : call += c;
       out.push_back({make(), call});
-    } catch (const Error&) {
-    }
+    } catch (const Error&) {}
   }
   void dtypes() {
     for (DType t : kDTypes)
@@ -88,19 +123,23 @@ struct TensorForms {
   void filled(const Scalar& v) {
     form([&] { return full(x.shape(), v, x.options()); }, "full_like(%, " + scalar_text(v) + ")");
     if (x.numel() > 1)
-      form([&] {
-        Tensor y = clone(x);
-        raw::fill(raw::as_strided(y, {}, {}, x.numel() - 1), v);
-        return y;
-      }, "last_is(%, " + scalar_text(v) + ")");
+      form(
+          [&] {
+            Tensor y = clone(x);
+            raw::fill(raw::as_strided(y, {}, {}, x.numel() - 1), v);
+            return y;
+          },
+          "last_is(%, " + scalar_text(v) + ")");
   }
   void numbers() {
     if (is_integral(x.dtype()) && x.dtype() != boolean) {
-      for (int64_t v : {int64_t(0), int64_t(-1), int64_t(1), int64_t(2), int64_t(-100), int64_t(1000), int64_t(0x7fffffff), -(int64_t(1) << 31),
-                        int64_t(1) << 32, int64_t(1) << 62, kMost, kLeast, kLeast + 1})
+      for (int64_t v :
+           {int64_t(0), int64_t(-1), int64_t(1), int64_t(2), int64_t(-100), int64_t(1000), int64_t(0x7fffffff),
+            -(int64_t(1) << 31), int64_t(1) << 32, int64_t(1) << 62, kMost, kLeast, kLeast + 1})
         filled(v);
     } else if (x.dtype() != boolean) {
-      for (double v : {0., -0., -1., 1e-30, 3e38, -3e38, double(NAN), double(INFINITY), -double(INFINITY), 0x1p63}) filled(v);
+      for (double v : {0., -0., -1., 1e-30, 3e38, -3e38, double(NAN), double(INFINITY), -double(INFINITY), 0x1p63})
+        filled(v);
     }
   }
   void shapes() {
@@ -122,10 +161,11 @@ struct TensorForms {
         s[d] = all[d] = 0;
         s[(d + 1) % x.dim()] = n;
         for (const Shape& t : {s, all})
-          if (x.dim() > 1) form([&] { return zeros(t, x.options()); }, "zeros(" + list("", t) + ", " + dtype_text(x.dtype()) + ")");
+          if (x.dim() > 1)
+            form([&] { return zeros(t, x.options()); }, "zeros(" + list("", t) + ", " + dtype_text(x.dtype()) + ")");
       }
-    for (Shape s : {Shape{}, Shape{0}, Shape{1}, Shape{0, kMost}, Shape{int64_t(1) << 62, 0, 4}, Shape{1, 1}, Shape{1, 1, 1, 1},
-                    Shape{1, 1, 1, 1, 1, 1, 1, 1}})
+    for (Shape s : {Shape{}, Shape{0}, Shape{1}, Shape{0, kMost}, Shape{int64_t(1) << 62, 0, 4}, Shape{1, 1},
+                    Shape{1, 1, 1, 1}, Shape{1, 1, 1, 1, 1, 1, 1, 1}})
       form([&] { return zeros(s, x.options()); }, "zeros(" + list("", s) + ", " + dtype_text(x.dtype()) + ")");
   }
 };
@@ -152,15 +192,16 @@ Args lists(const TensorList& good, const std::string& text) {
       TensorList changed = good;
       f(changed);
       out.push_back({changed, fmt::format("{} of {}", what, text)});
-    } catch (const Error&) {
-    }
+    } catch (const Error&) {}
   };
   change("one undefined", [](TensorList& l) { l.back() = Tensor(); });
   change("first undefined", [](TensorList& l) { l.front() = Tensor(); });
   change("one 0-dim", [](TensorList& l) { l.back() = zeros({}); });
   change("one empty", [](TensorList& l) { l.back() = slice(l.back(), 0, 0, 0); });
   change("one huge and empty", [](TensorList& l) { l.back() = zeros({0, kMost}); });
-  change("all huge and empty", [](TensorList& l) { for (Tensor& t : l) t = zeros({0, kMost}); });
+  change("all huge and empty", [](TensorList& l) {
+    for (Tensor& t : l) t = zeros({0, kMost});
+  });
   change("one complex", [](TensorList& l) { l.back() = to(l.back(), c128); });
   change("one bool", [](TensorList& l) { l.back() = to(l.back(), boolean); });
   change("one with a dim more", [](TensorList& l) { l.back() = unsqueeze(l.back(), 0); });
@@ -184,9 +225,10 @@ Args shapes(const S& good) {
     }
   for (int64_t n : {int64_t(0), int64_t(-1), int64_t(1) << 31, kMost, kLeast}) put(Shape::filled(good.size(), n));
   const int64_t half = int64_t(1) << 32, quarter = int64_t(1) << 62;
-  for (const Shape& s : {Shape{}, Shape{0}, Shape{1}, Shape{kMost}, Shape{kLeast}, Shape{half, half}, Shape{quarter, 4}, Shape{4, quarter},
-                         Shape{kLeast, 2}, Shape{0, kMost, kMost}, Shape{kMost, kMost, 0}, Shape{-1, -1}, Shape{kMost, kMost},
-                         Shape{1, 2, 3, 4, 5, 6, 7, 8}, Shape{0, 1, 2, 3, 4, 5, 6, 7}})
+  for (const Shape& s :
+       {Shape{}, Shape{0}, Shape{1}, Shape{kMost}, Shape{kLeast}, Shape{half, half}, Shape{quarter, 4},
+        Shape{4, quarter}, Shape{kLeast, 2}, Shape{0, kMost, kMost}, Shape{kMost, kMost, 0}, Shape{-1, -1},
+        Shape{kMost, kMost}, Shape{1, 2, 3, 4, 5, 6, 7, 8}, Shape{0, 1, 2, 3, 4, 5, 6, 7}})
     put(s);
   if (good.size() < kMaxDims) {
     Shape s = good;
@@ -234,7 +276,8 @@ struct Hostile {
   Args operator()(const Scalar&) const { return scalars(); }
   Args operator()(const std::optional<Scalar>&) const {
     Args out{{std::optional<Scalar>(), "std::nullopt"}};
-    for (const Arg& a : scalars()) out.push_back({std::optional(std::get<Scalar>(a.value)), "std::optional(" + a.text + ")"});
+    for (const Arg& a : scalars())
+      out.push_back({std::optional(std::get<Scalar>(a.value)), "std::optional(" + a.text + ")"});
     return out;
   }
   Args operator()(const std::optional<double>&) const {
@@ -253,7 +296,8 @@ struct Hostile {
     return out;
   }
   Args operator()(Device) const {
-    return values({Device::cpu(), Device::cuda(), Device::cuda(1), Device::cuda(127), Device::cuda(-1), Device::cuda(-128)});
+    return values(
+        {Device::cpu(), Device::cuda(), Device::cuda(1), Device::cuda(127), Device::cuda(-1), Device::cuda(-128)});
   }
   Args operator()(const Options& o) const {
     Args out;
@@ -263,12 +307,31 @@ struct Hostile {
     return out;
   }
   Args operator()(std::string_view) const {
-    return values<std::string_view>({"", "->", ",", "ij", "ij,jk", "ij,jk->ik->", "ij,jk->iz", "ii,ii->i", "ij,jk->iik", "...", "...,...->...",
-                                     "..,jk", "ij,jk,kl->il", "i j , j k -> i k", "\xff\xfe,a", "ab,bc->", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ,a",
-                                     "ij,jk->...ik", "-,>", "ij->ji"});
+    return values<std::string_view>({"",
+                                     "->",
+                                     ",",
+                                     "ij",
+                                     "ij,jk",
+                                     "ij,jk->ik->",
+                                     "ij,jk->iz",
+                                     "ii,ii->i",
+                                     "ij,jk->iik",
+                                     "...",
+                                     "...,...->...",
+                                     "..,jk",
+                                     "ij,jk,kl->il",
+                                     "i j , j k -> i k",
+                                     "\xff\xfe,a",
+                                     "ab,bc->",
+                                     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ,a",
+                                     "ij,jk->...ik",
+                                     "-,>",
+                                     "ij->ji"});
   }
   Args operator()(const Source&) const { return values({Source{true}}); }
-  Args operator()(PadMode) const { return values({PadMode::constant, PadMode::reflect, PadMode::replicate, PadMode::circular}); }
+  Args operator()(PadMode) const {
+    return values({PadMode::constant, PadMode::reflect, PadMode::replicate, PadMode::circular});
+  }
   Args operator()(GeluForm) const { return values({GeluForm::erf, GeluForm::tanh}); }
   Args operator()(Reduction) const { return values({Reduction::mean, Reduction::sum, Reduction::none}); }
   Args operator()(Causal) const { return values({Causal::no, Causal::top_left, Causal::bottom_right}); }

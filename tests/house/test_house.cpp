@@ -191,6 +191,7 @@ TEST_CASE("ink.h and testing.h lead to every public header of autograd, nn and o
       {"autograd/graph/recompute.h", "how checkpoint and reversible layers run twice"},
       {"autograd/observe/cost.h", "what rows of ops name"},
       {"autograd/ops/attention/attention_formula.h", "shared by the rules of attention"},
+      {"autograd/ops/conv/window.h", "shared by convolution and pooling"},
       {"autograd/ops/elementwise/derivative.h", "shared by the rules of elementwise ops"},
       {"autograd/ops/halves.h", "shared by compositions"},
       {"autograd/ops/index/places.h", "shared by index and index_put"},

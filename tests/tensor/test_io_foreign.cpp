@@ -1,5 +1,5 @@
-// Files that others write: integers that Inkstone lacks, gzip files of several members, names that nobody should print; and what
-// a reader says when memory runs out.
+// Files that others write: integers that Inkstone lacks, gzip files of several members, names that nobody should print;
+// and what a reader says when memory runs out.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,13 +26,15 @@ std::string big(uint64_t v, int bytes) {
   std::string s = little(v, bytes);
   return std::string(s.rbegin(), s.rend());
 }
-std::string npy(const std::string& descr, const std::string& shape, const std::string& data, const char* fortran = "False") {
+std::string npy(const std::string& descr, const std::string& shape, const std::string& data,
+                const char* fortran = "False") {
   const std::string header = "{'descr': '" + descr + "', 'fortran_order': " + fortran + ", 'shape': " + shape + ", }\n";
   return "\x93NUMPY" + little(1, 2) + little(header.size(), 2) + header + data;
 }
-std::string safetensors(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& data) {
-  const std::string json = "{\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[0," +
-                           std::to_string(data.size()) + "]}}";
+std::string safetensors(const std::string& name, const std::string& dtype, const std::string& shape,
+                        const std::string& data) {
+  const std::string json = "{\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape +
+                           ",\"data_offsets\":[0," + std::to_string(data.size()) + "]}}";
   return little(json.size(), 8) + json + data;
 }
 const TemporaryFolder& folder() {
@@ -63,7 +65,8 @@ std::string message_of(F call) {
 
 TEST_CASE("npy: integers that we lack become the next wider ones, in either byte order", "[io]") {
   check_is(from_npy(npy("|i1", "(4,)", "\x80\xff\x01\x7f")), i32, {-128, -1, 1, 127});
-  check_is(from_npy(npy("<i2", "(3,)", little(0x8000, 2) + little(0xffff, 2) + little(258, 2))), i32, {-32768, -1, 258});
+  check_is(from_npy(npy("<i2", "(3,)", little(0x8000, 2) + little(0xffff, 2) + little(258, 2))), i32,
+           {-32768, -1, 258});
   check_is(from_npy(npy(">i2", "(3,)", big(0x8000, 2) + big(0xffff, 2) + big(258, 2))), i32, {-32768, -1, 258});
   check_is(from_npy(npy("<u2", "(2,)", little(65535, 2) + little(258, 2))), i32, {65535, 258});
   check_is(from_npy(npy(">u2", "(2,)", big(65535, 2) + big(258, 2))), i32, {65535, 258});
@@ -91,13 +94,15 @@ TEST_CASE("an unsigned number that i64 does not hold is refused, with the number
   const std::string data = little(1, 8) + little(uint64_t(1) << 63, 8);
   CHECK_THROWS_AS(from_npy(npy("<u8", "(2,)", data)), IoError);
   CHECK_THROWS_WITH(from_npy(npy("<u8", "(2,)", data)), contains("got 9223372036854775808 as element 1"));
-  CHECK_THROWS_WITH(from_safetensors(safetensors("x", "U64", "[2]", data)), contains("got 9223372036854775808 as element 1"));
+  CHECK_THROWS_WITH(from_safetensors(safetensors("x", "U64", "[2]", data)),
+                    contains("got 9223372036854775808 as element 1"));
 }
 
 TEST_CASE("sizes of foreign integers are checked as those of others", "[io][hostile]") {
   CHECK_THROWS_WITH(from_npy(npy("<i2", "(2,)", little(1, 2))), contains("got 2 bytes of elements; expected 4"));
   CHECK_THROWS_WITH(from_npy(npy("<u4", "(4611686018427387904,)", "")), contains("overflows"));
-  CHECK_THROWS_WITH(from_safetensors(safetensors("x", "I16", "[3]", little(1, 4))), contains("got 4 bytes; expected 6 for I16"));
+  CHECK_THROWS_WITH(from_safetensors(safetensors("x", "I16", "[3]", little(1, 4))),
+                    contains("got 4 bytes; expected 6 for I16"));
   CHECK_THROWS_WITH(from_npy(npy("<i3", "(1,)", "abc")), contains("unsupported dtype; got '<i3'"));
 }
 
@@ -106,11 +111,13 @@ TEST_CASE("a gzip file of several members holds what they hold, one after the ot
   CHECK(read_unpacked(file(three)) == "one two " + std::string(200000, 'x'));
   // An element's bytes may stand in two members.
   const std::string idx = std::string("\0\0\x0c\1\0\0\0\2\0\0\1\2\xff\xff\xff\xfd", 16);
-  for (size_t cut : {1, 3, 8, 10, 15}) check_is(load_idx(file(gzipped(idx.substr(0, cut)) + gzipped(idx.substr(cut)))), i32, {258, -3});
+  for (size_t cut : {1, 3, 8, 10, 15})
+    check_is(load_idx(file(gzipped(idx.substr(0, cut)) + gzipped(idx.substr(cut)))), i32, {258, -3});
   CHECK_THROWS_WITH(read_unpacked(file(gzipped("a") + "b")), contains("bytes after the compressed data; got 1"));
   CHECK_THROWS_WITH(read_unpacked(file(gzipped("a") + "\x1f\x8b")), contains("truncated"));
   CHECK_THROWS_WITH(read_unpacked(file(gzipped("a") + gzipped("bc").substr(0, 15))), contains("truncated"));
-  CHECK_THROWS_WITH(read_unpacked(file(gzipped(std::string(600, 'a')) + gzipped(std::string(600, 'a'))), 1000), contains("too large when unpacked"));
+  CHECK_THROWS_WITH(read_unpacked(file(gzipped(std::string(600, 'a')) + gzipped(std::string(600, 'a'))), 1000),
+                    contains("too large when unpacked"));
 }
 
 TEST_CASE("a message quotes foreign text with its controls escaped, and cut", "[io]") {
@@ -120,10 +127,8 @@ TEST_CASE("a message quotes foreign text with its controls escaped, and cut", "[
   CHECK(shown(std::string(200, 'a')) == std::string(200, 'a'));
   CHECK(shown(std::string(201, 'a')) == std::string(200, 'a') + "... (201 bytes)");
   CHECK(shown(std::string(199, 'a') + "\u4e2d") == std::string(199, 'a') + "... (202 bytes)");
-  ShownNames names;
-  CHECK(names.str() == " none");
-  for (int i = 0; i < 22; ++i) names.add("x");
-  CHECK(names.str() == " x x x x x x x x x x x x x x x x x x x x and 2 more");
+  CHECK(shown(std::vector<std::string>()) == " none");
+  CHECK(shown(std::vector<std::string>(22, "x")) == " x x x x x x x x x x x x x x x x x x x x and 2 more");
 }
 
 TEST_CASE("names of any length and content do not fill a message", "[io][hostile]") {
@@ -138,7 +143,9 @@ TEST_CASE("names of any length and content do not fill a message", "[io][hostile
     check_short(message_of([&] { load_safetensors(file(safetensors("x", json_name, "[2]", "abc"))); }));
     check_short(message_of([&] { load_npy(file(npy(n.substr(0, 60000), "(1,)", "a"))); }));
     check_short(message_of([&] { save_safetensors(folder() / "s", {{n, ones({1})}, {n, ones({1})}}); }));
-    check_short(message_of([&] { save_npz(folder() / "s", {{n.substr(0, 60000), ones({1})}, {n.substr(0, 60000), ones({1})}}); }));
+    check_short(message_of([&] {
+      save_npz(folder() / "s", {{n.substr(0, 60000), ones({1})}, {n.substr(0, 60000), ones({1})}});
+    }));
     check_short(message_of([&] { state_integer({}, n); }));
     check_short(message_of([&] { state_part({{n + ".w", ones({1})}}, "model"); }));
     check_short(message_of([&] { state_part({}, n); }));
@@ -170,9 +177,7 @@ std::string outcome_with_little_memory(size_t most, F call) {
       call();
     } catch (const MemoryError& e) {
       std::snprintf(text, sizeof text, "MemoryError: %s", e.what());
-    } catch (const std::exception& e) {
-      std::snprintf(text, sizeof text, "another: %s", e.what());
-    }
+    } catch (const std::exception& e) { std::snprintf(text, sizeof text, "another: %s", e.what()); }
     (void)!write(ends[1], text, sizeof text);
     _exit(0);
   }
@@ -199,11 +204,11 @@ TEST_CASE("memory that runs out while a file is read is a MemoryError with numbe
   check("read_unpacked", [&] { read_unpacked(packed); });
   check("load_npz", [&] { load_npz(folder() / "large.npz"); });
   check("load_npy", [&, path = file(x)] { load_npy(path); });
-  check("load_idx", [&, path = file(gzipped(std::string("\0\0\x08\1\6\0\0\0", 8) + std::string(large, 'a')))] { load_idx(path); });
+  check("load_idx",
+        [&, path = file(gzipped(std::string("\0\0\x08\1\6\0\0\0", 8) + std::string(large, 'a')))] { load_idx(path); });
   check("CharText::load", [&] { CharText::load(packed); });
-  check("load_safetensors", [&, path = file(safetensors("x", "U8", "[" + std::to_string(large) + "]", std::string(large, 'a')))] {
-    load_safetensors(path);
-  });
+  check("load_safetensors", [&, path = file(safetensors("x", "U8", "[" + std::to_string(large) + "]",
+                                                        std::string(large, 'a')))] { load_safetensors(path); });
   // A header that is itself too large: names without end.
   std::string json = "{\"__metadata__\":{\"k\":\"" + std::string(size_t(60) << 20, 'v') + "\"}}";
   check("a header", [&, path = file(little(json.size(), 8) + json)] { load_safetensors(path); });

@@ -39,6 +39,11 @@ void refuse_bool(const char* op, DType a, DType b) {
     throw DTypeError(fmt::format("{}: got {} and {}; expected numbers; hint: logical_xor or logical_not, or to(i64) first", op, name_of(a), name_of(b)));
 }
 
+Scalar negated(const Scalar& s) {
+  if (s.is_complex()) return Scalar(-s.to<complex<double>>());
+  return s.kind() == kFloat ? Scalar(-s.as_double()) : Scalar(int64_t(-uint64_t(s.to<int64_t>())));  // the smallest is its own
+}
+
 Tensor add(const Tensor& a, const Tensor& b, const Scalar& alpha) {
   if (both_bool(a, b)) return alpha.to<bool>() ? logical_or(a, b) : logical_or(a, zeros_like(b));
   static constexpr Op op{.name = "add", .rules = {{[](B b) { return b.grad(); }}, {[](B b) { return b.grad(); }}}};
@@ -58,7 +63,7 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 }
 Tensor sub(const Tensor& a, const Scalar& b) {
   refuse_bool("sub", a.dtype(), b.kind() == kBool ? boolean : i64);
-  return add(a, b.is_complex() ? Scalar(-b.to<complex<double>>()) : b.kind() == kFloat ? Scalar(-b.as_double()) : Scalar(-b.to<int64_t>()));
+  return add(a, negated(b));
 }
 Tensor sub(const Scalar& a, const Tensor& b) {
   refuse_bool("sub", a.kind() == kBool ? boolean : i64, b.dtype());

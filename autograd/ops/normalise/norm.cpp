@@ -95,7 +95,13 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
         fmt::format("group_norm: the channels cannot be cut into {} groups; got {}; expected [batch, channels, ...]",
                     groups, x.shape().str()));
   const int64_t inner = Shape(x.shape().begin() + 2, x.shape().end()).numel();
-  NormArgs args{f32, checked_product("group_norm", x.size(0), groups), checked_product("group_norm", x.size(1) / groups, inner), groups, inner, eps, false};
+  NormArgs args{f32,
+                checked_product("group_norm", x.size(0), groups),
+                checked_product("group_norm", x.size(1) / groups, inner),
+                groups,
+                inner,
+                eps,
+                false};
   return normalise(op, args, x.size(1), x, weight, bias);
 }
 

@@ -79,7 +79,7 @@ Tensor& Tensor::div_(const Tensor& other) { return write<fn::Div>("div_", *this,
 Tensor& Tensor::add_(const Scalar& s) { return write<fn::AddScalar>("add_", *this, s, ink::add); }
 Tensor& Tensor::sub_(const Scalar& s) {
   refuse_bool("sub_", dtype(), s.kind() == kBool ? boolean : i64);
-  return s.is_complex() ? add_(Scalar(-s.to<complex<double>>())) : s.kind() == kFloat ? add_(Scalar(-s.as_double())) : add_(Scalar(-s.to<int64_t>()));
+  return add_(negated(s));
 }
 Tensor& Tensor::mul_(const Scalar& s) { return write<fn::MulScalar>("mul_", *this, s, ink::mul); }
 Tensor& Tensor::div_(const Scalar& s) { return write<fn::DivScalar>("div_", *this, s, ink::div); }

@@ -16,5 +16,6 @@ void index_put_into(Tensor& x, std::span<const Index> where, const Tensor& value
 
 // DTypeError if one of the two is bool: there is no difference of bools.
 void refuse_bool(const char* op, DType a, DType b);
+Scalar negated(const Scalar& s);  // -s; the smallest i64 stays itself
 
 }  // namespace ink

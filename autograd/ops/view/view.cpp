@@ -120,6 +120,7 @@ struct ViewArgs {
 Tensor raw_view(const Tensor& x, const ViewArgs& v) {
   Shape shape = x.shape(), strides = x.strides();
   int64_t offset = x.storage_offset();
+  if (x.numel() == 0) strides = Shape::filled(shape.size(), 0);  // nothing is read; products of huge sizes would overflow
   switch (v.kind) {
     case ViewArgs::kSlice:
       if (v.size > 0) offset += v.start * strides[v.dim];

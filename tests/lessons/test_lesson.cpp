@@ -351,7 +351,12 @@ void stepping(Lesson& lesson) {
     lesson.frame("step " + std::to_string(i + 1), {{"S", s, {{1}}}, {"i", i}, {"why", "one is added"}}, "all grow");
   }
   lesson.player("words");
-  lesson.frame("only", {{"deque", std::vector<std::string>{"a", "b"}}, {"big", arange(0, 64 * 50).reshape({64, 50})}});
+  const std::vector<std::string> deque{"a", "b"};
+  lesson.frame("rows", {{"floats", std::vector<float>{1, 2.5f}},
+                        {"places", std::vector<size_t>{3}},
+                        {"n", size_t(4)},
+                        {"none", std::vector<int>{}}});
+  lesson.frame("only", {{"deque", deque}, {"big", arange(0, 64 * 50).reshape({64, 50})}});
   lesson.section("2. End");
   lesson.expect("seen", true);
 }
@@ -378,9 +383,9 @@ TEST_CASE("frames keep the state of their moment, by player", "[frames]") {
   INFO(o.err);
   CHECK(o.code == 0);
   const std::vector<Json> frames = frames_of(Json::parse(read_file(folder / "out/99_demo/run.json")));
-  REQUIRE(frames.size() == 4);
+  REQUIRE(frames.size() == 5);
   CHECK(frames[0]["player"].text() == "Sums");
-  CHECK(frames[3]["player"].text() == "words");
+  CHECK(frames[4]["player"].text() == "words");
   CHECK(frames[1]["title"].text() == "step 2");
   CHECK(frames[1]["text"].text() == "all grow");
   const Json& s = frames[0]["values"].items()[0];  // S itself is 3 by now
@@ -388,12 +393,15 @@ TEST_CASE("frames keep the state of their moment, by player", "[frames]") {
         R"({"name": "S", "shape": [2, 2], "rows": 2, "columns": 2, "cells": [1, 1, 1, 1], "marks": [[1, -1]]})");
   CHECK(frames[2]["values"].items()[1].str() == R"({"name": "i", "shape": [], "rows": 1, "columns": 1, "cells": [2]})");
   CHECK(frames[2]["values"].items()[2]["text"].text() == "one is added");
-  CHECK(frames[3]["values"].items()[0]["cells"].str() == R"(["a", "b"])");
-  const Json& big = frames[3]["values"].items()[1];
+  CHECK(frames[4]["values"].items()[0]["cells"].str() == R"(["a", "b"])");
+  CHECK(frames[3]["values"].items()[0]["cells"].str() == "[1, 2.5]");
+  CHECK(frames[3]["values"].items()[3].str() ==
+        R"({"name": "none", "shape": [0], "rows": 0, "columns": 0, "cells": []})");
+  const Json& big = frames[4]["values"].items()[1];
   CHECK(big["cut"].text() == "rows 1 to 24 of 64, columns 1 to 32 of 50");
   CHECK(big["cells"].items().size() == 24 * 32);
   CHECK(big["cells"].items()[32].number() == 50);
-  CHECK(how_often(read_file(folder / "t.jsonl"), "\"event\": \"frame\"") == 4);
+  CHECK(how_often(read_file(folder / "t.jsonl"), "\"event\": \"frame\"") == 5);
   CHECK(how_often(read_file(folder / "out/99_demo/index.html"), "<figure class=\"player\"") == 2);
 }
 
@@ -420,9 +428,9 @@ TEST_CASE("of a long loop the first frames are kept, and the page says so", "[fr
 
 TEST_CASE("--step stops at each frame; s skips to the next section, q ends", "[frames]") {
   Folder folder;
-  Outcome all = run_on_terminal(folder, {"--step"}, "\n\n\n\n\n\n", true, stepping);
+  Outcome all = run_on_terminal(folder, {"--step"}, "\n\n\n\n\n\n\n", true, stepping);
   CHECK(all.code == 0);
-  CHECK(how_often(all.out, "s for the next section") == 4);
+  CHECK(how_often(all.out, "s for the next section") == 5);
   for (const char* part : {"step 3", "all grow", "S  f32 [2, 2]", "i  2", "why  one is added", "[a  b]"})
     CHECK_THAT(all.out, contains(part));
   Outcome skipped = run_on_terminal(folder, {"--step"}, "s\n\n\n", true, stepping);

@@ -2,6 +2,7 @@
 // run.
 #include <filesystem>
 
+#include "examples/support/lesson/report.h"
 #include "examples/support/page/file.h"
 #include "examples/support/page/items.h"
 #include "examples/support/page/markdown.h"
@@ -143,4 +144,40 @@ TEST_CASE("code in colours, line by line", "[source]") {
   CHECK(lines[2] == "<span class=\"c\">/* one</span>");
   CHECK_THAT(lines[3], contains("<span class=\"c\">two */</span> <span class=\"k\">auto</span> s = <span "
                                 "class=\"s\">&quot;a\\&quot;b&quot;</span>"));
+}
+
+TEST_CASE("a note is laid out beside its run: what it places where it says, the rest at the end of its section",
+          "[page]") {
+  Report r{.name = "07_demo", .note = "07", .title = "Demo", .about = "Shows."};
+  r.sections.push_back({.title = "1. First"});
+  r.add(Figure{.name = "one", .svg = "<svg/>", .caption = "Of $x$."});
+  r.add(Figure{.name = "two", .svg = "<svg/>"});
+  Moment m{.player = "by rows", .title = "row 1", .text = "a </script> b", .shots = {{"m", 2.5}}};
+  for (Shot& s : m.shots) s.take();
+  r.add(std::move(m));
+  r.add(check_claim("it holds", 1, Holds{}));
+  r.add(check_claim("of $n$", 9.9999e-6, Below{1e-5}));
+  r.add(Named{.name = "n", .value = 3});
+  const std::string note =
+      "# 07 Demo\n\n## Start\n<!--section 1-->\n\nProse of <!--v:n-->9<!--/v--> and (7.1).\n\n$$\nx = y "
+      "\\tag{7.1}\n$$\n\n"
+      "![Two](figures/07_demo/two.svg)\n\n<!--code examples/support/page/tex.h:plain_formula-->\n\n## End\n\nLast.\n";
+  const std::string page = page_html(note, r.run(), r.metrics());
+  size_t at = 0;
+  for (const char* part :
+       {"<h1>Demo</h1>", "<a href=\"#start\">", "<h2 id=\"start\">", "id=\"eq-7.1\" data-eq=\"7.1\"", "src=\"two.svg\"",
+        "plain_formula</a>", "examples/support/page/tex.h:", "src=\"one.svg\"", "<figure class=\"player\"",
+        "2 of 2 claims hold", "<h2 id=\"end\">", "<details class=\"run\">"}) {
+    INFO(part);
+    const size_t found = page.find(part, at);
+    CHECK(found != std::string::npos);
+    if (found != std::string::npos) at = found;
+  }
+  if (has_markdown())
+    CHECK_THAT(page, contains("Prose of 3 and (<a href=\"#eq-7.1\">7.1</a>)."));  // the number of the run
+  CHECK_THAT(page, contains("a <\\/script> b"));
+  CHECK_THAT(page, contains("Of <span class=\"tex\">x</span>."));
+  CHECK_THAT(page, contains("of <span class=\"tex\">n</span>"));
+  CHECK(page.find("src=\"two.svg\"") == page.rfind("src=\"two.svg\""));  // once
+  CHECK(page.find("<figure class=\"player\"") == page.rfind("<figure class=\"player\""));
 }

@@ -29,6 +29,7 @@ Report example() {
   r.settings.set("device", "cpu").set("seed", 7);
   r.sections.push_back({.title = "1. Sum", .formula = "s_t = s_{t-1} + x^2", .source = "Euler 1748"});
   r.add(Text{"plain < text"});
+  r.add(Text{"a\n  b", true});
   r.add(Shown{.name = "x",
               .dtype = "f32",
               .shape = {2, 2},
@@ -117,6 +118,7 @@ TEST_CASE("the page of a run without a note shows sections, formulas, claims and
   std::string page = page_html("", example().run(), example().metrics());
   CHECK_THAT(page, contains("<h1>A &lt;demo&gt;</h1>"));
   CHECK_THAT(page, contains("Shows &amp; tells."));
+  CHECK_THAT(page, contains("<p>plain &lt; text</p>\n<pre class=\"listing\"><code>a\n  b</code></pre>"));
   CHECK_THAT(page, contains("<span class=\"tex\" data-display>s_t = s_{t-1} + x^2</span>"));
   CHECK_THAT(page, contains("<li class=\"failed\">"));
   CHECK_THAT(page, contains("1 of 2 claims hold, 1 not checked in this run"));
@@ -185,7 +187,7 @@ TEST_CASE("a report writes metrics, page and figures; the gallery links them", "
   CHECK_THAT(page, contains("</span> First</h2>\n<p>It is good.</p>"));
   CHECK(page.find("02_good") < page.find("01_demo"));  // the path comes first, then the others
   CHECK_THAT(page, contains("json: a value was expected"));
-  CHECK_THAT(page, contains("4 lessons, 2 of 4 claims held"));
+  CHECK_THAT(page, contains("4 lessons, 2 of 3 claims hold"));
   CHECK(page.find("not_a_lesson") == std::string::npos);
   CHECK_THROWS_WITH(write_site(folder / "notes", folder / "path.md", folder / "missing"),
                     contains("cannot read the folder"));

@@ -79,7 +79,12 @@ Json to_json(const Section& s) {
 
 namespace {
 
-Json event_json(const Text& t) { return Json::object().set("event", "text").set("text", t.text); }
+Json event_json(const Text& t) {
+  Json j = Json::object();
+  j.set("event", "text").set("text", t.text);
+  if (t.listing) j.set("listing", true);
+  return j;
+}
 
 Json event_json(const Shown& s) {
   Json shape = Json::array(), cells = Json::array();

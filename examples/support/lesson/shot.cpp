@@ -41,11 +41,6 @@ void take_cells(Shot& s, const std::vector<double>& values, int64_t rows, int64_
 
 Shot::Shot(std::string name_, const Tensor& value, std::vector<Place> marks_)
     : name(std::move(name_)), tensor(value), marks(std::move(marks_)) {}
-Shot::Shot(std::string name_, double value) : name(std::move(name_)), numbers{value} {}
-Shot::Shot(std::string name_, const std::vector<double>& row, std::vector<Place> marks_)
-    : name(std::move(name_)), numbers(row), marks(std::move(marks_)), shape{int64_t(row.size())} {}
-Shot::Shot(std::string name_, const std::vector<int64_t>& row, std::vector<Place> marks_)
-    : Shot(std::move(name_), std::vector<double>(row.begin(), row.end()), std::move(marks_)) {}
 Shot::Shot(std::string name_, std::string text) : name(std::move(name_)), sentence(std::move(text)) {}
 Shot::Shot(std::string name_, std::vector<std::string> labels, std::vector<Place> marks_)
     : name(std::move(name_)), words(std::move(labels)), marks(std::move(marks_)), shape{int64_t(words.size())} {}

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "examples/support/page/json.h"
@@ -14,19 +15,19 @@ struct Place {
   int64_t row = -1, column = -1;
 };
 
-// One named value of a frame. `lesson.frame("token 3", {{"S", s}, {"z", z}, {"read", {"t", "h", "e"}}})`; the places at
-// the end are marked:
-// `{"K", k, {{j}}}` marks row j.
+// One named value of a frame: a tensor, a number, a row of numbers, a row of labelled cells or a sentence. The places
+// at the end are marked.
+//   lesson.frame("token 3", {{"S", s, {{2}}}, {"sum", 4.5}, {"read", words}, {"why", "the window has moved on"}});
 struct Shot {
   // Matrices are shown whole up to 24 rows and 32 columns, then their first rows and columns, and the page says so. A
   // vector is one row; of a tensor of more than two dims the first matrix is shown. Complex numbers show their
   // magnitude.
   Shot(std::string name, const Tensor& value, std::vector<Place> marks = {});
-  Shot(std::string name, double value);
-  Shot(std::string name, int64_t value) : Shot(std::move(name), double(value)) {}
-  Shot(std::string name, int value) : Shot(std::move(name), double(value)) {}
-  Shot(std::string name, const std::vector<double>& row, std::vector<Place> marks = {});
-  Shot(std::string name, const std::vector<int64_t>& row, std::vector<Place> marks = {});
+  template <class T>
+  requires std::is_arithmetic_v<T> Shot(std::string name, T value) : name(std::move(name)), numbers{double(value)} {}
+  template <class T>
+  requires std::is_arithmetic_v<T> Shot(std::string name, const std::vector<T>& row, std::vector<Place> marks = {})
+      : name(std::move(name)), numbers(row.begin(), row.end()), marks(std::move(marks)), shape{int64_t(row.size())} {}
   Shot(std::string name, std::string sentence);
   Shot(std::string name, const char* sentence) : Shot(std::move(name), std::string(sentence)) {}
   Shot(std::string name, std::vector<std::string> words, std::vector<Place> marks = {});  // a row of labelled cells

@@ -176,8 +176,8 @@ std::string listing_html(const std::string& text, bool cpp) {
 std::string figure_html(const Json& figure, const std::string& title) {
   const std::string caption = figure["caption"].text();
   return fmt::format(
-      "<figure class=\"drawing{0}\"><img src=\"{1}\" alt=\"{2}\" "
-      "loading=\"lazy\"><figcaption><b>{3}</b>{4}</figcaption></figure>\n",
+      "<figure class=\"drawing{0}\"><a href=\"{1}\"><img src=\"{1}\" alt=\"{2}\" loading=\"lazy\"></a>"
+      "<figcaption><b>{3}</b>{4}</figcaption></figure>\n",
       figure["picture"].boolean() ? " picture" : "", escaped(figure["file"].text()), escaped(title), text_html(title),
       caption.empty() ? "" : " " + text_html(caption));
 }

@@ -207,7 +207,7 @@ SiteCount write_site(const std::string& notes, const std::string& path, const st
       if (fs::is_regular_file(folder + "/run.json")) write_page(notes, folder);
       cards[name] = card_html(name, m, fs::is_regular_file(note) ? read_file(note) : "");
       held += int(m["held"].number());
-      claims += int(m["claims"].items().size());
+      claims += int(m["held"].number() + m["failed"].number());
       count.failed += m["failed"].number() > 0 || !m["error"].text().empty();
     } catch (const Error& e) {
       cards[name] = damaged_card(name, e.what());
@@ -217,7 +217,7 @@ SiteCount write_site(const std::string& notes, const std::string& path, const st
   write_assets(out);
   std::string page =
       html_head("Inkstone: the lessons", "") + "<main class=\"gallery\">\n<h1>Inkstone: the lessons</h1>\n";
-  page += fmt::format("<p class=\"meta\">{} lessons, {} of {} claims held</p>\n", count.lessons, held, claims);
+  page += fmt::format("<p class=\"meta\">{} lessons, {} of {} claims hold</p>\n", count.lessons, held, claims);
   if (fs::is_regular_file(path)) page += path_html(read_file(path), cards);
   std::string others;
   for (const auto& [name, card] : cards) others += card;

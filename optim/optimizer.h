@@ -43,8 +43,9 @@ class Optimizer {
   void check_not_empty() const;  // ValueError for no parameters at all
   std::vector<Slots>& group(int64_t i) { return groups_[index(i)]; }
   size_t index(int64_t group) const;  // IndexError if there is no such group
-  // The gradient, contiguous; undefined if there is none. It and the state have the parameter's dtype, or f32 where that is f16 or bf16: small
-  // steps of an average would be lost. Makes missing state (zeros), and casts or moves state if the parameter was. ShapeError if the parameter has another shape than its state.
+  // The gradient, contiguous; undefined if there is none. It and the state have the parameter's dtype, or f32 where that
+  // is f16 or bf16: small steps of an average would be lost. Makes missing state (zeros), and casts or moves state if the
+  // parameter was. ShapeError if the parameter has another shape than its state.
   Tensor begin(Slots& s);
 
  private:

@@ -147,7 +147,7 @@ Tensor raw_view(const Tensor& x, const ViewArgs& v) {
       break;
     }
   }
-  return raw::as_strided(x, shape, strides, offset);
+  return raw::as_strided(x, shape, x.numel() == 0 ? contiguous_strides(shape) : strides, offset);
 }
 
 Tensor take_view(const Tensor& x, const ViewArgs& args);

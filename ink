@@ -19,6 +19,8 @@ ink - learn deep learning by stepping through it
   ./ink list                the lessons, one line each
   ./ink run NAME [flags]    build and run one lesson; `./ink run NAME --help` lists its flags
   ./ink site                write the pages of the lessons that were run, and the gallery, anew: after an edit in docs/notes
+  ./ink exercise [NAME]     the exercises and what is solved of them; with a name: builds yours and checks it. --hint shows the next hint,
+                            --solution one solution, --reset starts anew (yours is kept), --path FOLDER keeps your copies there
   ./ink bench [flags]       time ops and training steps, beside PyTorch with --peer python3
   ./ink docs                run the lessons and fill their figures into docs/notes/
   ./ink doctor              what this machine offers, with advice
@@ -159,6 +161,163 @@ demo() {
   [ ${#broken[@]} -eq 0 ]
 }
 
+# ---- exercises: the originals in examples/exercises/, a reader's copies in build/default/exercises, what was shown and solved in .state there.
+originals=examples/exercises
+copies=build/default/exercises
+# Their names in the order of the notes, and of their second lines: "// Note: docs/notes/04_flash_attention.md, exercise 1".
+exercises() {
+  awk 'FNR == 2 { name = FILENAME; sub(/.*\//, "", name); sub(/\.cpp$/, "", name); print $3, $5, name }' "$originals"/*.cpp | sort -k1,1 -k2,2n | cut -d' ' -f3
+}
+# region NAME KIND [N]: the Nth part of an exercise between `//[ KIND` and `//]`; part N of none is empty.
+region() {
+  awk -v kind="$2" -v wanted="${3:-1}" '/^\/\/\]/ { inside = 0 } inside { print } $1 == "//[" && $2 == kind && ++n == wanted { inside = 1 }' \
+    "$originals/$1.cpp"
+}
+sum_of() { cksum < "$copies/$1.cpp"; }
+state_of() {
+  [ -f "$copies/$1.cpp" ] || { echo new; return; }
+  if [ -f "$copies/.state/$1.solved" ] && [ "$(sum_of "$1")" = "$(cat "$copies/.state/$1.solved")" ]; then echo solved; else echo begun; fi
+}
+
+list_exercises() {
+  local name note last="" heading state all=0 solved=0
+  for name in $(exercises); do
+    note=$(sed -n '2s|^// Note: \(.*\), .*|\1|p' "$originals/$name.cpp")
+    heading=$(head -n 1 "$note")
+    [ "$heading" = "$last" ] || printf '%s\n' "${last:+
+}${heading#\# }"
+    last=$heading
+    state=$(state_of "$name") all=$((all + 1))
+    [ "$state" != solved ] || solved=$((solved + 1))
+    printf '  %-7s %-24s %s\n' "$state" "$name" "$(sed -n '1s|^// Exercise: \(.*\)\.$|\1|p' "$originals/$name.cpp")"
+  done
+  printf '\n%d of %d solved\n' "$solved" "$all"
+}
+
+# The names of exercises that are nearest to a word: those that contain it, or else those that few changes of letters turn into it.
+nearest() {
+  exercises | awk -v word="$1" '
+    function distance(a, b,   i, j, cost, row, before, diagonal) {
+      for (j = 0; j <= length(b); ++j) row[j] = j
+      for (i = 1; i <= length(a); ++i) {
+        diagonal = row[0]; row[0] = i
+        for (j = 1; j <= length(b); ++j) {
+          before = row[j]
+          cost = diagonal + (substr(a, i, 1) != substr(b, j, 1))
+          if (row[j] + 1 < cost) cost = row[j] + 1
+          if (row[j - 1] + 1 < cost) cost = row[j - 1] + 1
+          row[j] = cost; diagonal = before
+        }
+      }
+      return row[length(b)]
+    }
+    { short = $0; sub(/^[0-9]*_/, "", short)
+      d = distance(word, $0); e = distance(word, short)
+      print (index($0, word) ? 0 : (d < e ? d : e)) " " $0 }' | sort -n -k1,1 -s |
+    awk 'NR == 1 { least = $1 } $1 == 0 || (least > 0 && NR <= 3) { printf "%s%s", (NR > 1 ? ", " : ""), $2 }'
+}
+
+# The reader's copy, made once and never written again: the statement and the function without its body.
+copy_exercise() {
+  mkdir -p "$copies/.state"
+  [ -f "$copies/$1.cpp" ] && return 0
+  sed -f "$originals/copy.sed" "$originals/$1.cpp" > "$copies/$1.cpp"
+  say "your copy: $copies/$1.cpp"
+}
+
+# keep_in FOLDER: from now on the copies stand there; build/default/exercises is a link to it. What it held moves along.
+keep_in() {
+  local folder f
+  [ -d "$copies" ] || rm -f "$copies"  # a link to a folder that is gone
+  mkdir -p "$1" && folder=$(cd "$1" && pwd)
+  mkdir -p "$copies/.state" "$folder/.state"
+  [ "$(cd "$copies" && pwd -P)" = "$(cd "$folder" && pwd -P)" ] && return 0
+  if [ ! -L "$copies" ]; then
+    for f in "$copies"/*.cpp* "$copies"/.state/*; do
+      [ -f "$f" ] || continue
+      local to=$folder/${f#"$copies"/}
+      [ ! -e "$to" ] || die "$to and $PWD/$f both exist; move one of them away first"
+    done
+    for f in "$copies"/*.cpp* "$copies"/.state/*; do [ ! -f "$f" ] || mv "$f" "$folder/${f#"$copies"/}"; done
+    rmdir "$copies/.state" "$copies"
+  fi
+  ln -sfn "$folder" "$copies"
+  say "your copies stand in $folder"
+}
+
+# Starts an exercise anew; what was written is kept beside it under the next free number.
+reset_exercise() {
+  local i=1
+  [ -f "$copies/$1.cpp" ] || { say "$1 was not begun"; copy_exercise "$1"; return; }
+  while [ -e "$copies/$1.cpp.$i" ]; do i=$((i + 1)); done
+  mv "$copies/$1.cpp" "$copies/$1.cpp.$i"
+  rm -f "$copies/.state/$1.hints" "$copies/.state/$1.solved"
+  say "what you wrote is kept in $copies/$1.cpp.$i"
+  copy_exercise "$1"
+}
+
+# Each call shows one hint more; after the last it begins again.
+show_hint() {
+  local shown=0 all
+  mkdir -p "$copies/.state"
+  all=$(grep -c '^//\[ hint' "$originals/$1.cpp")
+  [ -f "$copies/.state/$1.hints" ] && shown=$(cat "$copies/.state/$1.hints")
+  shown=$((shown % all + 1))
+  printf 'hint %d of %d\n' "$shown" "$all"
+  region "$1" hint "$shown" | sed 's|^// \{0,1\}||'
+  echo "$shown" > "$copies/.state/$1.hints"
+  [ "$shown" -lt "$all" ] || say "that was the last one; ./ink exercise $1 --solution shows a solution"
+}
+
+# Builds the copy with the checks and runs them.
+check_exercise() {
+  local name=$1 failed=()
+  copy_exercise "$name"
+  configure default lessons
+  progress "$name" < <(cmake --build build/default -j "${INK_JOBS:-$(nproc)}" --target "exercise_$name" 2>&1; echo "ink-status $?")
+  # Of what the build said, only what the compiler says.
+  printf '%s\n' "${failed[@]}" | grep -vE '^(ninja|FAILED|ink-status|\[|--)|^[^ ]*(cmake|ccache|\+\+)[^ ]* .* -c ' >&2 || true
+  [[ ${failed[-1]:-} == "ink-status 0" ]] || die "$copies/$name.cpp does not compile"
+  if "build/default/exercise_$name"; then
+    sum_of "$name" > "$copies/.state/$name.solved"
+    for name in $(exercises); do [ "$(state_of "$name")" = solved ] || { printf '\n  next      ./ink exercise %s\n' "$name"; break; }; done
+  else
+    rm -f "$copies/.state/$name.solved"
+    printf '\n  yours     %s\n  hint      ./ink exercise %s --hint\n' "$copies/$name.cpp" "$name"
+    return 1
+  fi
+}
+
+# exercise [NAME] [--hint | --solution | --reset] [--path FOLDER]
+exercise() {
+  local name="" what=check
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --hint|--solution|--reset) what=${1#--} ;;
+      --path)
+        [ $# -gt 1 ] || die "--path needs a folder"
+        case "$2" in /*) keep_in "$2" ;; *) keep_in "$OLDPWD/$2" ;; esac  # this script has left the folder it was called from
+        shift ;;
+      -*) die "exercise: unknown flag '$1'; there are --hint, --solution, --reset and --path FOLDER" ;;
+      *) [ -z "$name" ] || die "exercise: one name at a time"; name=$1 ;;
+    esac
+    shift
+  done
+  [ ! -L "$copies" ] || [ -d "$copies" ] || die "the folder of your copies is gone: $(readlink "$copies"); name another by --path"
+  if [ -z "$name" ]; then
+    [ "$what" = check ] || die "--$what of which exercise? \`./ink exercise\` lists them"
+    list_exercises
+    return
+  fi
+  [ -f "$originals/$name.cpp" ] || die "no exercise '$name'; the nearest: $(nearest "$name")"
+  case "$what" in
+    check) check_exercise "$name" ;;
+    hint) show_hint "$name" ;;
+    solution) region "$name" solution ;;
+    reset) reset_exercise "$name" ;;
+  esac
+}
+
 command=${1:-}
 [ $# -gt 0 ] && shift
 case "$command" in
@@ -186,6 +345,7 @@ case "$command" in
     build default lessons ink_site
     build/default/ink_site --out out "$@"
     printf 'gallery: %s\n' "$PWD/out/index.html" ;;
+  exercise) exercise "$@" ;;
   bench) build default tests ink_bench; exec build/default/ink_bench "$@" ;;
   docs)
     names=$(lessons)

@@ -110,7 +110,8 @@ void the_ladder(Lesson& lesson, int64_t longest) {
 
 void the_merge(Lesson& lesson) {
   lesson.section("3. An associative merge",
-                 R"(M = \max(m, m'), \quad L = l e^{m - M} + l' e^{m' - M}, \quad O = o e^{m - M} + o' e^{m' - M})",
+                 R"(\hat m = \max(m, m'), \quad \hat l = l e^{m - \hat m} + l' e^{m' - \hat m}, \quad )"
+                 R"(\hat o = o e^{m - \hat m} + o' e^{m' - \hat m})",
                  "Dao et al. 2022, section 3.1");
   const size_t n = 200, d = 4;
   std::mt19937_64 random(lesson.seed());

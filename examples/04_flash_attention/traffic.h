@@ -55,7 +55,7 @@ inline void the_traffic(Lesson& lesson, int64_t n) {
                .y = "numbers moved",
                .log = true,
                .references = {{double(standard.moved()), "standard"}},
-               .caption = "Twice the fast memory, half the traffic. Below M = 2 d^2 (FA2) or 3 d^2 (FA1) storing the "
+               .caption = "Twice the fast memory, half the traffic. Below M = 2 d² (FA2) or 3 d² (FA1) storing the "
                           "scores is cheaper."});
   lesson.expect("both orders give the standard result, for every M: largest difference", worst, Below{1e-5});
   lesson.expect("FA1 moves 2 N d + T (3 N d + 4 N), FA2 2 N d + N + T 2 N d, T = ceil(N / block): to the last number",

@@ -1,31 +1,27 @@
 // FlashAttention: the softmax ladder, tiles, two loop orders and their traffic, backward by recomputation, masks,
 // training
-#include "examples/04_flash_attention/lesson.h"
-
 #include <fmt/format.h>
 
+#include <numeric>
+#include <random>
+
 #include "examples/04_flash_attention/library.h"
+#include "examples/04_flash_attention/traffic.h"
 
 using namespace ink;
 using namespace ink::lesson;
 
 namespace {
 
-Matrix random_matrix(int64_t rows, int64_t cols, double scale = 1) {
-  Matrix m(rows, cols);
-  m.values = (randn({rows, cols}, {f32, Device::cpu()}) * scale).to_vector<float>();
-  return m;
-}
-Tensor as_tensor(const Matrix& m) { return from_data(m.values, {m.rows, m.cols}); }
-
 void the_cost(Lesson& lesson, int64_t n) {
-  lesson.section("1. Why: scores stand in slow memory", "S = Q K^T,  P = softmax(S),  O = P V", "Vaswani et al. 2017");
+  lesson.section("1. Why: scores stand in slow memory", R"(S = Q K^\top, \quad P = \text{softmax}(S), \quad O = P V)",
+                 "Vaswani et al. 2017");
   const int64_t d = 64;
   Slow slow;
   standard_attention(random_matrix(n, d, .3), random_matrix(n, d, .3), random_matrix(n, d), slow);
   lesson.listing(fmt::format("one head, N = {}, d = {}: {} numbers moved, {} of them scores and weights", n, d,
                              slow.moved(), 4 * n * n));
-  lesson.expect("counted traffic is 4 N d + 4 N^2", slow.moved() == 4 * n * d + 4 * n * n);
+  lesson.expect("counted traffic is 4 N d + 4 N^2", slow.moved() == moved_by_standard(n, d));
   lesson.value("share of scores in the traffic", 4. * double(n * n) / double(slow.moved()));
   std::string table = "tokens   scores of one head in f32\n";
   for (int64_t t : {512, 2048, 8192, 32768}) table += fmt::format("{:>6}   {:>6} MiB\n", t, t * t * 4 >> 20);
@@ -34,8 +30,10 @@ void the_cost(Lesson& lesson, int64_t n) {
 
 void the_ladder(Lesson& lesson, int64_t longest) {
   lesson.section("2. Three passes, two, one",
-                 "m_k = max(m_{k-1}, x_k),   l_k = l_{k-1} e^{m_{k-1} - m_k} + e^{x_k - m_k},   o_k likewise",
+                 R"(m_k = \max(m_{k-1}, x_k), \quad l_k = l_{k-1} e^{m_{k-1} - m_k} + e^{x_k - m_k}, \quad )"
+                 R"(o_k = o_{k-1} e^{m_{k-1} - m_k} + e^{x_k - m_k} v_k)",
                  "Milakov & Gimelshein 2018, algorithm 3; Ye 2023");
+  key_by_key(lesson);
   Slow ignored;
   const Row large{100, 101, 99};
   lesson.expect("e^100 overflows f32, safe and online softmax do not care",
@@ -54,7 +52,7 @@ void the_ladder(Lesson& lesson, int64_t longest) {
     double exact = 0;
     for (int64_t t = 0; t < n; ++t) exact += p[size_t(t)] * v[t][e];
     for (auto [rung, o] : {std::pair{0, &a}, {1, &b}, {2, &c}})
-      worst[rung] = std::max(worst[rung], std::abs((*o)[size_t(e)] - exact));
+      worst[rung] = worse(worst[rung], std::abs((*o)[size_t(e)] - exact));
   }
   std::vector<Series> bars{{.name = "passes over the row"}, {.name = "numbers moved per score, beside V"}};
   std::string table = "softmax   passes   moved per score   flops per score   error of o\n";
@@ -63,6 +61,7 @@ void the_ladder(Lesson& lesson, int64_t longest) {
     bars[0].y.push_back(double(slow->passes)), bars[1].y.push_back(double(slow->moved() - n * d) / double(n));
     table += fmt::format("{:<14} {:>3} {:>14.0f} {:>17.0f} {:>15.1e}\n", names[rung], slow->passes, bars[1].y.back(),
                          double(slow->flops) / double(n), worst[rung]);
+    lesson.value(fmt::format("operations per score, {}", names[rung]), double(slow->flops) / double(n));
     lesson.expect(fmt::format("{}: error of attention against f64", names[rung]), worst[rung], Below{1e-6});
   }
   lesson.listing(table);
@@ -89,11 +88,21 @@ void the_ladder(Lesson& lesson, int64_t longest) {
                .log = true,
                .caption = "Both sum in f32, number after number: the error grows with the row, the same for both."});
   lesson.expect("the rescaled sum is as good as the plain one: error of online over safe at the longest row",
-                errors[1].y.back() / errors[0].y.back(), Within{.2, 5});
+                errors[1].y.back() / errors[0].y.back(), Within{.4, 2.5});
 
   lesson.say(
       "Softmax itself cannot be had in one pass: its first weight depends on the last score. Only attention can, "
       "because o may be rescaled as l is.");
+  Row hasty;  // every weight by the m and l of that moment
+  float m = fn::lowest<float>(), l = 0;
+  for (float s : x) {
+    const float before = m;
+    m = std::max(m, s), l = l * std::exp(before - m) + std::exp(s - m);
+    hasty.push_back(std::exp(s - m) / l);
+  }
+  const double sum = std::accumulate(hasty.begin(), hasty.end(), 0.);
+  lesson.value("sum of hasty weights", sum);
+  lesson.expect("1,024 weights written in the first pass do not sum to 1", sum, Above{2});
   const Row early{2, 1, 0}, late{2, 1, 9};
   lesson.expect("equal scores but the last, and yet the first weight differs",
                 safe_softmax(early, ignored)[0] > .6f && safe_softmax(late, ignored)[0] < .001f);
@@ -101,7 +110,8 @@ void the_ladder(Lesson& lesson, int64_t longest) {
 
 void the_merge(Lesson& lesson) {
   lesson.section("3. An associative merge",
-                 "(m, l, o) + (m', l', o') = (M, e^{m-M} l + e^{m'-M} l', e^{m-M} o + e^{m'-M} o')",
+                 R"(\hat m = \max(m, m'), \quad \hat l = l e^{m - \hat m} + l' e^{m' - \hat m}, \quad )"
+                 R"(\hat o = o e^{m - \hat m} + o' e^{m' - \hat m})",
                  "Dao et al. 2022, section 3.1");
   const size_t n = 200, d = 4;
   std::mt19937_64 random(lesson.seed());
@@ -124,82 +134,39 @@ void the_merge(Lesson& lesson) {
       Partial<double>& other = left[random() % left.size()];
       other = merge(other, random() % 4 ? last : merge(none, last));
     }
-    worst = std::max(worst, std::abs(answer(left[0]) - answer(in_order)));
+    worst = worse(worst, std::abs(answer(left[0]) - answer(in_order)));
   }
   lesson.expect("50 random orders and splits of 200 keys: largest difference in f64", worst, Below{1e-12});
   const Partial<double> none{{}, {0}};
   lesson.expect("nothing merged with nothing is nothing, not NaN",
                 merge(none, none).sum.l == 0 && merge(none, none).o[0] == 0);
+  const auto [first, second] = merges(lesson);
+  const std::vector<double> p = exact_softmax({1, 3, 2, 5, 4, 0});
+  double whole = 0;
+  for (size_t t = 0; t < 6; ++t) whole += p[t] * 10 * double(t + 1);
+  lesson.expect("four parts, two orders: largest difference from the whole row",
+                worse(std::abs(first - whole), std::abs(second - whole)), Below{1e-12});
   lesson.say("So keys may be cut into tiles, shared out among cores or machines, or come from two lists.");
 }
 
 void the_tiles(Lesson& lesson) {
-  lesson.section("4. Tile by tile", "o <- e^{m_old - m} o + sum_t e^{x_t - m} v_t,   answer o / l");
-  const Row x{1, 3, 2, 5, 4, 0};
-  Matrix q(1, 1, 1), k(6, 1), v(6, 1);
-  k.values = x, v.values = {10, 20, 30, 40, 50, 60};
-  Block b(1, 1);
-  std::string table =
-      fmt::format("{:<10} {:<10} {:>3} {:>8} {:>8} {:>8}\n", "scores", "values", "m", "l", "o", "o / l");
-  Slow slow;
-  for (int64_t j = 0; j < 6; j += 2) {
-    absorb(b, q, slow.load(k, j, 2), slow.load(v, j, 2));
-    table += fmt::format("{:<10} {:<10} {:>3} {:>8.4f} {:>8.4f} {:>8.4f}\n", fmt::format("{} {}", k[j][0], k[j + 1][0]),
-                         fmt::format("{} {}", v[j][0], v[j + 1][0]), b.sums[0].m, b.sums[0].l, b.o[0][0],
-                         b.o[0][0] / b.sums[0].l);
-  }
-  lesson.listing(table);
-  lesson.say("In the second tile the maximum grows from 3 to 5: what was summed so far is multiplied by e^-2.");
-  const std::vector<double> p = exact_softmax(x);
-  double whole = 0;
-  for (size_t t = 0; t < 6; ++t) whole += p[t] * v.values[t];
-  lesson.expect("three tiles give what the whole row gives", std::abs(b.o[0][0] / b.sums[0].l - whole), Below{1e-5});
-}
-
-void the_traffic(Lesson& lesson, int64_t n) {
-  lesson.section("5. Two loop orders, counted", "standard  4 N d + 4 N^2;   FA1  12 N^2 d^2 / M;   FA2  8 N^2 d^2 / M",
-                 "Dao et al. 2022, theorem 2; Dao 2023, section 3.1");
-  const int64_t d = 64;
-  const Matrix q = random_matrix(n, d, .3), k = random_matrix(n, d, .3), v = random_matrix(n, d);
-  Slow standard;
-  const Matrix expected = standard_attention(q, k, v, standard);
-  auto curve = [](const char* name, Mark mark = Mark::line) { return Series{.name = name, .mark = mark}; };
-  std::vector<Series> curves{curve("FA1, counted"), curve("FA2, counted"), curve("12 N^2 d^2 / M", Mark::dashed),
-                             curve("8 N^2 d^2 / M", Mark::dashed)};
-  bool exact = true, cheaper = true;
+  lesson.section("4. Tile by tile",
+                 R"(o \leftarrow e^{m_\text{old} - m}\, o + \sum_t e^{x_t - m}\, v_t, \quad \text{answer } o / l)",
+                 "Dao 2023, algorithm 1");
+  const Matrix answers = by_tiles(lesson);
   double worst = 0;
-  for (int64_t fast = 2048; fast <= 65536; fast *= 2) {
-    Slow one, two;
-    Row lse;
-    worst = std::max({worst, difference(flash1(q, k, v, fast, one), expected),
-                      difference(flash2(q, k, v, fast, two, lse), expected)});
-    const int64_t block = (fast + 4 * d - 1) / (4 * d), times = (n + block - 1) / block;
-    exact = exact && one.moved() == 2 * n * d + times * (3 * n * d + 4 * n) &&
-            two.moved() == 2 * n * d + n + times * 2 * n * d;
-    cheaper = cheaper && two.moved() < one.moved() && (fast < 4 * d * d || one.moved() < standard.moved());
-    const double unit = double(n * n) * double(d * d) / double(fast);
-    const double y[] = {double(one.moved()), double(two.moved()), 12 * unit, 8 * unit};
-    for (size_t s = 0; s < 4; ++s) curves[s].x.push_back(double(fast)), curves[s].y.push_back(y[s]);
-    if (fast == 32768) lesson.value("FA1 over standard", y[0] / double(standard.moved()));
-    if (fast == 32768) lesson.value("FA2 over standard", y[1] / double(standard.moved()));
+  for (int64_t i = 0; i < 2; ++i) {
+    const std::vector<double> p = exact_softmax(i == 0 ? Row{1, 3, 2, 5, 4, 0} : Row{4, 1, 3, 2, 4, 3});
+    double whole = 0;
+    for (size_t t = 0; t < 6; ++t) whole += p[t] * 10 * double(t + 1);
+    worst = worse(worst, std::abs(answers[i][0] - whole));
   }
-  lesson.plot("traffic", curves,
-              {.x = "numbers that fit in fast memory (M)",
-               .y = "numbers moved",
-               .log = true,
-               .references = {{double(standard.moved()), "standard"}},
-               .caption = "Twice the fast memory, half the traffic. Below M = 2 d^2 (FA2) or 3 d^2 (FA1) storing the "
-                          "scores is cheaper."});
-  lesson.expect("both orders give the standard result, for every M: largest difference", worst, Below{1e-5});
-  lesson.expect("FA1 moves 2 N d + T (3 N d + 4 N), FA2 2 N d + N + T 2 N d, T = ceil(N / block): to the last number",
-                exact);
-  lesson.expect("FA2 moves less than FA1, and FA1 less than standard from M = 4 d^2 on", cheaper);
-  lesson.expect("FA1 over 12 N^2 d^2 / M at M = 8192", curves[0].y[2] / curves[2].y[2], Within{.95, 1.15});
-  lesson.expect("FA2 over 8 N^2 d^2 / M at M = 8192", curves[1].y[2] / curves[3].y[2], Within{.95, 1.15});
+  lesson.expect("two queries, three tiles: largest difference from the whole rows", worst, Below{1e-5});
 }
 
 void the_backward(Lesson& lesson, int64_t n) {
-  lesson.section("6. Backward without stored weights", "P = e^{S - lse},   dS = P o (dO V^T - rowsum(dO o O))",
+  lesson.section("6. Backward without stored weights",
+                 R"(P = e^{S - \text{lse}}, \quad dS = P \odot (dO V^\top - \text{rowsum}(dO \odot O)))",
                  "Dao 2023, algorithm 2");
   const int64_t d = 16;
   const Matrix q = random_matrix(n, d, .5), k = random_matrix(n, d, .5), v = random_matrix(n, d),
@@ -209,13 +176,19 @@ void the_backward(Lesson& lesson, int64_t n) {
   const Matrix o = flash2(q, k, v, 2048, slow, lse);
   const Gradients ours = flash_backward(q, k, v, o, lse, g);
   Tensor tq = as_tensor(q).requires_grad_(), tk = as_tensor(k).requires_grad_(), tv = as_tensor(v).requires_grad_();
-  matmul(softmax(matmul(tq, tk.t()), -1), tv).backward(as_tensor(g));
+  Tensor p = softmax(matmul(tq, tk.t()), -1);
+  matmul(p, tv).backward(as_tensor(g));
   double worst = 0;
   for (auto [mine, of] : {std::pair{&ours.q, &tq}, {&ours.k, &tk}, {&ours.v, &tv}})
-    worst = std::max(worst, (as_tensor(*mine) - of->grad()).abs().max().item());
+    worst = worse(worst, (as_tensor(*mine) - of->grad()).abs().max().item());
+  Tensor means = (p.detach() * matmul(as_tensor(g), as_tensor(v).t())).sum({1}),
+         D = (as_tensor(g) * as_tensor(o)).sum({1});
+  lesson.expect("the mean of a row of dP under P is dO . O: largest difference", (means - D).abs().max().item(),
+                Below{1e-4});
   lesson.expect("dQ, dK, dV equal autograd's through the stored weights: largest difference", worst, Below{1e-4});
   lesson.listing(fmt::format("kept for the backward pass, N = {}, d = {}: {} numbers (O and lse) instead of {} (P)", n,
                              d, n * d + n, n * n));
+  backward_by_keys(lesson);
 }
 
 }  // namespace
@@ -237,13 +210,14 @@ int main(int argc, char** argv) {
   const int64_t tokens =
       lesson.option("tokens", Sizes{.full = 16384, .quick = 4096, .tiny = 256, .least = 8}, "tokens, memory");
   const int64_t steps = lesson.option("steps", Sizes{.full = 600, .quick = 150, .tiny = 2}, "of training");
-  const int64_t context = lesson.option("context", Sizes{.full = 128, .quick = 64, .tiny = 16}, "of the model");
+  const int64_t context = lesson.option("context", Sizes{.full = 256, .quick = 128, .tiny = 128}, "of the model");
   const CharText text = lesson.text("opticks", context + 2);
   the_cost(lesson, counted);
   the_ladder(lesson, row);
   the_merge(lesson);
   the_tiles(lesson);
   the_traffic(lesson, counted);
+  on_a_gpu(lesson);
   the_backward(lesson, counted / 4);
   the_masks(lesson, masked);
   memory_and_time(lesson, tokens);

@@ -31,7 +31,7 @@ INK_HD INK_INLINE T online_scale(T m, T top) {
 template <class T>
 INK_HD INK_INLINE Online<T> online_merge(Online<T> a, Online<T> b) {
   const T top = max(a.m, b.m);
-  return {top, a.l * online_scale(a.m, top) + b.l * online_scale(b.m, top)};
+  return {top, a.l * online_scale(a.m, top) + b.l * online_scale(b.m, top)};  // (4.5)
 }
 // log sum e^{x_t}; -inf if nothing has been seen.
 template <class T>

@@ -22,12 +22,12 @@ void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
     }
     const P shift = fn::online_shift(top), rescale = fn::online_scale(before, top);
     for (int64_t j = 0; j < t.keys; ++j) {
-      const P e = exp(P::load(s + j * t.width + i) - shift);
+      const P e = exp(P::load(s + j * t.width + i) - shift);  // (4.6)
       e.store(s + j * t.width + i);
       sum += e;
     }
     top.store(m + i);
-    (P::load(l + i) * rescale + sum).store(l + i);
+    (P::load(l + i) * rescale + sum).store(l + i);  // (4.6)
     rescale.store(scale + i);
   }
 }
@@ -80,14 +80,14 @@ struct Forward {
             t.keys * t.width, s, [](Lanes<T> p, Lanes<T> z) { return p * z; }, s, factor.data());
       }
       WholeRows<T> rows(values + t.j0 * a.v_strides[2], a.v_strides[2], t.keys, a.dv);
-      add_product(shown, t.queries, t.keys, {s, 1, t.width}, rows, o.data());
+      add_product(shown, t.queries, t.keys, {s, 1, t.width}, rows, o.data());  // (4.6)
     }
     for (int64_t i = 0; i < t.queries; ++i) {
       const int64_t row = matrix * a.nq + i0 + i;
       const T inverse = l[i] == T(0) ? T(0) : T(1) / l[i];
       row_map(
           a.dv, out + row * a.dv, [c = Lanes<T>(inverse)](Lanes<T> x) { return x * c; }, o.data() + i * wide);
-      lse[row] = fn::online_lse(fn::Online<T>{m[i], l[i]});
+      lse[row] = fn::online_lse(fn::Online<T>{m[i], l[i]});  // (4.9)
     }
   }
 };

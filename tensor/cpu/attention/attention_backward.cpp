@@ -56,7 +56,7 @@ struct Backward {
       const int64_t row = matrix * a.nq + i0 + i;
       shift[i] = lse[row];
       inner[i] = T(row_sum(
-                     a.dv, [](Lanes<T> x, Lanes<T> y) { return x * y; }, g + i * a.dv, o + i * a.dv)) -
+                     a.dv, [](Lanes<T> x, Lanes<T> y) { return x * y; }, g + i * a.dv, o + i * a.dv)) -  // (4.11)
                  (dlse ? dlse[row] : T(0));
     }
     for (int64_t i = 0; i < t.queries * wide; ++i) dquery[i] = 0;
@@ -73,8 +73,8 @@ struct Backward {
       weights_and_gradients(arrays, t);
       if (shown == Seen::some) hide_gradients(p, ds, seen.data(), t);
 
-      add_product(Seen::all, t.keys, t.queries, {p, t.width, 1}, gradient_rows, dv + t.j0 * value_width());
-      add_product(Seen::all, t.keys, t.queries, {ds, t.width, 1}, query_rows, dk + t.j0 * wide);
+      add_product(Seen::all, t.keys, t.queries, {p, t.width, 1}, gradient_rows, dv + t.j0 * value_width());  // (4.10)
+      add_product(Seen::all, t.keys, t.queries, {ds, t.width, 1}, query_rows, dk + t.j0 * wide);  // (4.13)
       add_product(shown, t.queries, t.keys, {ds, 1, t.width}, WholeRows<T>(key, a.k_strides[2], t.keys, a.d),
                   dquery.data());
     }
@@ -94,7 +94,7 @@ struct Backward {
     for (int64_t i = 0; i < t.width; i += kLanes<T>) {
       const P lse = P::load(x.shift + i), d = P::load(x.inner + i);
       for (int64_t j = 0, at = i; j < t.keys; ++j, at += t.width) {
-        P w = exp(P::load(x.p + at) - lse), dp = P::load(x.ds + at), dw = w * scale;
+        P w = exp(P::load(x.p + at) - lse), dp = P::load(x.ds + at), dw = w * scale;  // (4.9)
         if (a.softcap > 0) dw *= P::load(x.cap_slope + at);
         if (a.dropout > 0) {
           const P z = P::load(x.factor + at);
@@ -102,7 +102,7 @@ struct Backward {
           w *= z;
         }
         w.store(x.p + at);
-        (dw * (dp - d)).store(x.ds + at);
+        (dw * (dp - d)).store(x.ds + at);  // (4.12)
       }
     }
   }

@@ -1,6 +1,7 @@
 // Everything a user needs: tensors, autograd, layers, optimizers, data.
 #pragma once
 #include "autograd/attention.h"
+#include "autograd/recurrence.h"
 #include "autograd/graph/checkpoint.h"
 #include "autograd/graph/engine.h"
 #include "autograd/graph/function.h"

@@ -1,4 +1,4 @@
-// One row for each op of autograd/ops.h and autograd/attention.h: how to call it, on what, and what must come out. test_ops*.cpp runs every
+// One row for each op of autograd/ops.h, autograd/attention.h and autograd/recurrence.h: how to call it, on what, and what must come out. test_ops*.cpp runs every
 // check on every row; tests/specs/ holds the rows, by family.
 #pragma once
 #include <complex>
@@ -95,5 +95,6 @@ void add_norm_specs(Specs& s);
 void add_loss_specs(Specs& s);
 void add_fft_specs(Specs& s);
 void add_attention_specs(Specs& s);
+void add_recurrence_specs(Specs& s);
 
 }  // namespace ink::test

@@ -6,6 +6,7 @@
 #include "tensor/io.h"
 
 #include "autograd/attention.h"
+#include "autograd/recurrence.h"
 #include "autograd/graph/checkpoint.h"
 #include "autograd/graph/engine.h"
 #include "autograd/graph/function.h"

@@ -121,6 +121,26 @@ struct LinearAttentionArgs {  // contiguous: q, k [batch, n, d], v, out [batch, 
   int64_t batch, n, d, dv;
   bool reverse;
 };
+// First-order linear recurrences along a dim: h_t = a_t h_{t-1} + b_t, from the end to the front with `reverse`; before the first step h is
+// `start` [outer, inner] (null: 0). b and h [outer, n, inner]; a the same, or [outer, inner] if `constant`: the factor of every step.
+struct RecurrenceArgs {
+  DType dtype;  // f32 f64 c64 c128
+  Lines lines;
+  bool reverse, constant;
+};
+// The selective scan of Mamba (Gu & Dao 2023, algorithm 2): for channel c and state s
+//   h_t = e^{delta_t A} h_{t-1} + delta_t B_t x_t,   y_t = sum over s of C_t h_t.
+// x, delta, y [batch, n, channels]; A [channels, states]; B, C [batch, n, states]; h before the first step and after the last
+// [batch, channels, states]. All contiguous and of one dtype.
+struct SelectiveScanArgs {
+  DType dtype;  // f32 f64
+  int64_t batch, n, channels, states;
+};
+// Every so many steps the forward pass keeps h, [batch, ceil(n / kScanChunk), states, channels] (h before the chunk's first step): from
+// there the backward pass computes the others again.
+inline constexpr int64_t kScanChunk = 16;
+struct SelectiveScanInputs { const void *x, *delta, *a, *b, *c, *start; };  // start may be null
+struct SelectiveScanGradients { void *x, *delta, *a, *b, *c, *start; };     // start may be null
 struct AdamArgs {  // one step of Adam(W) over one parameter of n values, all arrays contiguous and of one dtype
   DType dtype;
   int64_t n;
@@ -199,6 +219,14 @@ struct Kernels {
   void (*attention_backward)(const AttentionArgs&, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
                              const void* k, const void* v, const void* out, const void* lse);  // contiguous; dlse may be null
   void (*linear_attention)(const LinearAttentionArgs&, void* out, const void* q, const void* k, const void* v, const void* decay);
+  // ---- recurrences
+  void (*recurrence)(const RecurrenceArgs&, void* h, const void* a, const void* b, const void* start);
+  // From dh: db_t = dh_t + conj(a_{t+1}) db_{t+1}, and da_t = db_t conj(h_{t-1}), for every step even if a is constant. Steps in the order of
+  // the recurrence; start may be null.
+  void (*recurrence_backward)(const RecurrenceArgs&, void* da, void* db, const void* dh, const void* a, const void* h, const void* start);
+  void (*selective_scan)(const SelectiveScanArgs&, void* y, void* last, void* chunk_states, const SelectiveScanInputs& in);
+  void (*selective_scan_backward)(const SelectiveScanArgs&, const SelectiveScanGradients& d, const void* dy, const void* dlast,
+                                  const SelectiveScanInputs& in, const void* chunk_states);  // dlast may be null
   // ---- random numbers
   void (*uniform)(const Array& out, RandomKey key, double low, double high);  // contiguous; f32, f64
   void (*normal)(const Array& out, RandomKey key, double mean, double std);

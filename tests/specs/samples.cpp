@@ -13,7 +13,8 @@ Specs all_specs() {
        {add_create_specs,  add_random_specs,  add_elementwise_specs, add_activation_specs, add_arithmetic_specs,
         add_compare_specs, add_complex_specs, add_reduce_specs,      add_scan_specs,       add_view_specs,
         add_join_specs,    add_index_specs,   add_product_specs,     add_linalg_specs,     add_conv_specs,
-        add_softmax_specs, add_norm_specs,    add_loss_specs,        add_fft_specs,        add_attention_specs})
+        add_softmax_specs, add_norm_specs,    add_loss_specs,        add_fft_specs,        add_attention_specs,
+        add_recurrence_specs})
     add(s);
   return s;
 }

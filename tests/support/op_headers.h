@@ -7,9 +7,9 @@
 
 namespace ink::test {
 
-// autograd/attention.h, and the headers of the families that autograd/ops.h includes.
+// autograd/attention.h, autograd/recurrence.h, and the headers of the families that autograd/ops.h includes.
 inline std::vector<std::string> op_headers() {
-  std::vector<std::string> all{INK_SOURCE_DIR "/autograd/attention.h"};
+  std::vector<std::string> all{INK_SOURCE_DIR "/autograd/attention.h", INK_SOURCE_DIR "/autograd/recurrence.h"};
   std::ifstream file(INK_SOURCE_DIR "/autograd/ops.h");
   const std::regex include(R"(^#include "(autograd/ops/[^"]+)\")");
   std::smatch match;

@@ -1,18 +1,21 @@
-// Running sums, products, maxima and logsumexps along a dim, in two ways:
-//   columns  a thread per line walks it; neighbouring threads read neighbouring columns
-//   rows     a warp per line (inner = 1) walks it by tiles of 16 bytes per lane: each lane scans its own elements, the warp
-//            scans the lanes' totals (Hillis & Steele 1986), and a carry joins tile to tile; no barrier
-// Few long lines are cut into parts: the first pass finds the totals of the parts, the second scans those, the third starts
-// every part where the one before it ends. The input is then read twice.
-#include "tensor/cuda/host/scratch.h"
-#include "tensor/cuda/device/accumulator.h"
-#include "tensor/cuda/device/warp.h"
+// Running sums, products, maxima and logsumexps along a dim (scan_lines.h has the walk).
+#include "tensor/cuda/scan/scan_lines.h"
 
 namespace ink::cuda {
 namespace {
 
+// What all of them read: one array.
+template <class T>
+struct ScanInput {
+  using In = T;
+  const T* in;
+  __device__ __forceinline__ void enter(int64_t) {}
+  template <class State> __device__ __forceinline__ bool start(State&) const { return false; }
+  template <int V> __device__ __forceinline__ Vec<T, V> load(int64_t at, int64_t) const { return load_vector<V>(in + at); }
+};
+
 template <ScanOp op, class T>
-struct Scan {
+struct Scan : ScanInput<T> {
   using State = accumulator_t<T>;
   T* out;
 
@@ -26,7 +29,7 @@ struct Scan {
     }
   }
   template <int V>
-  __device__ __forceinline__ void write(int64_t at, const Vec<State, V>& s) const {
+  __device__ __forceinline__ void write(int64_t at, int64_t, const Vec<State, V>& s) const {
     Vec<T, V> v;
     for (int j = 0; j < V; ++j) v.lane[j] = T(s.lane[j]);
     store_vector<V>(out + at, v);
@@ -35,7 +38,7 @@ struct Scan {
 
 // The latest of equals, as in torch.cummax; a NaN stays.
 template <class T>
-struct Scan<ScanOp::max, T> {
+struct Scan<ScanOp::max, T> : ScanInput<T> {
   using State = Best<T>;
   T* out;
   int64_t* indices;  // may be null
@@ -43,7 +46,7 @@ struct Scan<ScanOp::max, T> {
   __device__ __forceinline__ static State lift(T x, int64_t place) { return {x, place}; }
   __device__ __forceinline__ static State join(const State& a, const State& x) { return x.value != x.value || x.value >= a.value ? x : a; }
   template <int V>
-  __device__ __forceinline__ void write(int64_t at, const Vec<State, V>& s) const {
+  __device__ __forceinline__ void write(int64_t at, int64_t, const Vec<State, V>& s) const {
     constexpr int P = V < 2 ? V : 2;
     Vec<T, V> v;
     for (int j = 0; j < V; ++j) v.lane[j] = s.lane[j].value;
@@ -56,155 +59,6 @@ struct Scan<ScanOp::max, T> {
   }
 };
 
-// Part blockIdx.y of the lines is a launch's work.
-template <class State>
-struct Parts {
-  int64_t size;
-  State* totals;  // [part][line]; null if lines are whole
-  bool measure;   // the first pass: no output but the totals
-};
-
-struct Line {  // element i in the order of the scan
-  int64_t n, inner;
-  bool reverse;
-  __device__ __forceinline__ int64_t place(int64_t i) const { return reverse ? n - 1 - i : i; }
-};
-
-template <class S, class T>
-__global__ void __launch_bounds__(kThreads) scan_columns(const S scan, const T* in, const Line line, const int64_t lines,
-                                                         const Parts<typename S::State> parts) {
-  const int64_t own = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (own >= lines) return;
-  const int64_t base = own / line.inner * line.n * line.inner + own % line.inner;
-  const int64_t begin = blockIdx.y * parts.size, end = begin + parts.size < line.n ? begin + parts.size : line.n;
-  bool follows = parts.totals && !parts.measure && blockIdx.y > 0;
-  typename S::State s{};
-  if (follows) s = parts.totals[(blockIdx.y - 1) * lines + own];
-  constexpr int K = 8;  // loads on their way at once
-  for (int64_t i = begin; i < end; i += K) {
-    T x[K];
-    for (int k = 0; k < K; ++k)
-      if (i + k < end) x[k] = in[base + line.place(i + k) * line.inner];
-    for (int k = 0; k < K; ++k) {
-      if (i + k >= end) continue;
-      const int64_t place = line.place(i + k);
-      const auto v = S::lift(x[k], place);
-      s = follows ? S::join(s, v) : v;
-      follows = true;
-      if (!parts.measure) scan.template write<1>(base + place * line.inner, {s});
-    }
-  }
-  if (parts.measure) parts.totals[blockIdx.y * lines + own] = s;
-}
-
-// The scan of what the lanes of a warp hold.
-template <class S, class State>
-__device__ __forceinline__ State scan_warp(State s) {
-  const int lane = int(threadIdx.x) % kWarp;
-  for (int by = 1; by < kWarp; by *= 2) {
-    const State earlier = shuffle_up(s, by);
-    if (lane >= by) s = S::join(earlier, s);
-  }
-  return s;
-}
-
-template <int V, class S, class T>
-__global__ void __launch_bounds__(kThreads) scan_rows(const S scan, const T* in, const Line line, const int64_t lines,
-                                                      const Parts<typename S::State> parts) {
-  using State = typename S::State;
-  constexpr int kTile = kWarp * V;
-  const int64_t own = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp;
-  if (own >= lines) return;
-  const int lane = int(threadIdx.x) % kWarp;
-  const int64_t base = own * line.n, begin = blockIdx.y * parts.size;
-  const int64_t end = begin + parts.size < line.n ? begin + parts.size : line.n;
-  const auto start_of = [&](int64_t i) { return base + (line.reverse ? line.n - V - i : i); };
-  bool follows = parts.totals && !parts.measure && blockIdx.y > 0;
-  State carry{};
-  if (follows) carry = parts.totals[(blockIdx.y - 1) * lines + own];
-  Vec<T, V> next{};
-  if (begin + lane * V < end) next = load_vector<V>(in + start_of(begin + lane * V));
-  for (int64_t tile = begin; tile < end; tile += kTile) {
-    const Vec<T, V> x = next;
-    const int64_t i = tile + lane * V;  // lanes beyond the end go along, and nobody uses what they hold
-    if (i + kTile < end) next = load_vector<V>(in + start_of(i + kTile));
-    State s[V];
-    for (int j = 0; j < V; ++j) {
-      const State v = S::lift(line.reverse ? x.lane[V - 1 - j] : x.lane[j], line.place(i + j));
-      s[j] = j == 0 ? v : S::join(s[j == 0 ? 0 : j - 1], v);
-    }
-    const State totals = scan_warp<S>(s[V - 1]);
-    State before = shuffle_up(totals, 1);
-    const State last = shuffle(totals, kWarp - 1);
-    if (follows) before = lane == 0 ? carry : S::join(carry, before);
-    if (i < end && !parts.measure) {
-      Vec<State, V> all;
-      for (int j = 0; j < V; ++j) s[j] = follows || lane > 0 ? S::join(before, s[j]) : s[j];
-      for (int j = 0; j < V; ++j) all.lane[j] = line.reverse ? s[V - 1 - j] : s[j];
-      scan.template write<V>(start_of(i), all);
-    }
-    carry = follows ? S::join(carry, last) : last;
-    follows = true;
-  }
-  if (parts.measure && lane == 0) parts.totals[blockIdx.y * lines + own] = carry;
-}
-
-// Scans the totals of a line's parts in place: a block per line, a run of neighbouring parts per thread.
-template <class S, class State>
-__global__ void __launch_bounds__(kThreads) scan_totals(State* totals, const int64_t parts, const int64_t lines) {
-  INK_SHARED(State[kWarp], warps);
-  const int lane = int(threadIdx.x) % kWarp, warp = int(threadIdx.x) / kWarp;
-  const int64_t run = ceil_div(parts, blockDim.x), begin = threadIdx.x * run, end = begin + run < parts ? begin + run : parts;
-  State* line = totals + blockIdx.x;
-  State s{};
-  for (int64_t p = begin; p < end; ++p) s = p == begin ? line[p * lines] : S::join(s, line[p * lines]);
-  s = scan_warp<S>(s);
-  if (lane == kWarp - 1) warps[warp] = s;
-  State before = shuffle_up(s, 1);
-  __syncthreads();
-  if (begin >= end) return;
-  if (warp > 0) {
-    State earlier = warps[0];
-    for (int w = 1; w < warp; ++w) earlier = S::join(earlier, warps[w]);
-    before = lane == 0 ? earlier : S::join(earlier, before);
-  }
-  for (int64_t p = begin; p < end; ++p) {
-    const State v = line[p * lines];
-    before = threadIdx.x == 0 && p == 0 ? v : S::join(before, v);
-    line[p * lines] = before;
-  }
-}
-
-template <class S, class T>
-void scan_lines(const S& scan, const T* in, Lines l, bool reverse, bool aligned) {
-  using State = typename S::State;
-  constexpr int V = int(16 / sizeof(T)) < 4 ? int(16 / sizeof(T)) : 4, kParts = 4096;
-  const bool rows = l.inner == 1 && l.n > kWarp, vectors = rows && aligned && l.n % V == 0 && l.n >= 4 * kWarp;
-  const int64_t lines = l.outer * l.inner, tile = rows ? kWarp * (vectors ? V : 1) : 1;
-  // So many parts that the device has work, and not so many that a part is short.
-  int64_t parts = ceil_div(rows ? 4096 : 65536, lines), most = l.n / (rows ? 8 * tile : 64);
-  if (parts > most) parts = most;
-  if (parts > kParts) parts = kParts;
-  if (parts < 2 || lines > (rows ? 1024 : 16384)) parts = 1;
-  const int64_t size = ceil_div(ceil_div(l.n, parts), tile) * tile;
-  parts = ceil_div(l.n, size);
-
-  Scratch<State> totals(parts > 1 ? parts * lines : 0);
-  const int threads = threads_for(lines * (rows ? kWarp : 1), kThreads);
-  const dim3 grid(unsigned(ceil_div(lines * (rows ? kWarp : 1), threads)), unsigned(parts));
-  const auto pass = [&](bool measure) {
-    const Parts<State> p{size, parts > 1 ? totals.data() : nullptr, measure};
-    const Line line{l.n, l.inner, reverse};
-    launch("scan", vectors ? scan_rows<V, S, T> : rows ? scan_rows<1, S, T> : scan_columns<S, T>, grid, dim3(unsigned(threads)), 0, scan, in,
-           line, lines, p);
-  };
-  if (parts > 1) {
-    pass(true);
-    launch("scan", scan_totals<S, State>, dim3(unsigned(lines)), dim3(unsigned(threads_for(parts, kThreads))), 0, totals.data(), parts, lines);
-  }
-  pass(false);
-}
-
 }  // namespace
 
 void scan(ScanOp op, DType dtype, void* out, int64_t* indices, const void* in, Lines lines, bool reverse) {
@@ -214,14 +68,15 @@ void scan(ScanOp op, DType dtype, void* out, int64_t* indices, const void* in, L
     constexpr unsigned domain = is_half_type<T> ? 0u : unsigned(domain_of(dtype_of<T>));
     T* y = static_cast<T*>(out);
     const T* x = static_cast<const T*>(in);
+    constexpr int V = int(16 / sizeof(T)) < 4 ? int(16 / sizeof(T)) : 4;
     if constexpr ((domain & kNumber) != 0) {
-      if (op == ScanOp::sum) return scan_lines(Scan<ScanOp::sum, T>{y}, x, lines, reverse, aligned);
-      if (op == ScanOp::prod) return scan_lines(Scan<ScanOp::prod, T>{y}, x, lines, reverse, aligned);
+      if (op == ScanOp::sum) return scan_lines<V>(Scan<ScanOp::sum, T>{{x}, y}, lines, reverse, aligned);
+      if (op == ScanOp::prod) return scan_lines<V>(Scan<ScanOp::prod, T>{{x}, y}, lines, reverse, aligned);
     }
     if constexpr ((domain & kOrdered) != 0)
-      if (op == ScanOp::max) return scan_lines(Scan<ScanOp::max, T>{y, indices}, x, lines, reverse, aligned);
+      if (op == ScanOp::max) return scan_lines<V>(Scan<ScanOp::max, T>{{x}, y, indices}, lines, reverse, aligned);
     if constexpr (domain == kFloat)
-      if (op == ScanOp::logsumexp) return scan_lines(Scan<ScanOp::logsumexp, T>{y}, x, lines, reverse, aligned);
+      if (op == ScanOp::logsumexp) return scan_lines<V>(Scan<ScanOp::logsumexp, T>{{x}, y}, lines, reverse, aligned);
   });
 }
 

@@ -52,7 +52,7 @@ Tensor laguerre(const Tensor& z, int64_t n) {
 }
 
 Tensor frequencies(int64_t n) { return arange(-(n / 2), n / 2 + 1, 1, f64); }
-Tensor imaginary(const Tensor& x) { return make_complex(zeros_like(x), x); }
+Tensor imaginary(const Tensor& x) { return complex_of(zeros_like(x), x); }
 
 // u at the end that leaves the window is not known; the series gives the mean of both ends there, (u(T) + u(T - w)) / 2. Solved for the
 // leaving end, the closing term and B are twice those of taking the series' value itself.

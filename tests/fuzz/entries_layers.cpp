@@ -222,6 +222,14 @@ void add_attention(Entries& e) {
       std::optional<I>(1), std::optional<double>(0.5), 1., X(ones({4})), X(ones({5, 6}, boolean)), 0.5, Source{},
       AttentionAlgorithm::flash, 2, 2);
   add(
+      e, "linear_recurrence", "linear_recurrence({}, {}, {}, {{.start = {}, .reverse = {}}})",
+      [](const Tensor& a, const Tensor& b, I dim, const Tensor& start, bool reverse) {
+        return linear_recurrence(a, b, dim, {.start = start, .reverse = reverse});
+      },
+      X(ones({2, 5, 3})), X(ones({5, 3})), 1, X(ones({2, 3})), true);
+  OP(selective_scan, X(ones({2, 5, 3})), X(ones({2, 5, 3})), X(full({3, 4}, -1.)), X(ones({2, 5, 4})), X(ones({2, 5, 4})),
+     X(ones({2, 3, 4})));
+  add(
       e, "visible_keys", "visible_keys({}, {}, {{.causal = {}, .left = {}, .right = {}, .mask = {}}})",
       [](const Tensor& q, const Tensor& k, Causal causal, std::optional<I> left, std::optional<I> right, const Tensor& mask) {
         return visible_keys(q, k, {.causal = causal, .left = left, .right = right, .mask = mask});

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "autograd/attention.h"
+#include "autograd/recurrence.h"
 #include "autograd/ops.h"
 
 namespace ink::test {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
 #include "autograd/ops/recurrence/recurrence_forms.h"
@@ -49,8 +49,13 @@ void recurrence_rule(B b, std::span<Tensor> grads) {
   grads[2] = conj(first(a)) * first(grads[1]);
 }
 
+double recurrence_flops(const Call& c) { return multiply_adds(c.out().dtype(), double(c.out().numel())); }
 Tensor run_recurrence(const Tensor& a, const Tensor& b, const Tensor& start, RecurrenceWay way) {
-  static constexpr Op op{"linear_recurrence", {}, recurrence_rule, kIn0 | kIn2 | kOut0, Cast::raise};
+  static constexpr Op op{.name = "linear_recurrence",
+                         .backward = recurrence_rule,
+                         .saves = kIn0 | kIn2 | kOut0,
+                         .cast = Cast::raise,
+                         .flops = recurrence_flops};
   return call(
       op, way,
       [&](const Tensor& a, const Tensor& b, const Tensor& start) { return raw::recurrence("linear_recurrence", a, b, start, way.dim, way.reverse); },

@@ -6,7 +6,7 @@
 // derivative is recorded the lines below run in public ops.
 #include <fmt/format.h>
 
-#include "autograd/graph/call.h"
+#include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
 #include "autograd/recurrence.h"
@@ -45,6 +45,9 @@ void selective_scan_rule(const Backward& b, std::span<Tensor> grads) {
     if (b.needs(i)) grads[size_t(i)] = *all[i];
 }
 
+// For each step, channel and state: delta A, its exponential, the input's share, h and y, the last two with a sum.
+double selective_scan_flops(const Call& c) { return 7 * double(c.in(0).numel()) * double(c.in(2).size(1)); }
+
 void check_selective_scan(const Tensor& x, const Tensor& delta, const Tensor& A, const Tensor& B, const Tensor& C, const Tensor& start) {
   const bool three = x.dim() == 3 && A.dim() == 2;
   const Shape rows = three ? Shape{x.size(0), x.size(1), A.size(1)} : Shape{}, state = three ? Shape{x.size(0), x.size(2), A.size(1)} : Shape{};
@@ -69,7 +72,12 @@ std::tuple<Tensor, Tensor> selective_scan(const Tensor& x, const Tensor& delta, 
     return {to(y, t), to(last, t)};
   }
   if (x.size(1) == 0) return {x.to(t), start.defined() ? start.to(t) : zeros({x.size(0), x.size(2), A.size(1)}, {t, x.device()})};
-  static constexpr Op op{"selective_scan", {}, selective_scan_rule, 0x3f | kOut2, Cast::raise, 2};
+  static constexpr Op op{.name = "selective_scan",
+                         .backward = selective_scan_rule,
+                         .saves = kAllIn | kOut2,
+                         .cast = Cast::raise,
+                         .differentiable = 2,
+                         .flops = selective_scan_flops};
   const auto forward = [](const Tensor& x, const Tensor& delta, const Tensor& A, const Tensor& B, const Tensor& C, const Tensor& start) {
     return raw::selective_scan("selective_scan", {x, delta, A, B, C, start}, grad_enabled());
   };

@@ -146,7 +146,7 @@ TEST_CASE("orders of the discretisations, as slopes", "[ssm]") {
 }
 
 TEST_CASE("a diagonal system is discretised as the matrix is, and exactly where it vanishes", "[ssm]") {
-  const Tensor a = tensor({-3, -0.7, -1e-9, 0}, f64), B = tensor({1, 2, 3, 4}, f64), step = tensor(0.3, f64);
+  const Tensor a = tensor({-3, -0.7, -1e-9, 0}, f64), B = tensor({1, 2, 3, 4}, f64), step = tensor({0.3}, f64);
   for (auto method : {Discretisation::forward_euler, Discretisation::backward_euler, Discretisation::bilinear, Discretisation::zoh, Discretisation::euler_b}) {
     const DiscreteSystem by_element = discretise_diagonal(a, B, step, method), dense = discretise(diag(a), B, 0.3, method);
     CHECK(largest(diag(by_element.A) - dense.A) < 1e-14);

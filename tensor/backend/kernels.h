@@ -170,6 +170,7 @@ struct IndexCheck {
 
 enum class ScanOp { sum, prod, max, logsumexp };
 
+// clang-format off
 struct Kernels {
   // ---- loops over strided arrays; inputs are already broadcast to out's shape (functors: tensor/math/functors.h)
   void (*unary)(int op, const void* functor, const Array& out, const Array& a);
@@ -235,6 +236,7 @@ struct Kernels {
   // ---- optimizers
   void (*adam)(const AdamArgs* params, int64_t count);
 };
+// clang-format on
 
 // The kernels of a device: on the CPU the best level this machine runs, chosen once (INK_CPU_LEVEL overrides). On a CUDA
 // device they return before the work is done; the calling thread's next launches go to that device.

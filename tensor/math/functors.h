@@ -11,6 +11,8 @@
 #include "tensor/math/math.h"
 #include "tensor/math/scalar.h"
 
+// One formula a line, as in a table.
+// clang-format off
 namespace ink {
 
 // ---- lists of types, indexed at compile time
@@ -243,3 +245,4 @@ using ReduceOps = List<Sum, SumSquares, Prod, Max, Min, CountNonzero>;
 using fn::BinaryOps, fn::ReduceOps, fn::UnaryOps;
 
 }  // namespace ink
+// clang-format on

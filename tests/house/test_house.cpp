@@ -198,6 +198,7 @@ TEST_CASE("ink.h and testing.h lead to every public header of autograd, nn and o
       {"autograd/ops/linalg/adjoint.h", "shared by the rules of matrices"},
       {"autograd/ops/list_op.h", "how list ops are called"},
       {"autograd/ops/random/dropout.h", "shared by dropout and attention"},
+      {"autograd/ops/recurrence/recurrence_forms.h", "the forms of one op"},
       {"autograd/ops/reduce/reduced.h", "shared by the rules of reductions"},
       {"autograd/ops/view/inplace.h", "shared by ops that write in place"},
   };

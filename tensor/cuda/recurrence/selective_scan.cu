@@ -236,6 +236,15 @@ void add(void* to, const Scratch<T>& parts, int64_t count, int64_t n) {
   launch("selective_scan_sums", add_parts<T>, dim3(unsigned(ceil_div(n, 256))), dim3(256), 0, static_cast<T*>(to), parts.data(), count, n);
 }
 
+// The states of a chunk, in bytes. Beside the other arrays they need more than the 48 KiB that every kernel may have; a device
+// gives more only to who asks for more in dynamic memory.
+template <int K, class T>
+size_t history_bytes() {
+  const size_t bytes = size_t(kSteps) * K * kBlock * sizeof(T), others = (3 * kWide + 2 * kLanes * K * (1 + kWarps)) * kSteps * sizeof(T);
+  const size_t usual = size_t(48) << 10;
+  return bytes <= usual && bytes + others > usual ? usual + 16 : bytes;
+}
+
 // Calls run<K>(slice) for the states of each launch: 16 where that is enough, else 32, which is what shared memory holds in f64.
 template <class T, class F>
 void for_states(const SelectiveScanArgs& s, const SelectiveScanInputs& in, F run) {
@@ -267,7 +276,7 @@ void selective_scan_backward(const SelectiveScanArgs& s, const SelectiveScanGrad
     for_states<T>(s, inputs, [&]<int K>(const Slice<T>& in) {
       const Gradients<T> out{static_cast<T*>(d.x), static_cast<T*>(d.delta), da.data(), db.data(), dc.data(), static_cast<T*>(d.start)};
       launch("selective_scan_backward", selective_scan_backward_kernel<K, T>, dim3(unsigned(s.batch * blocks)), dim3(kBlock),
-             size_t(kSteps) * K * kBlock * sizeof(T), in, out, static_cast<const T*>(dy), static_cast<const T*>(dlast), static_cast<const T*>(chunk_states));
+             history_bytes<K, T>(), in, out, static_cast<const T*>(dy), static_cast<const T*>(dlast), static_cast<const T*>(chunk_states));
     });
     add(d.a, da, s.batch, matrix);
     add(d.b, db, blocks, rows);

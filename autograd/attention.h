@@ -72,8 +72,8 @@ std::tuple<Tensor, Tensor> merge_attention(const Tensor& out_a, const Tensor& ls
 
 // o_i = sum over j <= i of e^{decay_i - decay_j} (q_i . k_j) v_j, or over j >= i with `reverse`, for q, k [..., n, d],
 // v [..., n, dv], decay [..., n] (undefined: 0; for weights of at most 1 it must not rise along n). Time O(n d dv),
-// working memory O(d dv), to any order of derivative. Not normalised: nn/attention/linear/linear.h is. Katharopoulos et al.
-// 2020, eq. 9-12; chunks as in Hua et al. 2022. The result has v's shape. ShapeError for shapes that do not fit,
+// working memory O(d dv), to any order of derivative. Not normalised: nn/attention/linear/linear.h is. Katharopoulos et
+// al. 2020, eq. 9-12; chunks as in Hua et al. 2022. The result has v's shape. ShapeError for shapes that do not fit,
 // DTypeError unless all have one floating point dtype.
 Tensor causal_linear_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay = {},
                                bool reverse = false);

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "autograd/graph/engine.h"
-#include "autograd/ops/view/inplace.h"
 #include "autograd/ops.h"
+#include "autograd/ops/view/inplace.h"
 #include "tensor/raw/raw.h"
 
 namespace ink {
@@ -17,7 +17,8 @@ Tensor& Tensor::requires_grad_(bool on) {
     throw GradError("requires_grad_: only a leaf can be switched off; hint: use detach()");
   }
   if (on && !is_differentiable(dtype()))
-    throw GradError(fmt::format("requires_grad_: {} has no gradients; expected a floating point or complex dtype", name_of(dtype())));
+    throw GradError(fmt::format("requires_grad_: {} has no gradients; expected a floating point or complex dtype",
+                                name_of(dtype())));
   if (!on) {
     impl_->graph = {};
   } else if (!v) {
@@ -76,7 +77,8 @@ Tensor Tensor::view(const Shape& s) const { return ink::view(*this, s); }
 Tensor Tensor::flatten(int64_t first, int64_t last) const { return ink::flatten(*this, first, last); }
 Tensor Tensor::transpose(int64_t a, int64_t b) const { return ink::transpose(*this, a, b); }
 Tensor Tensor::t() const {
-  if (dim() > 2) throw ShapeError(fmt::format("t: needs at most 2 dims; got shape {}; hint: transpose(a, b)", shape().str()));
+  if (dim() > 2)
+    throw ShapeError(fmt::format("t: needs at most 2 dims; got shape {}; hint: transpose(a, b)", shape().str()));
   return dim() < 2 ? *this : ink::transpose(*this, 0, 1);
 }
 Tensor Tensor::permute(const Dims& order) const { return ink::permute(*this, order); }
@@ -85,11 +87,17 @@ Tensor Tensor::squeeze(int64_t dim) const { return ink::squeeze(*this, dim); }
 Tensor Tensor::squeeze() const { return ink::squeeze(*this); }
 Tensor Tensor::unsqueeze(int64_t dim) const { return ink::unsqueeze(*this, dim); }
 Tensor Tensor::select(int64_t dim, int64_t i) const { return ink::select(*this, dim, i); }
-Tensor Tensor::slice(int64_t dim, int64_t start, int64_t stop, int64_t step) const { return ink::slice(*this, dim, start, stop, step); }
-Tensor Tensor::narrow(int64_t dim, int64_t start, int64_t length) const { return ink::narrow(*this, dim, start, length); }
+Tensor Tensor::slice(int64_t dim, int64_t start, int64_t stop, int64_t step) const {
+  return ink::slice(*this, dim, start, stop, step);
+}
+Tensor Tensor::narrow(int64_t dim, int64_t start, int64_t length) const {
+  return ink::narrow(*this, dim, start, length);
+}
 Tensor Tensor::diagonal(int64_t offset, int64_t d1, int64_t d2) const { return ink::diagonal(*this, offset, d1, d2); }
 Tensor Tensor::unfold(int64_t dim, int64_t size, int64_t step) const { return ink::unfold(*this, dim, size, step); }
-Tensor Tensor::index(std::initializer_list<Index> where) const { return ink::index(*this, {where.begin(), where.size()}); }
+Tensor Tensor::index(std::initializer_list<Index> where) const {
+  return ink::index(*this, {where.begin(), where.size()});
+}
 std::vector<Tensor> Tensor::split(int64_t size, int64_t dim) const { return ink::split(*this, size, dim); }
 std::vector<Tensor> Tensor::chunk(int64_t chunks, int64_t dim) const { return ink::chunk(*this, chunks, dim); }
 
@@ -107,7 +115,9 @@ Tensor Tensor::square() const { return ink::square(*this); }
 Tensor Tensor::pow(const Scalar& e) const { return ink::pow(*this, e); }
 Tensor Tensor::pow(const Tensor& e) const { return ink::pow(*this, e); }
 Tensor Tensor::clamp(const Scalar& low, const Scalar& high) const { return ink::clamp(*this, low, high); }
-Tensor Tensor::masked_fill(const Tensor& mask, const Scalar& value) const { return ink::masked_fill(*this, mask, value); }
+Tensor Tensor::masked_fill(const Tensor& mask, const Scalar& value) const {
+  return ink::masked_fill(*this, mask, value);
+}
 
 // ---- reductions
 Tensor Tensor::sum(const Dims& dims, bool keepdim) const { return ink::sum(*this, dims, keepdim); }
@@ -115,8 +125,12 @@ Tensor Tensor::mean(const Dims& dims, bool keepdim) const { return ink::mean(*th
 Tensor Tensor::prod(const Dims& dims, bool keepdim) const { return ink::prod(*this, dims, keepdim); }
 Tensor Tensor::max(const Dims& dims, bool keepdim) const { return ink::max(*this, dims, keepdim); }
 Tensor Tensor::min(const Dims& dims, bool keepdim) const { return ink::min(*this, dims, keepdim); }
-Tensor Tensor::var(const Dims& dims, double correction, bool keepdim) const { return ink::var(*this, dims, correction, keepdim); }
-Tensor Tensor::std(const Dims& dims, double correction, bool keepdim) const { return ink::std(*this, dims, correction, keepdim); }
+Tensor Tensor::var(const Dims& dims, double correction, bool keepdim) const {
+  return ink::var(*this, dims, correction, keepdim);
+}
+Tensor Tensor::std(const Dims& dims, double correction, bool keepdim) const {
+  return ink::std(*this, dims, correction, keepdim);
+}
 Tensor Tensor::norm(const Dims& dims, bool keepdim) const { return ink::norm(*this, dims, keepdim); }
 Tensor Tensor::any(const Dims& dims, bool keepdim) const { return ink::any(*this, dims, keepdim); }
 Tensor Tensor::all(const Dims& dims, bool keepdim) const { return ink::all(*this, dims, keepdim); }

@@ -7,8 +7,7 @@
 namespace ink {
 
 // Base has `std::unique_ptr<Base> clone() const`. May be empty.
-template <class Base>
-class Any {
+template <class Base> class Any {
  public:
   Any() = default;
   Any(std::unique_ptr<Base> held) : held_(std::move(held)) {}

@@ -10,7 +10,9 @@
 namespace ink::init {
 
 namespace {
-struct Fans { double in, out; };
+struct Fans {
+  double in, out;
+};
 Fans fans(const char* op, const Shape& shape) {
   if (shape.size() < 2) throw ShapeError(fmt::format("{}: needs at least 2 dims; got {}", op, shape.str()));
   double field = 1;

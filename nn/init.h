@@ -1,4 +1,5 @@
-// Initial values of parameters. fan_in = product of all sizes but the first, fan_out = first size times the receptive field.
+// Initial values of parameters. fan_in = product of all sizes but the first, fan_out = first size times the receptive
+// field.
 #pragma once
 #include "tensor/random.h"
 #include "tensor/tensor.h"

@@ -26,8 +26,7 @@ int64_t bytes_of(const std::vector<Tensor*>& tensors);
 class LayerState {
  public:
   // The layer's state; made if there is none. ValueError if a layer of another kind made it.
-  template <class S>
-  S& as() {
+  template <class S> S& as() {
     if (!value_.has_value()) {
       value_ = S();
       time_ = [](const std::any& value) { return std::any_cast<const S&>(value).time; };
@@ -61,8 +60,7 @@ using AnyMixer = Any<Mixer>;
 
 // A module as a mixer. One that mixes tokens has `State`, a type for LayerState, `forward(x, mask)` and `step(x,
 // State&)`; one that treats each token alone has `forward(x)`. NotSupported for a mask where it mixes and takes none.
-template <class Layer>
-class MixerOf final : public Mixer {
+template <class Layer> class MixerOf final : public Mixer {
   static constexpr bool kMixes = requires { typename Layer::State; };
   std::string name_;
   Layer layer_;
@@ -93,8 +91,7 @@ class MixerOf final : public Mixer {
 };
 // `name`: what the layer is called among the block's fields; empty for a layer without a training mode of its own,
 // whose fields then stand among the block's.
-template <class Layer>
-AnyMixer mixer(std::string name, Layer layer) {
+template <class Layer> AnyMixer mixer(std::string name, Layer layer) {
   return AnyMixer(std::make_unique<MixerOf<Layer>>(std::move(name), std::move(layer)));
 }
 

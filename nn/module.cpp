@@ -113,8 +113,7 @@ class Walk : public Fields {
   std::unordered_set<const void*> seen_;
 };
 
-template <class P, class B, class M>
-void walk(Module& root, P param, B buffer, M module) {
+template <class P, class B, class M> void walk(Module& root, P param, B buffer, M module) {
   struct Calls : Walk {
     P p;
     B b;
@@ -128,10 +127,7 @@ void walk(Module& root, P param, B buffer, M module) {
 }
 constexpr auto skip = [](const std::string&, auto&) {};
 
-template <class F>
-void each_tensor(Module& root, F f) {
-  walk(root, f, f, skip);
-}
+template <class F> void each_tensor(Module& root, F f) { walk(root, f, f, skip); }
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// Module: a layer or model. Its parameters are plain members; `fields` names them, and everything else (parameters, state
-// dict, to, train, summary, ...) walks the fields.
+// Module: a layer or model. Its parameters are plain members; `fields` names them, and everything else (parameters,
+// state dict, to, train, summary, ...) walks the fields.
 //
 //   struct Affine : Module {
 //     Param weight, bias;
@@ -8,8 +8,8 @@
 //     void fields(Fields& f) override { f("weight", weight)("bias", bias); }
 //   };
 //
-// Copies of a module are independent: Param and Buffer copy deeply. One weight used in two places (a head that shares the
-// embedding's) is therefore one Param that forward uses twice, not two that are tied:
+// Copies of a module are independent: Param and Buffer copy deeply. One weight used in two places (a head that shares
+// the embedding's) is therefore one Param that forward uses twice, not two that are tied:
 //
 //   Tensor forward(const Tensor& ids) const { return linear(body.forward(tokens.forward(ids)), tokens.weight); }
 //
@@ -30,8 +30,8 @@ namespace ink {
 
 class Module;
 
-// A tensor that belongs to a module. Copying copies the elements; assigning replaces the contents behind the same handle, so
-// optimizers, EMA and others that hold the handle never hold a stale one. May be undefined (an absent bias).
+// A tensor that belongs to a module. Copying copies the elements; assigning replaces the contents behind the same
+// handle, so optimizers, EMA and others that hold the handle never hold a stale one. May be undefined (an absent bias).
 class Owned : public Tensor {
  public:
   Owned(const Owned& other);
@@ -99,8 +99,10 @@ class Module {
   // Calls f(module), or f(path, module), for this module and every one below it.
   template <class F> void apply(F f) {
     for (auto& [name, m] : named_modules())
-      if constexpr (std::is_invocable_v<F, Module&>) f(*m);
-      else f(name, *m);
+      if constexpr (std::is_invocable_v<F, Module&>)
+        f(*m);
+      else
+        f(name, *m);
   }
 
   void to(DType dtype);  // floating point parameters and buffers; gradients are dropped
@@ -112,8 +114,8 @@ class Module {
   void requires_grad_(bool on);  // freeze (false) or unfreeze all parameters
 
   NamedTensors state_dict();  // parameters and buffers, as detached handles
-  // Copies a state dict into the fields, cast to their dtypes. ShapeError on a different shape, DTypeError on complex values for real ones; ValueError listing missing
-  // and unknown names if strict. Nothing is changed when it throws.
+  // Copies a state dict into the fields, cast to their dtypes. ShapeError on a different shape, DTypeError on complex
+  // values for real ones; ValueError listing missing and unknown names if strict. Nothing is changed when it throws.
   void load_state_dict(const NamedTensors& state, bool strict = true);
   void save(const std::string& path);  // safetensors
   void load(const std::string& path, bool strict = true);

@@ -12,8 +12,8 @@ class Sequential : public Module {
   Sequential() = default;
   // Modules with Tensor forward(const Tensor&), or callables Tensor(const Tensor&).
   template <class... L>
-    requires(sizeof...(L) > 1 || (!std::is_same_v<std::remove_cvref_t<L>, Sequential> && ...))
-  explicit Sequential(L... layers) {
+  requires(sizeof...(L) > 1 ||
+           (!std::is_same_v<std::remove_cvref_t<L>, Sequential> && ...)) explicit Sequential(L... layers) {
     (add(std::move(layers)), ...);
   }
   template <class L> Sequential& add(L layer) {
@@ -43,15 +43,19 @@ class Sequential : public Module {
     L layer;
     explicit Holder(L l) : layer(std::move(l)) {}
     Tensor forward(const Tensor& x) override {
-      if constexpr (std::derived_from<L, Module>) return layer.forward(x);
-      else return layer(x);
+      if constexpr (std::derived_from<L, Module>)
+        return layer.forward(x);
+      else
+        return layer(x);
     }
     void name(Fields& f, const std::string& name) override {
       if constexpr (std::derived_from<L, Module>) f(name, layer);
     }
     Module* module() override {
-      if constexpr (std::derived_from<L, Module>) return &layer;
-      else return nullptr;
+      if constexpr (std::derived_from<L, Module>)
+        return &layer;
+      else
+        return nullptr;
     }
     std::unique_ptr<Layer> clone() const override { return std::make_unique<Holder>(layer); }
   };

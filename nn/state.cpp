@@ -14,13 +14,12 @@ bool is_under(const std::string& name, std::string_view part) {
   return name.size() > part.size() && name.starts_with(part) && name[part.size()] == '.';
 }
 
-template <class T>
-std::vector<T> checked_data(const NamedTensors& state, std::string_view name, const Shape& shape) {
+template <class T> std::vector<T> checked_data(const NamedTensors& state, std::string_view name, const Shape& shape) {
   for (const auto& [n, t] : state) {
     if (n != name) continue;
     if (t.dtype() != dtype_of<T>)
-      throw DTypeError(fmt::format("state: '{}' has another dtype; got {}; expected {}", shown(name), name_of(t.dtype()),
-                                   name_of(dtype_of<T>)));
+      throw DTypeError(fmt::format("state: '{}' has another dtype; got {}; expected {}", shown(name),
+                                   name_of(t.dtype()), name_of(dtype_of<T>)));
     if (!(t.shape() == shape))
       throw ShapeError(
           fmt::format("state: '{}' has another shape; got {}; expected {}", shown(name), t.shape().str(), shape.str()));
@@ -60,8 +59,8 @@ NamedTensors state_part(const NamedTensors& state, std::string_view part) {
   std::unordered_set<std::string> seen;
   for (const auto& [name, t] : state)
     if (std::string head = name.substr(0, name.find('.')); seen.insert(head).second) there.push_back(head);
-  throw ValueError(fmt::format("state_part: no part '{}'; got{}", shown(part),
-                               there.empty() ? " an empty state" : shown(there)));
+  throw ValueError(
+      fmt::format("state_part: no part '{}'; got{}", shown(part), there.empty() ? " an empty state" : shown(there)));
 }
 
 Tensor integer_state(int64_t value) { return raw::full({}, value, {i64, Device::cpu()}); }
@@ -76,7 +75,9 @@ Tensor generator_state(const Generator& g) {
 int64_t state_integer(const NamedTensors& state, std::string_view name) {
   return checked_data<int64_t>(state, name, {})[0];
 }
-double state_number(const NamedTensors& state, std::string_view name) { return checked_data<double>(state, name, {})[0]; }
+double state_number(const NamedTensors& state, std::string_view name) {
+  return checked_data<double>(state, name, {})[0];
+}
 Generator state_generator(const NamedTensors& state, std::string_view name) {
   const std::vector<int64_t> p = checked_data<int64_t>(state, name, {2});
   Generator g;

@@ -16,8 +16,7 @@ template class OptimizerWith<AdamOptions>;
 template class OptimizerWith<LionOptions>;
 
 namespace {
-template <class O>
-void check(const char* name, const std::vector<Group<O>>& groups) {
+template <class O> void check(const char* name, const std::vector<Group<O>>& groups) {
   for (const Group<O>& g : groups) {
     check_option(name, "lr", g.options.lr);
     check_option(name, "weight_decay", g.options.weight_decay);
@@ -66,7 +65,7 @@ void Adam::update(bool decoupled) {
   refuse_halves();  // again: the model may have been cast since
   std::vector<AdamArgs> args;
   const bool captured = capture::active();
-  std::vector<Slots*> slots;                          // of each args, in a captured step
+  std::vector<Slots*> slots;  // of each args, in a captured step
   std::vector<int64_t> groups;
   std::vector<Tensor> gradients;                      // kept until the kernel has run
   std::vector<std::pair<Tensor, Tensor>> rearranged;  // parameters that are not contiguous, and a copy that is

@@ -13,7 +13,8 @@ namespace ink {
 EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup)
     : params_(params), decay_(decay), warmup_(warmup) {
   if (!(decay >= 0 && decay < 1)) throw ValueError(fmt::format("EMA: decay must be in [0, 1); got {}", decay));
-  if (params_.empty()) throw ValueError("EMA: got no parameters; hint: does fields() of the module name its parameters?");
+  if (params_.empty())
+    throw ValueError("EMA: got no parameters; hint: does fields() of the module name its parameters?");
   for (const Tensor& p : params_) {
     if (!p.defined() || !is_floating(p.dtype()))
       throw ValueError("EMA: a parameter is undefined or not floating point");
@@ -23,7 +24,8 @@ EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup)
 void EMA::update() {
   NoGrad guard;
   double t = double(steps_++), decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
-  for (size_t i = 0; i < params_.size(); ++i) shadow_[i].add_(raw::cast(params_[i], shadow_[i].dtype()) - shadow_[i], 1 - decay);
+  for (size_t i = 0; i < params_.size(); ++i)
+    shadow_[i].add_(raw::cast(params_[i], shadow_[i].dtype()) - shadow_[i], 1 - decay);
 }
 void EMA::swap() {
   NoGrad guard;

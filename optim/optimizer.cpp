@@ -68,8 +68,7 @@ Tensor Optimizer::begin(Slots& s) {
   return raw::contiguous(raw::cast(g, type));
 }
 
-template <class F>
-void Optimizer::each(F f) const {
+template <class F> void Optimizer::each(F f) const {
   int64_t i = 0;
   for (auto& g : groups_)
     for (auto& s : g) f(i++, s);
@@ -105,8 +104,9 @@ void Optimizer::load_state_dict(const NamedTensors& state) {
         throw ShapeError(fmt::format("Optimizer::load_state_dict: {}.{} has another shape; got {}; expected {}", i,
                                      name, t.shape().str(), s.param.shape().str()));
       used += t.defined();
-      next.state.push_back(t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), compute_type(s.param.dtype())))
-                                       : Tensor());
+      next.state.push_back(
+          t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), compute_type(s.param.dtype())))
+                      : Tensor());
     }
     fresh.push_back(std::move(next));
   });

@@ -3,8 +3,8 @@
 //   AdamW optimizer(model.parameters(), {.lr = 3e-4});
 //   loss.backward(); optimizer.step(); optimizer.zero_grad();
 //
-// Parameters are handles, updated in place without recording. A parameter without a gradient is left alone. A list without any
-// is a ValueError: a module that names nothing in fields() has no parameters.
+// Parameters are handles, updated in place without recording. A parameter without a gradient is left alone. A list
+// without any is a ValueError: a module that names nothing in fields() has no parameters.
 #pragma once
 #include <limits>
 #include <string>
@@ -43,14 +43,13 @@ class Optimizer {
   void check_not_empty() const;  // ValueError for no parameters at all
   std::vector<Slots>& group(int64_t i) { return groups_[index(i)]; }
   size_t index(int64_t group) const;  // IndexError if there is no such group
-  // The gradient, contiguous; undefined if there is none. It and the state have the parameter's dtype, or f32 where that
-  // is f16 or bf16: small steps of an average would be lost. Makes missing state (zeros), and casts or moves state if the
-  // parameter was. ShapeError if the parameter has another shape than its state.
+  // The gradient, contiguous; undefined if there is none. It and the state have the parameter's dtype, or f32 where
+  // that is f16 or bf16: small steps of an average would be lost. Makes missing state (zeros), and casts or moves state
+  // if the parameter was. ShapeError if the parameter has another shape than its state.
   Tensor begin(Slots& s);
 
  private:
-  template <class F>
-  void each(F f) const;
+  template <class F> void each(F f) const;
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Slots>> groups_;
 };
@@ -60,13 +59,11 @@ void check_option(const char* optimizer, const char* option, double value,
                   double below = std::numeric_limits<double>::infinity());
 
 // An optimizer whose groups each carry options O.
-template <class O>
-struct Group {
+template <class O> struct Group {
   std::vector<Tensor> params;
   O options;
 };
-template <class O>
-class OptimizerWith : public Optimizer {
+template <class O> class OptimizerWith : public Optimizer {
  public:
   double lr(int64_t g) const override { return options_[index(g)].lr; }
   void set_lr(int64_t g, double lr) override { options_[index(g)].lr = lr; }

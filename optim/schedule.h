@@ -51,8 +51,7 @@ class Scheduler {
     virtual ~Curve() = default;
     virtual double factor(int64_t step) const = 0;
   };
-  template <class S>
-  struct Holder : Curve {
+  template <class S> struct Holder : Curve {
     S s;
     explicit Holder(const S& s) : s(s) {}
     double factor(int64_t step) const override { return s.factor(step); }

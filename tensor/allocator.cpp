@@ -14,8 +14,8 @@
 
 #include "tensor/error.h"
 #include "tensor/runtime/cuda_backend.h"
-#include "tensor/runtime/segment_allocator.h"
 #include "tensor/runtime/memory_counters.h"
+#include "tensor/runtime/segment_allocator.h"
 
 namespace ink {
 namespace {
@@ -86,9 +86,7 @@ class CpuAllocator final : public Allocator {
     give_back(c, static_cast<Block*>(p));
   }
 
-  MemoryStats stats() const override {
-    return usage_.stats(kCaching ? segments_.reserved() : usage_.live());
-  }
+  MemoryStats stats() const override { return usage_.stats(kCaching ? segments_.reserved() : usage_.live()); }
 
   void reset_peak() override { usage_.reset_peak(); }
 

@@ -27,8 +27,8 @@ class Allocator {
   virtual void release_cached() = 0;  // give unused memory back to the system
 };
 
-Allocator& cpu_allocator();                  // process state: never destroyed
-Allocator& allocator(Device device);         // DeviceError if this build or machine has no such device
+Allocator& cpu_allocator();                    // process state: never destroyed
+Allocator& allocator(Device device);           // DeviceError if this build or machine has no such device
 MemoryStats memory_stats(Device device = {});  // the statistics of allocator(device)
 
 }  // namespace ink

@@ -5,9 +5,9 @@
 //   CudaGraph graph([&] { loss = step(); });      // records; nothing is computed
 //   for (...) { input.copy_(batch); graph.replay(); }   // then loss.item() is this replay's
 //
-// A replay does what was recorded, on the same memory, whatever the host would decide now. What changes from step to step
-// lives on the device and is refreshed by each replay: the place in the streams of random numbers, Adam's step count and
-// learning rate, and every live_number.
+// A replay does what was recorded, on the same memory, whatever the host would decide now. What changes from step to
+// step lives on the device and is refreshed by each replay: the place in the streams of random numbers, Adam's step
+// count and learning rate, and every live_number.
 #pragma once
 #include <memory>
 #include <utility>
@@ -20,8 +20,8 @@ namespace ink {
 
 class CudaGraph {
  public:
-  // Records what step() launches on the device. CudaError if it needs a value on the host (item, nonzero, a copy from the
-  // CPU), and the graph is then empty; DeviceError without such a device.
+  // Records what step() launches on the device. CudaError if it needs a value on the host (item, nonzero, a copy from
+  // the CPU), and the graph is then empty; DeviceError without such a device.
   explicit CudaGraph(FunctionRef<void()> step, Device device = Device::cuda());
   ~CudaGraph();
   CudaGraph(CudaGraph&&) noexcept;
@@ -45,16 +45,14 @@ struct Refresh {
   virtual ~Refresh() = default;
   virtual void operator()(void* bytes) = 0;
 };
-template <class F>
-struct RefreshBy final : Refresh {
+template <class F> struct RefreshBy final : Refresh {
   F f;
   explicit RefreshBy(F f) : f(std::move(f)) {}
   void operator()(void* bytes) override { f(bytes); }
 };
 // Device memory (u8 [bytes]) refreshed before each replay. Only while active().
 Tensor live(int64_t bytes, std::unique_ptr<Refresh> refresh);
-template <class F>
-Tensor live(int64_t bytes, F f) {
+template <class F> Tensor live(int64_t bytes, F f) {
   return live(bytes, std::unique_ptr<Refresh>(new RefreshBy<F>(std::move(f))));
 }
 // The next n positions of a generator; in a captured step they follow the generator at each replay.
@@ -65,8 +63,7 @@ Tensor number_of(const Tensor& live_bytes, const Options& options);  // the f64 
 
 // A 0-dim tensor with the value f() has now and, when made inside a captured step, has before each replay: a learning
 // rate, a loss scale.
-template <class F>
-Tensor live_number(F f, const Options& options = {}) {
+template <class F> Tensor live_number(F f, const Options& options = {}) {
   if (!capture::active()) return Tensor(Scalar(double(f()))).to(options);
   Tensor bytes = capture::live(sizeof(double), [f = std::move(f)](void* out) { *static_cast<double*>(out) = f(); });
   return capture::number_of(bytes, options);

@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "tensor/runtime/cuda_backend.h"
 #include "tensor/error.h"
 #include "tensor/raw/raw.h"
+#include "tensor/runtime/cuda_backend.h"
 
 namespace ink {
 namespace {
@@ -25,11 +25,13 @@ Backend find_backend() { return {ink_cuda_backend()}; }
 // The simulator's library stands beside this one. It may use symbols of this one, which is loaded already.
 Backend find_backend() {
   Dl_info here;
-  if (!dladdr(reinterpret_cast<const void*>(&cuda_status), &here)) return {nullptr, "the library's own path is unknown"};
+  if (!dladdr(reinterpret_cast<const void*>(&cuda_status), &here))
+    return {nullptr, "the library's own path is unknown"};
   const std::filesystem::path path = std::filesystem::path(here.dli_fname).parent_path() / "libinkstone_sim.so";
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
-    return {nullptr, "the simulator of CUDA devices is not built; hint: ./ink build simulator, or ./ink run NAME --device cuda"};
+    return {nullptr,
+            "the simulator of CUDA devices is not built; hint: ./ink build simulator, or ./ink run NAME --device cuda"};
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   void* entry = library ? dlsym(library, "ink_cuda_backend") : nullptr;
   if (!entry) return {nullptr, fmt::format("the simulator of CUDA devices cannot be opened: {}", dlerror())};
@@ -49,7 +51,8 @@ const Backend& backend() {
 }  // namespace
 
 const CudaBackend& cuda_backend(Device device) {
-  if (const CudaBackend* functions = backend().functions) [[likely]] return *functions;
+  if (const CudaBackend* functions = backend().functions) [[likely]]
+    return *functions;
   throw DeviceError(fmt::format("device: no such device; got {}; expected cpu; {}", device.str(), backend().why_none));
 }
 

@@ -10,9 +10,11 @@ template <class Signature> class FunctionRef;
 template <class R, class... A> class FunctionRef<R(A...)> {
  public:
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, A...>)
-  FunctionRef(F&& f)
-      : object_((void*)std::addressof(f)), call_([](void* o, A... a) -> R { return (*reinterpret_cast<std::remove_reference_t<F>*>(o))(std::forward<A>(a)...); }) {}
+  requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, A...>)
+      FunctionRef(F&& f)
+      : object_((void*)std::addressof(f)), call_([](void* o, A... a) -> R {
+          return (*reinterpret_cast<std::remove_reference_t<F>*>(o))(std::forward<A>(a)...);
+        }) {}
   R operator()(A... a) const { return call_(object_, std::forward<A>(a)...); }
 
  private:

@@ -66,8 +66,7 @@ inline void relax() {
 }
 
 // Spins until done() holds, for kSpin at most; says whether it does.
-template <class Done>
-bool spin_until(bool may_spin, Done done) {
+template <class Done> bool spin_until(bool may_spin, Done done) {
   if (done()) return true;
   if (!may_spin) return false;
   auto stop = std::chrono::steady_clock::now() + kSpin;

@@ -57,8 +57,7 @@ std::vector<int64_t> shown_indices(int64_t size, bool summarise) {
 }
 
 // Calls f(offset in elements) for every printed element, in order.
-template <class F>
-void each_shown(const Tensor& x, bool summarise, int dim, int64_t offset, F& f) {
+template <class F> void each_shown(const Tensor& x, bool summarise, int dim, int64_t offset, F& f) {
   if (dim == x.dim()) return f(offset);
   for (int64_t i : shown_indices(x.shape()[dim], summarise))
     if (i >= 0) each_shown(x, summarise, dim + 1, offset + i * x.strides()[dim], f);

@@ -21,7 +21,8 @@ int64_t checked_sum(const char* op, int64_t a, int64_t b) {
 int64_t checked_product(const char* op, int64_t a, int64_t b) {
   int64_t y;
   if (__builtin_mul_overflow(a, b, &y))
-    throw ShapeError(fmt::format("{}: a size is too large; got {} times {}; expected a product that an i64 holds", op, a, b));
+    throw ShapeError(
+        fmt::format("{}: a size is too large; got {} times {}; expected a product that an i64 holds", op, a, b));
   return y;
 }
 bool count_elements(const char* op, const Shape& shape, int64_t& n) {
@@ -37,7 +38,8 @@ bool count_elements(const char* op, const Shape& shape, int64_t& n) {
 }
 int64_t checked_numel(const char* op, const Shape& shape) {
   int64_t n;
-  if (!count_elements(op, shape, n)) throw ShapeError(fmt::format("{}: more elements than an i64 can count; got {}", op, shape.str()));
+  if (!count_elements(op, shape, n))
+    throw ShapeError(fmt::format("{}: more elements than an i64 can count; got {}", op, shape.str()));
   return n;
 }
 
@@ -60,8 +62,8 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   for (int i = 0; i < shorter.size(); ++i) {
     int64_t x = longer[i + shift], y = shorter[i];
     if (x != y && x != 1 && y != 1)
-      throw ShapeError(fmt::format("{}: shapes do not broadcast; got {} and {}; expected equal sizes or 1 in dim {}", op, a.str(),
-                                   b.str(), i + shift));
+      throw ShapeError(fmt::format("{}: shapes do not broadcast; got {} and {}; expected equal sizes or 1 in dim {}",
+                                   op, a.str(), b.str(), i + shift));
     out[i + shift] = x == 1 ? y : x;
   }
   return out;
@@ -70,7 +72,8 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
 int wrap_dim(const char* op, int64_t dim, int ndim) {
   int64_t n = ndim > 0 ? ndim : 1;
   if (dim < -n || dim >= n)
-    throw IndexError(fmt::format("{}: dim out of range; got {}; expected a dim in [{}, {}] for {} dims", op, dim, -n, n - 1, ndim));
+    throw IndexError(
+        fmt::format("{}: dim out of range; got {}; expected a dim in [{}, {}] for {} dims", op, dim, -n, n - 1, ndim));
   return int(dim < 0 ? dim + n : dim);
 }
 

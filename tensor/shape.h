@@ -50,8 +50,8 @@ class Shape {
     for (int i = at; i + 1 < n_; ++i) d_[i] = d_[i + 1];
     --n_;
   }
-  // The number of elements; 1 for no dims. It fits for the shape of a tensor; some of the sizes of one without elements may have any
-  // product, which wraps. For sizes that come from a user: checked_numel.
+  // The number of elements; 1 for no dims. It fits for the shape of a tensor; some of the sizes of one without elements
+  // may have any product, which wraps. For sizes that come from a user: checked_numel.
   INK_INLINE int64_t numel() const {
     uint64_t n = 1;
     for (int i = 0; i < n_; ++i) n *= uint64_t(d_[i]);
@@ -90,7 +90,8 @@ int64_t checked_product(const char* op, int64_t a, int64_t b);
 int64_t checked_numel(const char* op, const Shape& shape);  // the number of elements; also for a negative size
 // The same count into n; false if an i64 cannot hold it. Negative sizes are a ShapeError here too.
 bool count_elements(const char* op, const Shape& shape, int64_t& n);
-constexpr int64_t kMaxOption = (int64_t(1) << 31) - 1;      // of strides, paddings and the like: products of two fit an i64
+// of strides, paddings and the like: products of two fit an i64
+constexpr int64_t kMaxOption = (int64_t(1) << 31) - 1;
 
 // Row-major strides, in elements.
 Shape contiguous_strides(const Shape& shape);

@@ -2,7 +2,8 @@
 
 namespace ink {
 
-Storage::Storage(int64_t bytes, Device device) : data(allocator(device).allocate(size_t(bytes))), bytes(bytes), device(device) {}
+Storage::Storage(int64_t bytes, Device device)
+    : data(allocator(device).allocate(size_t(bytes))), bytes(bytes), device(device) {}
 
 Storage::Storage(void* data, int64_t bytes, Device device, std::shared_ptr<void> owner)
     : data(data), bytes(bytes), device(device), foreign(std::move(owner)) {}

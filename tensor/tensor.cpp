@@ -13,7 +13,8 @@ Tensor::Tensor(Scalar value) {
 }
 
 void Tensor::throw_undefined() {
-  throw ValueError("tensor: it is undefined; got a default-constructed Tensor; expected one made by zeros, from_data, an op, ...");
+  throw ValueError(
+      "tensor: it is undefined; got a default-constructed Tensor; expected one made by zeros, from_data, an op, ...");
 }
 
 int64_t Tensor::size(int64_t dim) const { return shape()[wrap_dim("size", dim, this->dim())]; }
@@ -21,14 +22,17 @@ int64_t Tensor::stride(int64_t dim) const { return strides()[wrap_dim("stride", 
 
 void Tensor::check_access(DType wanted) const {
   if (wanted != dtype())
-    throw DTypeError(fmt::format("data: wrong element type; got {}; the tensor holds {}", name_of(wanted), name_of(dtype())));
-  if (!device().is_cpu()) throw DeviceError(fmt::format("data: the elements are on {}; hint: call to(Device::cpu()) first", device().str()));
+    throw DTypeError(
+        fmt::format("data: wrong element type; got {}; the tensor holds {}", name_of(wanted), name_of(dtype())));
+  if (!device().is_cpu())
+    throw DeviceError(fmt::format("data: the elements are on {}; hint: call to(Device::cpu()) first", device().str()));
 }
 
 void Tensor::check_contiguous() const {
   if (!is_contiguous())
-    throw ShapeError(fmt::format("span: the tensor is not contiguous; got shape {} with strides {}; hint: call contiguous() first",
-                                 shape().str(), strides().str()));
+    throw ShapeError(
+        fmt::format("span: the tensor is not contiguous; got shape {} with strides {}; hint: call contiguous() first",
+                    shape().str(), strides().str()));
 }
 
 Scalar Tensor::item_scalar() const {
@@ -37,8 +41,10 @@ Scalar Tensor::item_scalar() const {
   Tensor host = raw::to_device(*this, Device::cpu());
   return visit(dtype(), [&]<class T>() {
     T v = *static_cast<T*>(host.raw_data());
-    if constexpr (std::is_same_v<T, half> || std::is_same_v<T, bfloat16>) return Scalar(float(v));
-    else return Scalar(v);
+    if constexpr (std::is_same_v<T, half> || std::is_same_v<T, bfloat16>)
+      return Scalar(float(v));
+    else
+      return Scalar(v);
   });
 }
 

@@ -1,7 +1,7 @@
 // Tensor: a handle to a strided n-dimensional array. Copies share; `clone()` copies the elements.
 //
-// The members in the first half need no graph. The methods below them are what users chain; each is a one-line call of the
-// free function of the same name in autograd/ops.h, where it is documented.
+// The members in the first half need no graph. The methods below them are what users chain; each is a one-line call of
+// the free function of the same name in autograd/ops.h, where it is documented.
 #pragma once
 #include <initializer_list>
 #include <optional>
@@ -36,13 +36,13 @@ struct Options {
 struct TensorImpl : RefCounted {
   Ref<Storage> storage;
   Ref<GraphSlot> graph;
-  Shape shape, strides;          // strides in elements
-  int64_t offset = 0;            // in elements
+  Shape shape, strides;  // strides in elements
+  int64_t offset = 0;    // in elements
   int64_t numel = 1;
   DType dtype = DType::f32;
   bool contiguous = true;
-  bool is_view = false;          // made by a view op, shares the storage of another tensor
-  uint32_t recorded_version = 0; // storage version when autograd recorded this tensor's value
+  bool is_view = false;           // made by a view op, shares the storage of another tensor
+  uint32_t recorded_version = 0;  // storage version when autograd recorded this tensor's value
 };
 
 class Tensor {
@@ -50,7 +50,8 @@ class Tensor {
   Tensor() = default;  // undefined: no elements, no shape
   Tensor(const Tensor&) = default;
   Tensor(Tensor&&) noexcept = default;
-  // Another tensor for this handle; no element is written. Not for a temporary: `x[0] = y` would be lost, x[0].copy_(y) writes.
+  // Another tensor for this handle; no element is written. Not for a temporary: `x[0] = y` would be lost, x[0].copy_(y)
+  // writes.
   Tensor& operator=(const Tensor&) & = default;
   Tensor& operator=(Tensor&&) & noexcept = default;
   explicit Tensor(Ref<TensorImpl> impl) : impl_(std::move(impl)) {}
@@ -61,7 +62,7 @@ class Tensor {
   const Shape& shape() const { return checked().shape; }
   const Shape& sizes() const { return shape(); }  // libtorch's name
   const Shape& strides() const { return checked().strides; }
-  int64_t size(int64_t dim) const;    // negative dims count from the end
+  int64_t size(int64_t dim) const;  // negative dims count from the end
   int64_t stride(int64_t dim) const;
   int dim() const { return checked().shape.size(); }
   int64_t numel() const { return checked().numel; }
@@ -86,9 +87,7 @@ class Tensor {
     return {data<T>(), size_t(numel())};
   }
   // The value of a tensor of one element, converted to T.
-  template <class T = double> T item() const {
-    return item_scalar().to<T>();
-  }
+  template <class T = double> T item() const { return item_scalar().to<T>(); }
   Scalar item_scalar() const;
   template <class T> std::vector<T> to_vector() const;  // all elements in row-major order, converted to T
   std::string str(int precision = 4) const;             // as torch prints
@@ -99,17 +98,19 @@ class Tensor {
   bool requires_grad() const { return impl_ && impl_->graph; }
   Tensor& requires_grad_(bool on = true);  // GradError for a non-leaf or a dtype without gradients
   bool is_leaf() const;
-  Tensor grad() const;                     // undefined if none has arrived
+  Tensor grad() const;  // undefined if none has arrived
   void set_grad(const Tensor& g) const;
-  void zero_grad() const;                  // forgets the gradient
-  Tensor detach() const;                   // the same elements without history
-  void retain_grad() const;                // keep .grad of a non-leaf
-  // Gradients of this tensor (one element, or weighted by `gradient`) are added to the .grad of every leaf it came from.
+  void zero_grad() const;    // forgets the gradient
+  Tensor detach() const;     // the same elements without history
+  void retain_grad() const;  // keep .grad of a non-leaf
+  // Gradients of this tensor (one element, or weighted by `gradient`) are added to the .grad of every leaf it came
+  // from.
   void backward(const Tensor& gradient = {}, bool retain_graph = false, bool create_graph = false) const;
 
   // ---- conversions and copies
   Tensor to(DType dtype) const;
-  Tensor to(Device device, bool non_blocking = false) const;  // non_blocking: from or into pinned memory, without waiting
+  // non_blocking: from or into pinned memory, without waiting
+  Tensor to(Device device, bool non_blocking = false) const;
   Tensor to(const Options& options) const;
   Tensor contiguous() const;
   Tensor clone() const;
@@ -209,7 +210,8 @@ class Tensor {
  private:
   [[noreturn]] static void throw_undefined();
   const TensorImpl& checked() const {  // ValueError for an undefined tensor
-    if (!impl_) [[unlikely]] throw_undefined();
+    if (!impl_) [[unlikely]]
+      throw_undefined();
     return *impl_;
   }
   void check_access(DType wanted) const;

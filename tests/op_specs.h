@@ -1,5 +1,5 @@
-// One row for each op of autograd/ops.h, autograd/attention.h and autograd/recurrence.h: how to call it, on what, and what must come out. test_ops*.cpp runs every
-// check on every row; tests/specs/ holds the rows, by family.
+// One row for each op of autograd/ops.h, autograd/attention.h and autograd/recurrence.h: how to call it, on what, and
+// what must come out. test_ops*.cpp runs every check on every row; tests/specs/ holds the rows, by family.
 #pragma once
 #include <complex>
 #include <functional>
@@ -44,8 +44,7 @@ struct ErrorInput {
   std::function<void()> call;
   bool (*is)(const Error&);
 };
-template <class E, class F>
-ErrorInput fails(const char* type, const char* message, F call) {
+template <class E, class F> ErrorInput fails(const char* type, const char* message, F call) {
   auto is = [](const Error& e) {
     if constexpr (std::is_same_v<E, Error>)
       return true;  // any of ours
@@ -66,7 +65,8 @@ struct OpSpec {
   std::vector<DType> dtypes{f32, f16, bf16};  // checked against f64
   double factor = 4;                          // roundings per element (or term) that the formula may make
   std::vector<ErrorInput> errors{};
-  std::string rounds_again{};  // why gradients in f16 and bf16 may be off by more than a few roundings; empty: they are not
+  // why gradients in f16 and bf16 may be off by more than a few roundings; empty: they are not
+  std::string rounds_again{};
   std::string tested_in{};  // where the reference is, if the cases have none
 };
 using Specs = std::vector<OpSpec>;

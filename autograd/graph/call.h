@@ -1,5 +1,5 @@
-// call(): the one door through which every op enters. It runs the forward function and, if a gradient is wanted, records
-// the op. Autocast, anomaly detection, profiling and tracing hook in here and nowhere else.
+// call(): the one door through which every op enters. It runs the forward function and, if a gradient is wanted,
+// records the op. Autocast, anomaly detection, profiling and tracing hook in here and nowhere else.
 #pragma once
 #include <array>
 #include <type_traits>
@@ -9,7 +9,8 @@
 
 namespace ink {
 
-struct NoContext {};  // for ops without parameters
+// for ops without parameters
+struct NoContext {};
 
 // One call of an op, as record(), the observers and the row's `flops` see it.
 struct Call {
@@ -23,10 +24,7 @@ struct Call {
 
   const Tensor& in(int i) const { return *inputs[i]; }
   const Tensor& out(int i = 0) const { return outputs[size_t(i)]; }
-  template <class C>
-  const C& context() const {
-    return *static_cast<const C*>(parameters);
-  }
+  template <class C> const C& context() const { return *static_cast<const C*>(parameters); }
 };
 
 namespace detail {
@@ -53,8 +51,8 @@ inline std::span<Tensor> outputs_of(std::vector<Tensor>& r) { return r; }
 
 }  // namespace detail
 
-// forward(inputs...) returns a new Tensor (never a handle to an input), or a std::array or std::vector of them. `context` holds the op's
-// plain parameters for the rules; tensors a rule needs are saved inputs and outputs.
+// forward(inputs...) returns a new Tensor (never a handle to an input), or a std::array or std::vector of them.
+// `context` holds the op's plain parameters for the rules; tensors a rule needs are saved inputs and outputs.
 template <class C, class F, class... T>
 auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> decltype(forward(inputs...)) {
   static_assert(std::is_trivially_copyable_v<C>);
@@ -68,18 +66,18 @@ auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> de
       Call r{op, list, sizeof...(in), detail::outputs_of(out), &context, size, requires {C::domain;
     }
   };
-      observed.done(r);
-      if (mode().grad && (in.requires_grad() || ...)) detail::record(r);
-      return out;
-    };
-    return run(observed.cast(inputs)...);
-  }
-  R out = forward(inputs...);
-  if (mode().grad && (inputs.requires_grad() || ...)) {
-    const Tensor* list[] = {&inputs...};
-    detail::record({op, list, sizeof...(inputs), detail::outputs_of(out), &context, size});
-  }
+  observed.done(r);
+  if (mode().grad && (in.requires_grad() || ...)) detail::record(r);
   return out;
+};
+return run(observed.cast(inputs)...);
+}
+R out = forward(inputs...);
+if (mode().grad && (inputs.requires_grad() || ...)) {
+  const Tensor* list[] = {&inputs...};
+  detail::record({op, list, sizeof...(inputs), detail::outputs_of(out), &context, size});
+}
+return out;
 }
 
 // The same for a list of inputs of any length (cat, einsum, Function<T>).

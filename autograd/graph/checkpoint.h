@@ -1,5 +1,5 @@
-// Trading time for memory: the part of the network inside f keeps nothing for the backward pass but its inputs, and runs
-// again when its gradient is needed. Chen et al. 2016.
+// Trading time for memory: the part of the network inside f keeps nothing for the backward pass but its inputs, and
+// runs again when its gradient is needed. Chen et al. 2016.
 #pragma once
 #include <memory>
 
@@ -15,8 +15,9 @@ struct CheckpointFn {
 Tensor checkpoint(std::unique_ptr<CheckpointFn> f, const TensorList& inputs);
 }  // namespace detail
 
-// f(inputs), recomputed in the backward pass with the default generator and autocast as they were. Parameters that f captures
-// get their gradients as usual, and derivatives of any order work: only what rules save is dropped, not the graph.
+// f(inputs), recomputed in the backward pass with the default generator and autocast as they were. Parameters that f
+// captures get their gradients as usual, and derivatives of any order work: only what rules save is dropped, not the
+// graph.
 template <class F> Tensor checkpoint(F f, const TensorList& inputs) {
   struct Holder : detail::CheckpointFn {
     F f;

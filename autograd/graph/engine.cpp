@@ -47,17 +47,22 @@ class Run {
     all_leaves_ = inputs.empty();
     for (const Tensor& t : inputs) {
       Vertex* v = vertex_of(t);
-      if (!v) throw GradError(fmt::format("grad: an input does not require a gradient; got shape {}; hint: requires_grad_()", t.shape().str()));
+      if (!v)
+        throw GradError(fmt::format("grad: an input does not require a gradient; got shape {}; hint: requires_grad_()",
+                                    t.shape().str()));
       goal_of(v);
     }
     for (size_t k = 0; k < roots_.size(); ++k) {
       Vertex* v = vertex_of(roots_[k]);
-      if (!v) throw GradError(fmt::format("backward: output {} does not require a gradient; hint: requires_grad_() on a leaf it comes from", k));
+      if (!v)
+        throw GradError(fmt::format(
+            "backward: output {} does not require a gradient; hint: requires_grad_() on a leaf it comes from", k));
       const TensorImpl& root = *roots_[k].impl();
       if (v->creator && root.storage->version != root.recorded_version)
-        throw GradError(fmt::format("backward: output {} was overwritten in place by {} through another view of its elements after it was "
-                                    "computed; got shape {}; hint: take the view after the write",
-                                    k, root.storage->last_writer, root.shape.str()));
+        throw GradError(fmt::format(
+            "backward: output {} was overwritten in place by {} through another view of its elements after it was "
+            "computed; got shape {}; hint: take the view after the write",
+            k, root.storage->last_writer, root.shape.str()));
       if (all_leaves_ && (!v->creator || v->retains_grad)) goal_of(v);
       if (v->creator && !known(v->creator.ptr())) visit(v->creator.ptr());
     }
@@ -142,13 +147,15 @@ class Run {
     if (k < grad_outputs.size() && grad_outputs[k].defined()) {
       const Tensor& g = grad_outputs[k];
       if (!(g.shape() == out.shape()))
-        throw ShapeError(fmt::format("backward: the gradient of output {} has the wrong shape; got {}; expected {}", k, g.shape().str(),
-                                     out.shape().str()));
+        throw ShapeError(fmt::format("backward: the gradient of output {} has the wrong shape; got {}; expected {}", k,
+                                     g.shape().str(), out.shape().str()));
       return g;
     }
     if (out.numel() != 1)
-      throw GradError(fmt::format("backward: output {} has shape {}; only one element has an implied gradient of 1; hint: reduce it, or pass "
-                                  "its gradient", k, out.shape().str()));
+      throw GradError(fmt::format(
+          "backward: output {} has shape {}; only one element has an implied gradient of 1; hint: reduce it, or pass "
+          "its gradient",
+          k, out.shape().str()));
     return raw::full(out.shape(), 1, out.options());
   }
 
@@ -166,16 +173,19 @@ class Run {
   void deliver(Vertex& v, Tensor g) {
     if (!(g.shape() == v.shape)) g = sum_to(g, v.shape);
     if (g.dtype() != v.dtype) g = to(g, v.dtype);
-    if (flows_on(&v)) add_to(task_of(v).grads[size_t(v.index)], g);
-    else if (is_goal(&v)) add_to(goal(v).slot, g);
+    if (flows_on(&v))
+      add_to(task_of(v).grads[size_t(v.index)], g);
+    else if (is_goal(&v))
+      add_to(goal(v).slot, g);
   }
 
   void run(int id, std::vector<int>& ready) {
     Ref<Node> node = tasks_[size_t(id)].node;
     Node& n = *node;
     if (n.released)
-      throw GradError(fmt::format("backward: the graph was freed by an earlier backward pass (at {}); hint: pass retain_graph to the first one",
-                                  n.op->name));
+      throw GradError(fmt::format(
+          "backward: the graph was freed by an earlier backward pass (at {}); hint: pass retain_graph to the first one",
+          n.op->name));
     std::vector<Tensor> grads(n.outputs.size()), results(n.inputs.size());
     bool any = false;
     for (size_t i = 0; i < grads.size(); ++i) {
@@ -206,7 +216,8 @@ class Run {
 
   static void apply(const Node& n, const Backward& b, std::span<Tensor> results) {
     const bool check = mode().observers & kAnomaly;
-    ObserverScope quiet(kAnomaly, false);  // an op inside a rule must not be blamed: the message names the op of the graph
+    // an op inside a rule must not be blamed: the message names the op of the graph
+    ObserverScope quiet(kAnomaly, false);
     if (n.op->backward) {
       n.op->backward(b, results);
     } else {
@@ -217,8 +228,9 @@ class Run {
     NoGrad no_grad;
     for (size_t i = 0; i < results.size(); ++i)
       if (results[i].defined() && !all(isfinite(results[i])).item<bool>())
-        throw GradError(fmt::format("{}: its gradient for input {} is not finite; got shape {}; hint: look at the op's inputs", n.op->name, i,
-                                    results[i].shape().str()));
+        throw GradError(
+            fmt::format("{}: its gradient for input {} is not finite; got shape {}; hint: look at the op's inputs",
+                        n.op->name, i, results[i].shape().str()));
   }
 
   GradOptions options_;
@@ -232,8 +244,8 @@ class Run {
 
 }  // namespace
 
-std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, std::span<const Tensor> grad_outputs,
-                         const GradOptions& options) {
+std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
+                         std::span<const Tensor> grad_outputs, const GradOptions& options) {
   if (inputs.empty()) return {};
   Run run(outputs, options);
   run.plan(inputs);
@@ -242,8 +254,10 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
   for (const Tensor& t : inputs) {
     const Tensor& g = run.goal(*vertex_of(t)).slot.sum;
     if (!g.defined() && !options.allow_unused)
-      throw GradError(fmt::format("grad: the outputs do not depend on the input of shape {}; hint: pass allow_unused to get an undefined gradient",
-                                  t.shape().str()));
+      throw GradError(
+          fmt::format("grad: the outputs do not depend on the input of shape {}; hint: pass allow_unused to get an "
+                      "undefined gradient",
+                      t.shape().str()));
     result.push_back(g);
   }
   return result;

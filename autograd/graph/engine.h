@@ -15,10 +15,11 @@ struct GradOptions {
   bool allow_unused = false;  // undefined instead of a GradError for an input the outputs do not depend on
 };
 
-// d(sum_k outputs[k] . grad_outputs[k]) / d inputs. An empty grad_outputs, or an undefined entry, stands for 1 and needs an
-// output of one element. Each gradient has its input's shape and dtype. GradError for an input without requires_grad.
-std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, std::span<const Tensor> grad_outputs = {},
-                         const GradOptions& options = {});
+// d(sum_k outputs[k] . grad_outputs[k]) / d inputs. An empty grad_outputs, or an undefined entry, stands for 1 and
+// needs an output of one element. Each gradient has its input's shape and dtype. GradError for an input without
+// requires_grad.
+std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
+                         std::span<const Tensor> grad_outputs = {}, const GradOptions& options = {});
 Tensor grad(const Tensor& output, const Tensor& input, const Tensor& grad_output = {}, const GradOptions& options = {});
 // Lists in braces: grad({loss}, {a, b}), grad({loss}, net.parameters()).
 inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::span<const Tensor> inputs,
@@ -31,14 +32,16 @@ inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::init
   return grad(outputs, std::span(inputs.begin(), inputs.size()), grad_outputs, options);
 }
 // The same, added to the .grad of every leaf (and retain_grad tensor) the outputs depend on.
-void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs = {}, const GradOptions& options = {});
+void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs = {},
+              const GradOptions& options = {});
 inline void backward(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> grad_outputs = {},
                      const GradOptions& options = {}) {
   backward(std::span(outputs.begin(), outputs.size()), std::span(grad_outputs.begin(), grad_outputs.size()), options);
 }
 
 void add_hook(const Tensor& t, Ref<TensorHook> hook);
-// Calls hook(gradient) when the gradient of t is complete; a defined result replaces it. GradError if t has no gradient.
+// Calls hook(gradient) when the gradient of t is complete; a defined result replaces it. GradError if t has no
+// gradient.
 template <class F> void register_hook(const Tensor& t, F hook) {
   struct Wrapped : TensorHook {
     F f;

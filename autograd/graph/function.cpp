@@ -9,7 +9,8 @@ namespace ink {
 
 void FunctionBase::save(const Tensor& t) { saved_.push_back({t, t.impl()->storage->version, {}, 0}); }
 Tensor FunctionBase::saved(size_t i) const {
-  if (i >= saved_.size()) throw GradError(fmt::format("Function: saved({}) was asked for; {} tensors were saved", i, saved_.size()));
+  if (i >= saved_.size())
+    throw GradError(fmt::format("Function: saved({}) was asked for; {} tensors were saved", i, saved_.size()));
   const SavedTensor& s = saved_[i];
   if (s.value.impl()->storage->version != s.version)
     throw GradError(fmt::format("Function: saved tensor {} was overwritten in place by {}; got shape {}", i,
@@ -19,13 +20,16 @@ Tensor FunctionBase::saved(size_t i) const {
 
 namespace detail {
 
-Tensor apply_function(std::shared_ptr<FunctionBase> f, const TensorList& inputs, FunctionRef<Tensor(const TensorList&)> forward) {
+Tensor apply_function(std::shared_ptr<FunctionBase> f, const TensorList& inputs,
+                      FunctionRef<Tensor(const TensorList&)> forward) {
   static constexpr Op op{.name = "Function", .backward = [](const Backward& b, std::span<Tensor> grads) {
-    TensorList gs = static_cast<FunctionBase*>(b.node().state.get())->backward(b.grad());
-    if (gs.size() != grads.size())
-      throw GradError(fmt::format("Function: backward returned {} gradients; expected {}, one per input", gs.size(), grads.size()));
-    for (size_t i = 0; i < gs.size(); ++i) grads[i] = gs[i];
-  }};
+                           TensorList gs = static_cast<FunctionBase*>(b.node().state.get())->backward(b.grad());
+                           if (gs.size() != grads.size())
+                             throw GradError(
+                                 fmt::format("Function: backward returned {} gradients; expected {}, one per input",
+                                             gs.size(), grads.size()));
+                           for (size_t i = 0; i < gs.size(); ++i) grads[i] = gs[i];
+                         }};
   Tensor out;
   {
     NoGrad guard;

@@ -6,11 +6,11 @@
 //   };
 //   Tensor y = Cube::apply({x});
 //
-// backward is written in differentiable ops, so higher derivatives follow. State of the op lives in the struct's members;
-// tensors needed later go through save() (the version check then guards them).
+// backward is written in differentiable ops, so higher derivatives follow. State of the op lives in the struct's
+// members; tensors needed later go through save() (the version check then guards them).
 #pragma once
-#include "autograd/observe/gradcheck.h"
 #include "autograd/graph/node.h"
+#include "autograd/observe/gradcheck.h"
 
 namespace ink {
 
@@ -28,7 +28,8 @@ class FunctionBase {
 };
 
 namespace detail {
-Tensor apply_function(std::shared_ptr<FunctionBase> f, const TensorList& inputs, FunctionRef<Tensor(const TensorList&)> forward);
+Tensor apply_function(std::shared_ptr<FunctionBase> f, const TensorList& inputs,
+                      FunctionRef<Tensor(const TensorList&)> forward);
 }
 
 template <class Derived> class Function : public FunctionBase {

@@ -42,16 +42,20 @@ Tensor jacobian(TensorFn f, const Tensor& x, bool create_graph) {
   if (!y.requires_grad() || y.numel() == 0) return zeros(shape, y.options());
   Tensor flat = reshape(y, {y.numel()});
   std::vector<Tensor> rows;
-  for (int64_t i = 0; i < y.numel(); ++i) rows.push_back(or_zeros(grad(select(flat, 0, i), in, {}, options(create_graph)), x));
+  for (int64_t i = 0; i < y.numel(); ++i)
+    rows.push_back(or_zeros(grad(select(flat, 0, i), in, {}, options(create_graph)), x));
   return reshape(stack(rows, 0), shape);
 }
 
 Tensor hessian(TensorFn f, const Tensor& x) {
-  return jacobian([&](const Tensor& in) {
-    Tensor y = f(in);
-    if (!y.requires_grad()) return zeros_like(in);
-    return or_zeros(grad(y, in, {}, {true, true, true}), in);
-  }, x, true).detach();
+  return jacobian(
+             [&](const Tensor& in) {
+               Tensor y = f(in);
+               if (!y.requires_grad()) return zeros_like(in);
+               return or_zeros(grad(y, in, {}, {true, true, true}), in);
+             },
+             x, true)
+      .detach();
 }
 
 }  // namespace ink

@@ -26,8 +26,12 @@ class GradMode {
  private:
   bool before_;
 };
-struct NoGrad : GradMode { NoGrad() : GradMode(false) {} };
-struct EnableGrad : GradMode { EnableGrad() : GradMode(true) {} };
+struct NoGrad : GradMode {
+  NoGrad() : GradMode(false) {}
+};
+struct EnableGrad : GradMode {
+  EnableGrad() : GradMode(true) {}
+};
 
 // Switches an observer on for a scope.
 class ObserverScope {
@@ -44,6 +48,8 @@ class ObserverScope {
 };
 
 // Checks every value an op or a gradient rule produces: the first one that is not finite throws a GradError naming it.
-struct Anomaly : ObserverScope { Anomaly() : ObserverScope(kAnomaly) {} };
+struct Anomaly : ObserverScope {
+  Anomaly() : ObserverScope(kAnomaly) {}
+};
 
 }  // namespace ink

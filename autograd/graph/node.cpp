@@ -10,8 +10,8 @@
 
 namespace ink {
 
-// A long chain would be freed by recursion: vertex -> creator -> inputs -> vertex ... Instead the outermost destructor on
-// this thread empties a queue.
+// A long chain would be freed by recursion: vertex -> creator -> inputs -> vertex ... Instead the outermost destructor
+// on this thread empties a queue.
 Vertex::~Vertex() {
   if (!creator) return;
   creator->outputs[size_t(index)] = nullptr;
@@ -34,8 +34,9 @@ namespace detail {
 static void attach(Tensor& output, const Ref<Node>& node, int index);
 }
 
-// Gives a saved output its place in the graph. If nobody kept that output (q of a qr whose r alone was used), its vertex is
-// gone; a rule that is itself being recorded needs it back, since the second derivative runs through the value.
+// Gives a saved output its place in the graph. If nobody kept that output (q of a qr whose r alone was used), its
+// vertex is gone; a rule that is itself being recorded needs it back, since the second derivative runs through the
+// value.
 static void link_output(Tensor& t, const Node& node, int i) {
   if (Vertex* v = node.outputs[size_t(i)]) {
     t.impl()->graph = Ref<GraphSlot>(v);
@@ -47,21 +48,25 @@ static void link_output(Tensor& t, const Node& node, int i) {
 
 Tensor Backward::unpack(uint32_t bit, bool output, int i) const {
   const char* kind = output ? "output" : "input";
-  if (!(node_.save_mask & bit)) throw GradError(fmt::format("{}: its rule uses {} {}, which its op row does not save", node_.op->name, kind, i));
+  if (!(node_.save_mask & bit))
+    throw GradError(fmt::format("{}: its rule uses {} {}, which its op row does not save", node_.op->name, kind, i));
   const SavedTensor& s = node_.saved[size_t(__builtin_popcount(node_.save_mask & (bit - 1)))];
   if (s.source) {
     Tensor t = raw::alias(s.source->fetch(s.index));
     t.impl()->recorded_version = t.impl()->storage->version;
-    if (output) link_output(t, node_, i);
-    else if (Vertex* v = node_.inputs[size_t(i)].ptr()) t.impl()->graph = Ref<GraphSlot>(v);
+    if (output)
+      link_output(t, node_, i);
+    else if (Vertex* v = node_.inputs[size_t(i)].ptr())
+      t.impl()->graph = Ref<GraphSlot>(v);
     return t;
   }
   if (!s.value.defined()) return {};
   const Storage& storage = *s.value.impl()->storage;
   if (storage.version != s.version)
-    throw GradError(fmt::format("{}: the {} saved for its gradient was overwritten in place by {}; got a {} tensor of shape {}; hint: use the "
-                                "form that makes a new tensor, or clone() before writing",
-                                node_.op->name, kind, storage.last_writer, name_of(s.value.dtype()), s.value.shape().str()));
+    throw GradError(fmt::format(
+        "{}: the {} saved for its gradient was overwritten in place by {}; got a {} tensor of shape {}; hint: use the "
+        "form that makes a new tensor, or clone() before writing",
+        node_.op->name, kind, storage.last_writer, name_of(s.value.dtype()), s.value.shape().str()));
   if (!output) return s.value;
   Tensor t = raw::alias(s.value);
   link_output(t, node_, i);
@@ -85,16 +90,18 @@ namespace detail {
 
 static SavedTensor save(const Tensor& t, bool output) {
   if (!t.defined()) return {};
-  if (SavePolicy* policy = save_policy()) [[unlikely]] return policy->save(t);
+  if (SavePolicy* policy = save_policy()) [[unlikely]]
+    return policy->save(t);
   return {output ? raw::alias(t) : t, t.impl()->storage->version, {}, 0};
 }
 
 static void check_unchanged(const Op& op, const Tensor& input) {
   const TensorImpl& impl = *input.impl();
   if (impl.storage->version != impl.recorded_version)
-    throw GradError(fmt::format("{}: an input was overwritten in place by {} through another view of its elements after it was computed; got "
-                                "shape {}; hint: use the form that makes a new tensor",
-                                op.name, impl.storage->last_writer, impl.shape.str()));
+    throw GradError(fmt::format(
+        "{}: an input was overwritten in place by {} through another view of its elements after it was computed; got "
+        "shape {}; hint: use the form that makes a new tensor",
+        op.name, impl.storage->last_writer, impl.shape.str()));
 }
 
 static void attach(Tensor& output, const Ref<Node>& node, int index) {

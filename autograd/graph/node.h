@@ -2,8 +2,8 @@
 //
 //   tensor --graph--> Vertex --creator--> Node --inputs--> Vertex ...
 //
-// A leaf's Vertex has no creator and holds the gradient. Vertices carry shape and dtype, not elements, so the graph keeps
-// alive only what rules have saved. A node refers to its own outputs weakly (no cycle).
+// A leaf's Vertex has no creator and holds the gradient. Vertices carry shape and dtype, not elements, so the graph
+// keeps alive only what rules have saved. A node refers to its own outputs weakly (no cycle).
 #pragma once
 #include <memory>
 #include <span>
@@ -27,10 +27,17 @@ using FullRule = void (*)(const Backward& b, std::span<Tensor> grads);
 // What a rule needs to have been saved: inputs 0..7 and outputs 0..3, or-ed.
 enum Save : uint32_t {
   kNothing = 0,
-  kIn0 = 1, kIn1 = 2, kIn2 = 4, kIn3 = 8, kAllIn = 0xff,
-  kOut0 = 0x100, kOut1 = 0x200, kOut2 = 0x400, kOut3 = 0x800,
-  // Not saved. The rule is a formula of several ops: f16 and bf16 reach it as f32, and only its result is rounded. (So they do where a
-  // gradient is summed up after the rule, because its input was broadcast.)
+  kIn0 = 1,
+  kIn1 = 2,
+  kIn2 = 4,
+  kIn3 = 8,
+  kAllIn = 0xff,
+  kOut0 = 0x100,
+  kOut1 = 0x200,
+  kOut2 = 0x400,
+  kOut3 = 0x800,
+  // Not saved. The rule is a formula of several ops: f16 and bf16 reach it as f32, and only its result is rounded. (So
+  // they do where a gradient is summed up after the rule, because its input was broadcast.)
   kWide = 0x1000,
 };
 
@@ -57,8 +64,8 @@ struct Op {
   FullRule backward = nullptr;  // used instead of rules when set
   uint32_t saves = kNothing;    // with backward: what it needs
   Cast cast = Cast::none;
-  int differentiable = 1;       // the first outputs get gradients, the rest are indices, statistics, ...
-  Flops flops = nullptr;        // null: one for each element that an elementwise formula gives, else none
+  int differentiable = 1;  // the first outputs get gradients, the rest are indices, statistics, ...
+  Flops flops = nullptr;   // null: one for each element that an elementwise formula gives, else none
 };
 
 // ---- the graph
@@ -74,7 +81,7 @@ struct Vertex : GraphSlot {
   DType dtype = DType::f32;
   Device device;
   bool retains_grad = false;
-  int scratch = -1;   // the engine's goal number during one run
+  int scratch = -1;  // the engine's goal number during one run
   Tensor grad;
   std::vector<Ref<TensorHook>> hooks;
   ~Vertex() override;
@@ -91,7 +98,8 @@ struct SavedTensor {
   Ref<SavedSource> source;  // set instead of value
   int index = 0;
 };
-// While set (per thread), decides how record() saves: checkpoint() drops tensors in its first run, collects them in the second.
+// While set (per thread), decides how record() saves: checkpoint() drops tensors in its first run, collects them in the
+// second.
 struct SavePolicy {
   virtual ~SavePolicy() = default;
   virtual SavedTensor save(const Tensor& t) = 0;
@@ -100,29 +108,33 @@ SavePolicy*& save_policy();
 
 struct Node : RefCounted {
   const Op* op;
-  std::vector<Ref<Vertex>> inputs;   // null where the input needs no gradient
-  std::vector<SavedTensor> saved;    // inputs, then outputs, in the order of the bits in save_mask
+  std::vector<Ref<Vertex>> inputs;  // null where the input needs no gradient
+  std::vector<SavedTensor> saved;   // inputs, then outputs, in the order of the bits in save_mask
   uint32_t save_mask = 0;
-  std::vector<Vertex*> outputs;      // weak; null once the output tensor is gone
-  std::unique_ptr<char[]> context;   // the op's plain parameters
-  std::shared_ptr<void> state;       // parameters of no fixed size: the user's object of a Function<T>, the sizes cat() joined
+  std::vector<Vertex*> outputs;     // weak; null once the output tensor is gone
+  std::unique_ptr<char[]> context;  // the op's plain parameters
+  // parameters of no fixed size: the user's object of a Function<T>, the sizes cat() joined
+  std::shared_ptr<void> state;
   bool released = false;
-  int scratch = -1;                  // the engine's task number during one run
+  int scratch = -1;  // the engine's task number during one run
   explicit Node(const Op& op) : op(&op) {}
 };
 
-inline Vertex* vertex_of(const Tensor& t) { return t.defined() ? static_cast<Vertex*>(t.impl()->graph.ptr()) : nullptr; }
+inline Vertex* vertex_of(const Tensor& t) {
+  return t.defined() ? static_cast<Vertex*>(t.impl()->graph.ptr()) : nullptr;
+}
 
 // What a rule sees of its node.
 class Backward {
  public:
-  Backward(const Node& node, std::span<const Tensor> grads, uint64_t needed) : node_(node), grads_(grads), needed_(needed) {}
+  Backward(const Node& node, std::span<const Tensor> grads, uint64_t needed)
+      : node_(node), grads_(grads), needed_(needed) {}
   // The gradient of output i; undefined if none arrived (only ops with several differentiable outputs meet that).
   Tensor grad(int i = 0) const { return seen(grads_[size_t(i)]); }
   // A saved input or output; GradError if it was overwritten since.
   Tensor in(int i) const { return seen(unpack(1u << i, false, i)); }
   Tensor out(int i = 0) const { return seen(unpack(0x100u << i, true, i)); }
-  Tensor apply(int input) const;  // what the input's rule gives
+  Tensor apply(int input) const;                                                    // what the input's rule gives
   bool needs(int input) const { return needed_ >> (input < 63 ? input : 63) & 1; }  // inputs from 63 on share a bit
   int num_inputs() const { return int(node_.inputs.size()); }
   int num_outputs() const { return int(node_.outputs.size()); }

@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "autograd/observe/autocast.h"
 #include "autograd/graph/mode.h"
+#include "autograd/observe/autocast.h"
 #include "tensor/raw/raw.h"
 
 namespace ink {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "autograd/graph/node.h"
-#include "tensor/math/dtype.h"
 #include "tensor/function_ref.h"
+#include "tensor/math/dtype.h"
 #include "tensor/random.h"
 
 namespace ink {

@@ -7,8 +7,8 @@
 
 namespace ink {
 
-// x as products and attention take it: in autocast's dtype while it is on (f64 stays), else x itself. For ops that look at dtypes before
-// they are called.
+// x as products and attention take it: in autocast's dtype while it is on (f64 stays), else x itself. For ops that look
+// at dtypes before they are called.
 Tensor lowered(const Tensor& x);
 
 DType autocast_dtype();  // the dtype of the innermost Autocast of this thread

@@ -19,10 +19,7 @@ Cost cost_of(const Call& call);
 
 // ---- what rows name
 inline double no_flops(const Call&) { return 0; }
-template <int count>
-double flops_per_input(const Call& c) {
-  return count * double(c.in(0).numel());
-}
+template <int count> double flops_per_input(const Call& c) { return count * double(c.in(0).numel()); }
 
 // `count` multiplications, each with an addition.
 inline double multiply_adds(DType t, double count) { return (is_complex(t) ? 8 : 2) * count; }

@@ -62,8 +62,8 @@ GradcheckResult compare(size_t which, const Tensor& input, const Tensor& analyti
   Tensor a = raw::contiguous(raw::to_device(analytic.detach(), Device::cpu()));
   if (!(a.shape() == input.shape()) || a.dtype() != input.dtype()) {
     r.ok = false;
-    r.message = fmt::format("input {}: gradient of shape {} and dtype {} for an input of shape {} and dtype {}", which, a.shape().str(),
-                            name_of(a.dtype()), input.shape().str(), name_of(input.dtype()));
+    r.message = fmt::format("input {}: gradient of shape {} and dtype {} for an input of shape {} and dtype {}", which,
+                            a.shape().str(), name_of(a.dtype()), input.shape().str(), name_of(input.dtype()));
     return r;
   }
   const double* g = static_cast<const double*>(a.raw_data());
@@ -75,9 +75,10 @@ GradcheckResult compare(size_t which, const Tensor& input, const Tensor& analyti
     r.worst = std::max(r.worst, std::isnan(d) ? INFINITY : d);
     if (r.ok && !(d <= allowed)) {
       r.ok = false;
-      r.message = fmt::format("input {}, element {}{}: analytic {:.10g}, numeric {:.10g}, difference {:.3g} > {:.3g}", which,
-                              is_complex(input.dtype()) ? i / 2 : i, is_complex(input.dtype()) ? (i % 2 ? " (imaginary)" : " (real)") : "", g[i],
-                              expected[i], d, allowed);
+      r.message = fmt::format("input {}, element {}{}: analytic {:.10g}, numeric {:.10g}, difference {:.3g} > {:.3g}",
+                              which, is_complex(input.dtype()) ? i / 2 : i,
+                              is_complex(input.dtype()) ? (i % 2 ? " (imaginary)" : " (real)") : "", g[i], expected[i],
+                              d, allowed);
     }
   }
   return r;

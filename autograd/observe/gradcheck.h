@@ -24,13 +24,14 @@ struct GradcheckResult {
   explicit operator bool() const { return ok; }
 };
 
-// Compares d(sum v . f(inputs)) / d inputs for a fixed random v with central differences, for every element of every input
-// of dtype f64 or c128 (others are constants). f must be deterministic.
+// Compares d(sum v . f(inputs)) / d inputs for a fixed random v with central differences, for every element of every
+// input of dtype f64 or c128 (others are constants). f must be deterministic.
 GradcheckResult gradcheck(MultiFn f, const TensorList& inputs, const GradcheckOptions& options = {});
 // The same for the gradients of f as functions of the inputs and the output gradients.
 GradcheckResult gradgradcheck(MultiFn f, const TensorList& inputs, const GradcheckOptions& options = {});
 // For one input and one output: gradcheck1([](const Tensor& x) { return x.exp(); }, x).
 GradcheckResult gradcheck1(FunctionRef<Tensor(const Tensor&)> f, const Tensor& x, const GradcheckOptions& options = {});
-GradcheckResult gradgradcheck1(FunctionRef<Tensor(const Tensor&)> f, const Tensor& x, const GradcheckOptions& options = {});
+GradcheckResult gradgradcheck1(FunctionRef<Tensor(const Tensor&)> f, const Tensor& x,
+                               const GradcheckOptions& options = {});
 
 }  // namespace ink

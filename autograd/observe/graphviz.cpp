@@ -18,10 +18,11 @@ std::string graphviz(const Tensor& output) {
     if (fresh) {
       open.push_back(v);
       if (v->creator)
-        text += fmt::format("  n{} [shape=box, label=\"{}\\nsaves {}\"];\n", it->second, v->creator->op->name, v->creator->saved.size());
+        text += fmt::format("  n{} [shape=box, label=\"{}\\nsaves {}\"];\n", it->second, v->creator->op->name,
+                            v->creator->saved.size());
       else
-        text += fmt::format("  n{} [shape=ellipse, style=filled, fillcolor=\"#dde8f5\", label=\"leaf {} {}\"];\n", it->second, v->shape.str(),
-                            name_of(v->dtype));
+        text += fmt::format("  n{} [shape=ellipse, style=filled, fillcolor=\"#dde8f5\", label=\"leaf {} {}\"];\n",
+                            it->second, v->shape.str(), name_of(v->dtype));
     }
     return it->second;
   };
@@ -32,7 +33,8 @@ std::string graphviz(const Tensor& output) {
     if (!v->creator) continue;
     int to = names[v->creator.ptr()];
     for (auto& input : v->creator->inputs)
-      if (input) text += fmt::format("  n{} -> n{} [label=\"{}\"];\n", name_of_vertex(input.ptr()), to, input->shape.str());
+      if (input)
+        text += fmt::format("  n{} -> n{} [label=\"{}\"];\n", name_of_vertex(input.ptr()), to, input->shape.str());
   }
   return text + "}\n";
 }

@@ -65,14 +65,14 @@ void Observed::done(const Call& r) {
     const double seconds = now() - start_;
     profile->add(op_.name, seconds, cost_of(r));
   }
-  if ((on & kTrace) && trace_fn)
-    trace_fn(trace_context, op_.name, {r.inputs, size_t(r.num_inputs)}, r.outputs);
+  if ((on & kTrace) && trace_fn) trace_fn(trace_context, op_.name, {r.inputs, size_t(r.num_inputs)}, r.outputs);
   if (on & kAnomaly) {
     NoGrad no_grad;
     for (int i = 0; i < int(r.outputs.size()); ++i) {
       const Tensor& t = r.outputs[size_t(i)];
       if (t.defined() && is_differentiable(t.dtype()) && !all(isfinite(t)).item<bool>())
-        throw GradError(fmt::format("{}: its result is not finite; got shape {}; hint: look at the op's inputs", op_.name, t.shape().str()));
+        throw GradError(fmt::format("{}: its result is not finite; got shape {}; hint: look at the op's inputs",
+                                    op_.name, t.shape().str()));
     }
   }
 }

@@ -7,7 +7,8 @@
 
 namespace ink {
 
-using TraceFn = void (*)(void* context, const char* op, std::span<const Tensor* const> inputs, std::span<const Tensor> outputs);
+using TraceFn = void (*)(void* context, const char* op, std::span<const Tensor* const> inputs,
+                         std::span<const Tensor> outputs);
 
 class Trace {
  public:

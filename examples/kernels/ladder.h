@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "examples/support/lesson/claim.h"
+#include "tensor/cuda/device/watched.h"
 #include "tensor/cuda/host/launch.h"
 #include "tensor/cuda/sim/counters.h"
-#include "tensor/cuda/device/watched.h"
 #include "tensor/function_ref.h"
 
 namespace ink::lesson {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "examples/support/lesson/terminal.h"
 #include "examples/support/page/docs.h"
 #include "examples/support/page/file.h"
-#include "examples/support/lesson/terminal.h"
 #include "tensor/error.h"
 
 namespace fs = std::filesystem;

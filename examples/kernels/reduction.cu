@@ -187,10 +187,10 @@ void climb(Ladder& ladder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_ladder(
-      argc, argv,
-      {.name = "reduction",
-       .title = "Sum of n numbers",
-       .about = "One number out of many: a single read of memory, if the adding up does not get in its way."},
-      climb);
+  return run_ladder(argc, argv,
+                    {.name = "reduction",
+                     .title = "Sum of n numbers",
+                     .about =
+                         "One number out of many: a single read of memory, if the adding up does not get in its way."},
+                    climb);
 }

@@ -39,8 +39,7 @@ __global__ void thread_per_row(Watched<float>* y, const Watched<float>* x, int r
 }
 
 // What op makes of one number per thread, for all threads of the block: a tree in shared memory, a barrier a level.
-template <class Op>
-__device__ __forceinline__ float tree(float v, Op op) {
+template <class Op> __device__ __forceinline__ float tree(float v, Op op) {
   INK_SHARED(Watched<float>[kThreads], part);
   const int t = int(threadIdx.x);
   part[t] = v;
@@ -67,15 +66,13 @@ __global__ void block_per_row(Watched<float>* y, const Watched<float>* x, int, i
   for (int j = t; j < cols; j += kThreads) y[j] = fn::exp(x[j] - m) / sum;
 }
 
-template <class Op>
-__device__ __forceinline__ float warp_all(float v, Op op, int lanes = kWarp) {
+template <class Op> __device__ __forceinline__ float warp_all(float v, Op op, int lanes = kWarp) {
   for (int s = lanes / 2; s > 0; s /= 2) v = op(v, __shfl_xor_sync(kFull, v, s));
   return v;
 }
 // As tree(), by shuffles: only one number per warp goes through shared memory, and every warp combines these for
 // itself.
-template <class Op>
-__device__ __forceinline__ float block_all(float v, Op op) {
+template <class Op> __device__ __forceinline__ float block_all(float v, Op op) {
   INK_SHARED(Watched<float>[kWarps], part);
   const int t = int(threadIdx.x);
   v = warp_all(v, op);
@@ -227,10 +224,10 @@ void climb(Ladder& ladder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_ladder(
-      argc, argv,
-      {.name = "softmax",
-       .title = "Softmax of rows",
-       .about = "Three passes over each row, then two, then one: what is read once cannot be read slowly."},
-      climb);
+  return run_ladder(argc, argv,
+                    {.name = "softmax",
+                     .title = "Softmax of rows",
+                     .about =
+                         "Three passes over each row, then two, then one: what is read once cannot be read slowly."},
+                    climb);
 }

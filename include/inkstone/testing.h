@@ -1,5 +1,6 @@
 // For people who add ops and layers: comparisons and probes that say what is wrong. They return a result and know no
-// test library; CHECK(r), EXPECT_TRUE(r) << r.message and assert(r) all work. gradcheck stands in autograd/observe/gradcheck.h.
+// test library; CHECK(r), EXPECT_TRUE(r) << r.message and assert(r) all work. gradcheck stands in
+// autograd/observe/gradcheck.h.
 #pragma once
 #include "autograd/observe/gradcheck.h"
 #include "nn/module.h"

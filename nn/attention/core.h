@@ -46,8 +46,7 @@ struct AttentionCore : Module {
 using AnyCore = Any<AttentionCore>;
 
 // struct SoftmaxCore : Core<SoftmaxCore> { ... }: clone() by the copy constructor.
-template <class Derived>
-struct Core : AttentionCore {
+template <class Derived> struct Core : AttentionCore {
   std::unique_ptr<AttentionCore> clone() const override {
     return std::make_unique<Derived>(static_cast<const Derived&>(*this));
   }

@@ -71,8 +71,7 @@ MadeCore nystrom_core(const LayerOptions& o) {
   return std::make_unique<NystromCore>(
       NystromCoreOptions{.nystrom = {.landmarks = o.kind.sizes<kinds::Nystrom>().landmarks}});
 }
-template <class Sizes, FeatureMap map>
-MadeCore linear_core(const LayerOptions& o) {
+template <class Sizes, FeatureMap map> MadeCore linear_core(const LayerOptions& o) {
   return std::make_unique<LinearCore>(LinearAttentionOptions{
       .feature = map, .causal = o.causal, .chunk = o.kind.sizes<Sizes>().chunk, .rotary = o.rotary});
 }

@@ -94,8 +94,7 @@ struct Nystrom {
   static constexpr AttentionKind kind = AttentionKind::nystrom;
   int64_t landmarks = 64;  // rows and columns that stand for all
 };
-template <AttentionKind K>
-struct InChunks {
+template <AttentionKind K> struct InChunks {
   static constexpr AttentionKind kind = K;
   int64_t chunk = 0;  // tokens of a causal chunk, in plain ops; 0: the kernel, which cuts as it likes
 };
@@ -121,8 +120,7 @@ class KindChoice {
   requires std::same_as<decltype(Sizes::kind), const AttentionKind> KindChoice(Sizes sizes)
       : kind_(Sizes::kind), sizes_(std::move(sizes)) {}
   operator AttentionKind() const { return kind_; }
-  template <class Sizes>
-  Sizes sizes() const {  // of the kind that Sizes belongs to
+  template <class Sizes> Sizes sizes() const {  // of the kind that Sizes belongs to
     const Sizes* given = std::any_cast<Sizes>(&sizes_);
     return given ? *given : Sizes();
   }

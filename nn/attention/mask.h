@@ -44,8 +44,7 @@ class AttentionMask {
     virtual ~Rule() = default;
     virtual void row(int64_t i, int64_t nq, int64_t nk, uint8_t* out) const = 0;
   };
-  template <class F>
-  struct RuleOf final : Rule {
+  template <class F> struct RuleOf final : Rule {
     F f;
     explicit RuleOf(F f) : f(std::move(f)) {}
     void row(int64_t i, int64_t nq, int64_t nk, uint8_t* out) const override { f(i, nq, nk, out); }

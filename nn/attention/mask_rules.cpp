@@ -18,8 +18,7 @@ void ones_every(uint8_t* row, int64_t nk, int64_t begin, int64_t step, int64_t e
   for (int64_t j = begin; j < std::min(nk, end); j += step) row[j] = 1;
 }
 // A mask from f(i, nq, nk, row), which writes the ones into a row of zeros.
-template <class F>
-AttentionMask on_zeros(F f) {
+template <class F> AttentionMask on_zeros(F f) {
   return AttentionMask([f](int64_t i, int64_t nq, int64_t nk, uint8_t* row) {
     std::fill(row, row + nk, uint8_t(0));
     f(i, nq, nk, row);

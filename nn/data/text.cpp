@@ -13,8 +13,7 @@ namespace {
 
 // Calls take(c) with each character of the text, in order. It is never held in a wider form: a text may fill much of
 // the memory.
-template <class F>
-void for_each_character(std::string_view utf8, F take) {
+template <class F> void for_each_character(std::string_view utf8, F take) {
   for (int64_t at = 0; at < int64_t(utf8.size());) {
     CodePoint c = decode_utf8(utf8, at);
     if (c.bytes == 0)

@@ -5,8 +5,12 @@
 
 namespace ink {
 
-struct Identity : Module { Tensor forward(const Tensor& x) const { return x; } };
-struct Relu : Module { Tensor forward(const Tensor& x) const { return relu(x); } };
+struct Identity : Module {
+  Tensor forward(const Tensor& x) const { return x; }
+};
+struct Relu : Module {
+  Tensor forward(const Tensor& x) const { return relu(x); }
+};
 struct LeakyRelu : Module {
   double slope = 0.01;
   explicit LeakyRelu(double slope = 0.01) : slope(slope) {}
@@ -22,11 +26,21 @@ struct Gelu : Module {
   explicit Gelu(GeluForm form = GeluForm::erf) : form(form) {}
   Tensor forward(const Tensor& x) const { return gelu(x, form); }
 };
-struct Silu : Module { Tensor forward(const Tensor& x) const { return silu(x); } };
-struct Tanh : Module { Tensor forward(const Tensor& x) const { return tanh(x); } };
-struct Sigmoid : Module { Tensor forward(const Tensor& x) const { return sigmoid(x); } };
-struct Softplus : Module { Tensor forward(const Tensor& x) const { return softplus(x); } };
-struct Flatten : Module { Tensor forward(const Tensor& x) const { return flatten(x, 1); } };
+struct Silu : Module {
+  Tensor forward(const Tensor& x) const { return silu(x); }
+};
+struct Tanh : Module {
+  Tensor forward(const Tensor& x) const { return tanh(x); }
+};
+struct Sigmoid : Module {
+  Tensor forward(const Tensor& x) const { return sigmoid(x); }
+};
+struct Softplus : Module {
+  Tensor forward(const Tensor& x) const { return softplus(x); }
+};
+struct Flatten : Module {
+  Tensor forward(const Tensor& x) const { return flatten(x, 1); }
+};
 struct MaxPool2d : Module {
   PoolOptions options;
   explicit MaxPool2d(const PoolOptions& options) : options(options) {}

@@ -1,5 +1,5 @@
-// Convolution layers: conv1d and its kin (autograd/ops.h, where ConvOptions is) with a weight and a bias that start as torch's do.
-// ValueError if in, out, kernel or groups are not positive, or groups does not divide the channels.
+// Convolution layers: conv1d and its kin (autograd/ops.h, where ConvOptions is) with a weight and a bias that start as
+// torch's do. ValueError if in, out, kernel or groups are not positive, or groups does not divide the channels.
 #pragma once
 #include "autograd/ops.h"
 #include "nn/module.h"

@@ -15,19 +15,26 @@ Tensor LayerNorm::forward(const Tensor& x) const { return layer_norm(x, weight, 
 RMSNorm::RMSNorm(int64_t dim, double eps) : weight(ones({dim})), eps(eps) {}
 Tensor RMSNorm::forward(const Tensor& x) const { return rms_norm(x, weight, eps); }
 
-GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps) : groups(groups), weight(ones({channels})), bias(zeros({channels})), eps(eps) {
+GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps)
+    : groups(groups), weight(ones({channels})), bias(zeros({channels})), eps(eps) {
   if (groups < 1 || channels % groups)
-    throw ValueError(fmt::format("GroupNorm: channels must divide into groups; got {} channels, {} groups", channels, groups));
+    throw ValueError(
+        fmt::format("GroupNorm: channels must divide into groups; got {} channels, {} groups", channels, groups));
 }
 Tensor GroupNorm::forward(const Tensor& x) const { return group_norm(x, groups, weight, bias, eps); }
 
 BatchNorm::BatchNorm(int64_t channels, double eps, double momentum)
-    : weight(ones({channels})), bias(zeros({channels})), running_mean(zeros({channels})), running_var(ones({channels})), eps(eps), momentum(momentum) {}
+    : weight(ones({channels})),
+      bias(zeros({channels})),
+      running_mean(zeros({channels})),
+      running_var(ones({channels})),
+      eps(eps),
+      momentum(momentum) {}
 
 void BatchNorm::check_dims(const char* name, const Tensor& x, int low, int high) const {
   if (x.dim() < low || x.dim() > high || x.size(1) != weight.size(0))
-    throw ShapeError(fmt::format("{}: wrong input; got {}; expected {} to {} dims with {} channels in dim 1", name, x.shape().str(), low, high,
-                                 weight.size(0)));
+    throw ShapeError(fmt::format("{}: wrong input; got {}; expected {} to {} dims with {} channels in dim 1", name,
+                                 x.shape().str(), low, high, weight.size(0)));
 }
 Tensor BatchNorm::forward(const Tensor& input) {
   check_dims("BatchNorm", input, 2, kMaxDims);
@@ -40,7 +47,9 @@ Tensor BatchNorm::forward(const Tensor& input) {
   Tensor mean, var;
   if (is_training()) {
     int64_t n = x.numel() / (x.size(1) > 0 ? x.size(1) : 1);
-    if (n < 2) throw ShapeError(fmt::format("BatchNorm: training needs more than one value per channel; got {}", x.shape().str()));
+    if (n < 2)
+      throw ShapeError(
+          fmt::format("BatchNorm: training needs more than one value per channel; got {}", x.shape().str()));
     std::tie(var, mean) = var_mean(x, others, 0);
     NoGrad guard;
     running_mean = lerp(running_mean, mean.detach().to(running_mean.dtype()), momentum);

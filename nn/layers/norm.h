@@ -29,15 +29,18 @@ struct GroupNorm : Module {  // [batch, channels, ...]: over each group of chann
   void fields(Fields& f) override { f("weight", weight)("bias", bias); }
 };
 
-// Over the batch and all positions, per channel of [batch, channels, ...]; Ioffe & Szegedy 2015. Training uses the batch's
-// statistics and moves the running ones by `momentum` (the running variance with n / (n - 1)); eval uses the running ones.
+// Over the batch and all positions, per channel of [batch, channels, ...]; Ioffe & Szegedy 2015. Training uses the
+// batch's statistics and moves the running ones by `momentum` (the running variance with n / (n - 1)); eval uses the
+// running ones.
 struct BatchNorm : Module {
   Param weight, bias;
   Buffer running_mean, running_var;
   double eps, momentum;
   explicit BatchNorm(int64_t channels, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x);
-  void fields(Fields& f) override { f("weight", weight)("bias", bias)("running_mean", running_mean)("running_var", running_var); }
+  void fields(Fields& f) override {
+    f("weight", weight)("bias", bias)("running_mean", running_mean)("running_var", running_var);
+  }
 
  protected:
   void check_dims(const char* name, const Tensor& x, int low, int high) const;

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "autograd/graph/mode.h"
-#include "autograd/ops.h"
 #include "autograd/graph/recompute.h"
+#include "autograd/ops.h"
 #include "tensor/raw/raw.h"
 
 namespace ink {

@@ -24,8 +24,7 @@ struct ReversibleBlock : Module {
 };
 
 // A block of two modules with forward(x): Reversible<Attention, FeedForward> b(attention, feed_forward).
-template <class F, class G>
-struct Reversible : ReversibleBlock {
+template <class F, class G> struct Reversible : ReversibleBlock {
   F first;
   G second;
   Reversible(F f, G g) : first(std::move(f)), second(std::move(g)) {}
@@ -42,8 +41,7 @@ struct Reversible : ReversibleBlock {
 std::tuple<Tensor, Tensor> reversible(std::span<const ReversibleBlock* const> blocks, const Tensor& x1,
                                       const Tensor& x2);
 
-template <class Block>
-struct ReversibleSequence : Module {
+template <class Block> struct ReversibleSequence : Module {
   std::vector<Block> blocks;
   bool reconstruct = true;  // false: an ordinary residual network, which stores
   ReversibleSequence(int64_t depth, const Block& block) : blocks(size_t(depth), block) {}

@@ -1,4 +1,5 @@
-// Discretisation of linear systems: dense ones by solving, diagonal ones element by element, and those that slow down as 1 / t.
+// Discretisation of linear systems: dense ones by solving, diagonal ones element by element, and those that slow down
+// as 1 / t.
 #include "nn/ssm/discretise.h"
 
 #include <fmt/format.h>
@@ -14,10 +15,12 @@ Tensor identity_like(const Tensor& A) { return eye(A.size(0), A.options()); }
 
 void check_system(const char* op, const Tensor& A, const Tensor& B) {
   if (A.dim() != 2 || A.size(0) != A.size(1) || B.dim() != 1 || B.size(0) != A.size(0))
-    throw ShapeError(fmt::format("{}: shapes do not fit; got A {}, B {}; expected [n, n] and [n]", op, A.shape().str(), B.shape().str()));
+    throw ShapeError(fmt::format("{}: shapes do not fit; got A {}, B {}; expected [n, n] and [n]", op, A.shape().str(),
+                                 B.shape().str()));
 }
 void check_step(const char* op, double step) {
-  if (!(step > 0) || !std::isfinite(step)) throw ValueError(fmt::format("{}: got a step of {}; expected a positive, finite one", op, step));
+  if (!(step > 0) || !std::isfinite(step))
+    throw ValueError(fmt::format("{}: got a step of {}; expected a positive, finite one", op, step));
 }
 
 // (I - left A) x_k = (I + right A) x_{k-1} + input B u
@@ -38,7 +41,8 @@ Tensor growth(const Tensor& z) {
   const Tensor small = abs(z) < 0.05;
   const Tensor safe = where(small, ones_like(z), z);
   Tensor series = ones_like(z);
-  for (int k = 9; k >= 2; --k) series = 1 + series * z / double(k);  // 1 + z/2 (1 + z/3 (1 + ...)): error below z^9 / 10!
+  // 1 + z/2 (1 + z/3 (1 + ...)): error below z^9 / 10!
+  for (int k = 9; k >= 2; --k) series = 1 + series * z / double(k);
   return where(small, series, (exp(safe) - 1) / safe);
 }
 
@@ -65,7 +69,8 @@ DiscreteSystem discretise(const Tensor& A, const Tensor& B, double step, Discret
 DiscreteSystem discretise_gbt(const Tensor& A, const Tensor& B, double step, double alpha) {
   check_system("discretise_gbt", A, B);
   check_step("discretise_gbt", step);
-  if (!(alpha >= 0 && alpha <= 1)) throw ValueError(fmt::format("discretise_gbt: got alpha {}; expected 0 to 1", alpha));
+  if (!(alpha >= 0 && alpha <= 1))
+    throw ValueError(fmt::format("discretise_gbt: got alpha {}; expected 0 to 1", alpha));
   return implicit_step(A, B, alpha * step, (1 - alpha) * step, step);
 }
 
@@ -88,7 +93,9 @@ DiscreteSystem discretise_diagonal(const Tensor& a, const Tensor& B, const Tenso
 
 DiscreteSystem step_over_time(const Tensor& A, const Tensor& B, int64_t k, OverTimeScheme scheme) {
   check_system("step_over_time", A, B);
-  if (k < 1) throw ValueError(fmt::format("step_over_time: got time {}; expected at least 1, where the system is not singular", k));
+  if (k < 1)
+    throw ValueError(
+        fmt::format("step_over_time: got time {}; expected at least 1, where the system is not singular", k));
   const double now = 1 / double(k), next = 1 / double(k + 1), middle = 1 / (double(k) + 0.5);
   switch (scheme) {
     case OverTimeScheme::forward_euler:

@@ -9,9 +9,10 @@ namespace ink {
 enum class Discretisation {
   forward_euler,   // A_bar = I + Delta A, B_bar = Delta B; first order, unstable once |1 + Delta a| > 1
   backward_euler,  // A_bar = (I - Delta A)^{-1}, B_bar = A_bar Delta B; first order, stable for every stable A
-  bilinear,        // (I - Delta A / 2)^{-1} (I + Delta A / 2), (I - Delta A / 2)^{-1} Delta B; second order, stable (Tustin 1947)
-  zoh,             // e^{Delta A}, A^{-1} (e^{Delta A} - I) B: exact while u is constant over a step
-  euler_b,         // e^{Delta A}, Delta B: what Mamba's code does (its paper has zoh)
+  // (I - Delta A / 2)^{-1} (I + Delta A / 2), (I - Delta A / 2)^{-1} Delta B; second order, stable (Tustin 1947)
+  bilinear,
+  zoh,      // e^{Delta A}, A^{-1} (e^{Delta A} - I) B: exact while u is constant over a step
+  euler_b,  // e^{Delta A}, Delta B: what Mamba's code does (its paper has zoh)
 };
 
 struct DiscreteSystem {
@@ -20,20 +21,22 @@ struct DiscreteSystem {
 
 // A [n, n], B [n]. ValueError for a step size that is not positive and finite, ShapeError if shapes do not fit.
 DiscreteSystem discretise(const Tensor& A, const Tensor& B, double step, Discretisation method);
-// A system with a diagonal A: `a`, B and step (all real and complex dtypes) broadcast; a step may be a tensor that is learnt. Negative steps are
-// not looked for. zoh is exact at a = 0 too.
+// A system with a diagonal A: `a`, B and step (all real and complex dtypes) broadcast; a step may be a tensor that is
+// learnt. Negative steps are not looked for. zoh is exact at a = 0 too.
 DiscreteSystem discretise_diagonal(const Tensor& a, const Tensor& B, const Tensor& step, Discretisation method);
-// The generalised bilinear transform: (I - alpha Delta A) x_k = (I + (1 - alpha) Delta A) x_{k-1} + Delta B u_k. alpha = 0, 1/2, 1 are
-// forward Euler, bilinear, backward Euler. ValueError unless 0 <= alpha <= 1.
+// The generalised bilinear transform: (I - alpha Delta A) x_k = (I + (1 - alpha) Delta A) x_{k-1} + Delta B u_k. alpha
+// = 0, 1/2, 1 are forward Euler, bilinear, backward Euler. ValueError unless 0 <= alpha <= 1.
 DiscreteSystem discretise_gbt(const Tensor& A, const Tensor& B, double step, double alpha);
 
-// Schemes for x' = (A x + B u) / t from time k to k + 1, k >= 1 (no step size: the memory does not depend on how densely time is sampled).
+// Schemes for x' = (A x + B u) / t from time k to k + 1, k >= 1 (no step size: the memory does not depend on how
+// densely time is sampled).
 enum class OverTimeScheme {
   forward_euler,   // 1 / k on the right
   backward_euler,  // 1 / (k + 1) on the left
   bilinear_plain,  // 1 / k on the right, 1 / (k + 1) on the left, B u / k: first order only
-  midpoint,        // bilinear with 1 / (k + 1/2) everywhere: second order, and the first coordinate of LegS is the running mean exactly
-  zoh,             // e^{A ln((k + 1) / k)}: exact while u is constant over a step
+  // bilinear with 1 / (k + 1/2) everywhere: second order, and the first coordinate of LegS is the running mean exactly
+  midpoint,
+  zoh,  // e^{A ln((k + 1) / k)}: exact while u is constant over a step
 };
 // The step from time k to k + 1 as A_bar [n, n] and B_bar [n]. ValueError for k < 1.
 DiscreteSystem step_over_time(const Tensor& A, const Tensor& B, int64_t k, OverTimeScheme scheme);

@@ -16,7 +16,8 @@ namespace {
 using Matrix = std::vector<double>;
 
 Tensor f64_matrix(const Matrix& values, int64_t n) { return from_data(std::span<const double>(values), {n, n}); }
-double root(int64_t n) { return std::sqrt(2. * double(n) + 1); }  // the norm of the n-th Legendre polynomial on [0, 1], inverted
+// the norm of the n-th Legendre polynomial on [0, 1], inverted
+double root(int64_t n) { return std::sqrt(2. * double(n) + 1); }
 
 // [n]: sqrt(2k + 1).
 Tensor legendre_norms(int64_t n) {
@@ -26,8 +27,7 @@ Tensor legendre_norms(int64_t n) {
 }
 
 // A_jk for each pair, row by row.
-template <class F>
-Tensor by_pairs(int64_t n, F f) {
+template <class F> Tensor by_pairs(int64_t n, F f) {
   Matrix a;
   for (int64_t j = 0; j < n; ++j)
     for (int64_t k = 0; k < n; ++k) a.push_back(f(j, k));
@@ -54,11 +54,12 @@ Tensor laguerre(const Tensor& z, int64_t n) {
 Tensor frequencies(int64_t n) { return arange(-(n / 2), n / 2 + 1, 1, f64); }
 Tensor imaginary(const Tensor& x) { return complex_of(zeros_like(x), x); }
 
-// u at the end that leaves the window is not known; the series gives the mean of both ends there, (u(T) + u(T - w)) / 2. Solved for the
-// leaving end, the closing term and B are twice those of taking the series' value itself.
+// u at the end that leaves the window is not known; the series gives the mean of both ends there, (u(T) + u(T - w))
+// / 2. Solved for the leaving end, the closing term and B are twice those of taking the series' value itself.
 Hippo fourier_window(HippoKind kind, int64_t n, double window) {
   const double twice = kind == HippoKind::fout ? 2 : 1;
-  const Tensor turn = diag(imaginary(frequencies(n) * (2 * std::numbers::pi))), close = to(full({n, n}, twice, f64), c128);
+  const Tensor turn = diag(imaginary(frequencies(n) * (2 * std::numbers::pi))),
+               close = to(full({n, n}, twice, f64), c128);
   return {kind, (turn - close) / window, to(full({n}, twice / window, f64), c128), window, false};
 }
 Hippo fourier_all(int64_t n) {
@@ -66,7 +67,8 @@ Hippo fourier_all(int64_t n) {
   const int64_t half = n / 2;
   for (int64_t j = -half; j <= half; ++j)
     for (int64_t k = -half; k <= half; ++k) re.push_back(j == k ? -1 : -double(j) / double(j - k));
-  return {HippoKind::fous, to(f64_matrix(re, n), c128) + diag(imaginary(frequencies(n) * std::numbers::pi)), to(ones({n}, f64), c128), 1, true};
+  return {HippoKind::fous, to(f64_matrix(re, n), c128) + diag(imaginary(frequencies(n) * std::numbers::pi)),
+          to(ones({n}, f64), c128), 1, true};
 }
 
 }  // namespace
@@ -74,19 +76,28 @@ Hippo fourier_all(int64_t n) {
 Hippo hippo(HippoKind kind, int64_t n, double window) {
   const bool fourier = kind == HippoKind::fout || kind == HippoKind::fout_plain || kind == HippoKind::fous;
   if (n < 1 || (fourier && n % 2 == 0))
-    throw ValueError(fmt::format("hippo: got {} coefficients; expected at least 1{}", n, fourier ? ", an odd number of frequencies" : ""));
-  if (!(window > 0) || !std::isfinite(window)) throw ValueError(fmt::format("hippo: got a window of {}; expected a positive one", window));
+    throw ValueError(fmt::format("hippo: got {} coefficients; expected at least 1{}", n,
+                                 fourier ? ", an odd number of frequencies" : ""));
+  if (!(window > 0) || !std::isfinite(window))
+    throw ValueError(fmt::format("hippo: got a window of {}; expected a positive one", window));
   switch (kind) {
     case HippoKind::legt: {
-      const Tensor A = by_pairs(n, [&](int64_t j, int64_t k) { return -root(j) * root(k) * (k > j && (k - j) % 2 ? -1 : 1) / window; });
+      const Tensor A = by_pairs(n, [&](int64_t j, int64_t k) {
+        return -root(j) * root(k) * (k > j && (k - j) % 2 ? -1 : 1) / window;
+      });
       return {kind, A, legendre_norms(n) / window, window, false};
     }
     case HippoKind::legs: {
-      const Tensor A = by_pairs(n, [](int64_t j, int64_t k) { return k < j ? -root(j) * root(k) : k == j ? -double(j + 1) : 0; });
+      const Tensor A = by_pairs(n, [](int64_t j, int64_t k) {
+        return k < j ? -root(j) * root(k) : k == j ? -double(j + 1) : 0;
+      });
       return {kind, A, legendre_norms(n), 1, true};
     }
     case HippoKind::lagt:
-      return {kind, by_pairs(n, [](int64_t j, int64_t k) { return k < j ? -1. : k == j ? -0.5 : 0.; }), ones({n}, f64), 1, false};
+      return {kind, by_pairs(n, [](int64_t j, int64_t k) { return k < j    ? -1.
+                                                                  : k == j ? -0.5
+                                                                           : 0.; }), ones({n}, f64),
+              1, false};
     case HippoKind::fout:
     case HippoKind::fout_plain:
       return fourier_window(kind, n, window);
@@ -115,11 +126,13 @@ Tensor legs_multiply(const Tensor& x) {
   return index * x - v * cumsum(v * x, -1);
 }
 
-// (I - h A) z = x. With S_k the sum of v_j z_j up to k: (1 - h k) z_k + h v_k S_k = x_k, and z_k = (S_k - S_{k-1}) / v_k, so
+// (I - h A) z = x. With S_k the sum of v_j z_j up to k: (1 - h k) z_k + h v_k S_k = x_k, and z_k = (S_k - S_{k-1}) /
+// v_k, so
 //   S_k = [(1 - h k) S_{k-1} + v_k x_k] / (1 + h (k + 1)).
 Tensor legs_solve(const Tensor& x, double step) {
   const int64_t n = x.size(-1);
-  const Tensor v = legendre_norms(n).to(x.options()), k = arange(0, n, 1, x.options()), denominator = 1 + step * (k + 1);
+  const Tensor v = legendre_norms(n).to(x.options()), k = arange(0, n, 1, x.options()),
+               denominator = 1 + step * (k + 1);
   const Tensor sums = linear_recurrence((1 - step * k) / denominator, v * x / denominator, -1);
   const Tensor before = cat({zeros_like(slice(sums, -1, 0, 1)), slice(sums, -1, 0, n - 1)}, -1);
   return (sums - before) / v;

@@ -1,4 +1,5 @@
-// HiPPO: online memory of a function by its coefficients in a basis (Gu et al. 2020). The coefficients follow a linear system
+// HiPPO: online memory of a function by its coefficients in a basis (Gu et al. 2020). The coefficients follow a linear
+// system
 //
 //   x' = A x + B u   over a window that moves along (LegT, LagT, FouT), or
 //   x' = (A x + B u) / t   over all that was seen, stretched to the interval [0, 1] (LegS, FouS).
@@ -9,12 +10,14 @@
 
 namespace ink {
 
-// The basis and the stretch of time that it covers. Sources: Gu et al. 2020 (HiPPO), Gu et al. 2022 ("How to train your HiPPO").
+// The basis and the stretch of time that it covers. Sources: Gu et al. 2020 (HiPPO), Gu et al. 2022 ("How to train your
+// HiPPO").
 enum class HippoKind {
-  legt,        // Legendre polynomials over the last `window`
-  legs,        // Legendre polynomials over the whole past
-  lagt,        // Laguerre functions: the past, weighted by an exponential
-  fout,        // Fourier series over the last `window`; the jump between its ends counted as the mean of both (Gu et al. 2022)
+  legt,  // Legendre polynomials over the last `window`
+  legs,  // Legendre polynomials over the whole past
+  lagt,  // Laguerre functions: the past, weighted by an exponential
+  // Fourier series over the last `window`; the jump between its ends counted as the mean of both (Gu et al. 2022)
+  fout,
   fout_plain,  // the same with the series' value taken for the sample that leaves: it does not converge at the jump
   fous,        // Fourier series over the whole past
 };
@@ -26,8 +29,8 @@ struct Hippo {
   bool over_time;  // x' = (A x + B u) / t
 };
 
-// n coefficients; for the Fourier kinds n is odd, frequencies -(n-1)/2 .. (n-1)/2. ValueError for n < 1, an even n there, or a
-// window that is not positive.
+// n coefficients; for the Fourier kinds n is odd, frequencies -(n-1)/2 .. (n-1)/2. ValueError for n < 1, an even n
+// there, or a window that is not positive.
 Hippo hippo(HippoKind kind, int64_t n, double window = 1);
 
 // The basis functions at the places s [points] (f64) -> [points, n]: the memory x at time T stands for the function
@@ -35,8 +38,8 @@ Hippo hippo(HippoKind kind, int64_t n, double window = 1);
 // through the sum over n of basis [s, n] x_n (its real part).
 Tensor hippo_basis(const Hippo& h, const Tensor& s);
 
-// A x and (I - step A)^{-1} x for LegS in O(n), along the last dim of x. With v_n = sqrt(2n + 1), A = diag(n) - tril(v v^T): the product is
-// a running sum, the solution a first-order linear recurrence. Gu et al. 2020, appendix E.
+// A x and (I - step A)^{-1} x for LegS in O(n), along the last dim of x. With v_n = sqrt(2n + 1), A = diag(n) - tril(v
+// v^T): the product is a running sum, the solution a first-order linear recurrence. Gu et al. 2020, appendix E.
 Tensor legs_multiply(const Tensor& x);
 Tensor legs_solve(const Tensor& x, double step);
 

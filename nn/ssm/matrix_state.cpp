@@ -1,11 +1,13 @@
-// The matrix recurrence in three forms. Within a stretch of steps that begins at S, with g_t the sum of log w up to step t, everything before t
-// fades by e^{g_t - g_j} on its way from step j to t, and what step t reads, u_t = S_{t-1}^T r_t, follows from what earlier steps have read:
+// The matrix recurrence in three forms. Within a stretch of steps that begins at S, with g_t the sum of log w up to
+// step t, everything before t fades by e^{g_t - g_j} on its way from step j to t, and what step t reads, u_t =
+// S_{t-1}^T r_t, follows from what earlier steps have read:
 //
-//   u_t = S^T (e^{g_{t-1}} r_t) + sum over j < t of (r_t . e^{g_{t-1} - g_j} p_j) u_j + (r_t . e^{g_{t-1} - g_j} k_j) v_j
-//   o_t = S^T (e^{g_t} q_t) + sum over j <= t of (q_t . e^{g_t - g_j} p_j) u_j + (q_t . e^{g_t - g_j} k_j) v_j
+//   u_t = S^T (e^{g_{t-1}} r_t) + sum over j < t of (r_t . e^{g_{t-1} - g_j} p_j) u_j + (r_t . e^{g_{t-1} - g_j} k_j)
+//   v_j o_t = S^T (e^{g_t} q_t) + sum over j <= t of (q_t . e^{g_t - g_j} p_j) u_j + (q_t . e^{g_t - g_j} k_j) v_j
 //
-// The first line is a triangular system, (I - M) U = ..., whose inverse is a product of log2 n factors, since M^n = 0 (the WY form of Yang et
-// al. 2024b is the case p = -beta k, r = k). Exponents are masked before they are taken: a pair that does not count may have a positive one.
+// The first line is a triangular system, (I - M) U = ..., whose inverse is a product of log2 n factors, since M^n = 0
+// (the WY form of Yang et al. 2024b is the case p = -beta k, r = k). Exponents are masked before they are taken: a pair
+// that does not count may have a positive one.
 #include "nn/ssm/matrix_state.h"
 
 #include <fmt/format.h>
@@ -26,13 +28,15 @@ struct Steps {
   bool per_key() const { return log_decay.defined() && log_decay.dim() == k.dim(); }
 };
 
-// Applies f to what is defined; decays per step get a last dim for the time being, so that all tensors have steps in dim -2.
-template <class F>
-Steps each(const Steps& s, F f) {
+// Applies f to what is defined; decays per step get a last dim for the time being, so that all tensors have steps in
+// dim -2.
+template <class F> Steps each(const Steps& s, F f) {
   const auto on = [&](const Tensor& x) { return x.defined() ? f(x) : x; };
   Tensor decay = s.log_decay;
-  if (decay.defined() && !s.per_key()) decay = squeeze(f(unsqueeze(decay, -1)), -1);
-  else decay = on(decay);
+  if (decay.defined() && !s.per_key())
+    decay = squeeze(f(unsqueeze(decay, -1)), -1);
+  else
+    decay = on(decay);
   return {f(s.q), f(s.k), f(s.v), decay, on(s.erase), on(s.read)};
 }
 
@@ -57,7 +61,8 @@ Tensor pairs(const Tensor& x, const Tensor& y, const Tensor& to, const Tensor& f
     const Tensor exponent = masked_fill(to - transpose(from, -2, -1), hidden, -INFINITY);
     return matmul(x, transpose(y, -2, -1)) * exp(exponent);
   }
-  const Tensor exponent = masked_fill(unsqueeze(to, -2) - unsqueeze(from, -3), unsqueeze(hidden, -1), -INFINITY);  // [..., t, j, dk]
+  // [..., t, j, dk]
+  const Tensor exponent = masked_fill(unsqueeze(to, -2) - unsqueeze(from, -3), unsqueeze(hidden, -1), -INFINITY);
   return sum(unsqueeze(x, -2) * unsqueeze(y, -3) * exp(exponent), -1);
 }
 
@@ -82,15 +87,21 @@ struct Stretch {
 };
 
 Stretch stretch_of(const Steps& s) {
-  const Tensor g = total_decay(s), before = shifted(g), end = g.defined() ? slice(g, -2, g.size(-2) - 1, g.size(-2)) : g;
-  const auto to_end = [&](const Tensor& x) { return g.defined() ? x * exp(end - g) : x; };  // what is left of it after the stretch
+  const Tensor g = total_decay(s), before = shifted(g),
+               end = g.defined() ? slice(g, -2, g.size(-2) - 1, g.size(-2)) : g;
+  // what is left of it after the stretch
+  const auto to_end = [&](const Tensor& x) { return g.defined() ? x * exp(end - g) : x; };
   const auto turned = [](const Tensor& x) { return transpose(x, -2, -1); };
   const Tensor qk = pairs(s.q, s.k, g, g, 0);
-  Stretch out{.out = matmul(qk, s.v), .from_state = faded(s.q, g), .add = matmul(turned(to_end(s.k)), s.v), .keep = end.defined() ? turned(end) : end};
+  Stretch out{.out = matmul(qk, s.v),
+              .from_state = faded(s.q, g),
+              .add = matmul(turned(to_end(s.k)), s.v),
+              .keep = end.defined() ? turned(end) : end};
   if (!s.erase.defined()) return out;
   const Tensor solved = inverse_of_unit_lower(pairs(s.read, s.erase, before, g, -1));
   const Tensor u = matmul(solved, matmul(pairs(s.read, s.k, before, g, -1), s.v));  // U = u + u_state S
-  const Tensor u_state = matmul(solved, faded(s.read, before)), qp = pairs(s.q, s.erase, g, g, 0), p = turned(to_end(s.erase));
+  const Tensor u_state = matmul(solved, faded(s.read, before)), qp = pairs(s.q, s.erase, g, g, 0),
+               p = turned(to_end(s.erase));
   out.out = out.out + matmul(qp, u);
   out.from_state = out.from_state + matmul(qp, u_state);
   out.add = out.add + matmul(p, u);
@@ -109,7 +120,8 @@ Tensor one_by_one(const Steps& s, Tensor& state) {
     const Steps step = each(s, [t](const Tensor& x) { return slice(x, -2, t, t + 1); });
     const auto column = [](const Tensor& row) { return transpose(row, -2, -1); };
     Tensor next = state;
-    if (step.log_decay.defined()) next = exp(column(step.per_key() ? step.log_decay : unsqueeze(step.log_decay, -1))) * next;
+    if (step.log_decay.defined())
+      next = exp(column(step.per_key() ? step.log_decay : unsqueeze(step.log_decay, -1))) * next;
     if (step.erase.defined()) next = next + matmul(column(step.erase), matmul(step.read, state));
     state = next + matmul(column(step.k), step.v);
     out.push_back(matmul(step.q, state));
@@ -117,11 +129,12 @@ Tensor one_by_one(const Steps& s, Tensor& state) {
   return cat(out, -2);
 }
 
-// Stretches of `size` steps, dim -3 their number. Without erasing, the states at their starts follow from a linear recurrence; with it, each
-// is multiplied by a matrix on the way, one after the other.
+// Stretches of `size` steps, dim -3 their number. Without erasing, the states at their starts follow from a linear
+// recurrence; with it, each is multiplied by a matrix on the way, one after the other.
 Tensor by_chunks(const Steps& s, Tensor& state, int64_t size) {
   const int64_t n = s.q.size(-2), chunks = (n + size - 1) / size;
-  const Steps cut = each(s, [&](const Tensor& x) {  // steps of zeros behind the last change nothing: k = v = p = r = 0, log w = 0
+  // steps of zeros behind the last change nothing: k = v = p = r = 0, log w = 0
+  const Steps cut = each(s, [&](const Tensor& x) {
     Shape shape = x.shape(), extra = x.shape();
     extra[x.dim() - 2] = chunks * size - n;
     shape[x.dim() - 2] = size;
@@ -158,13 +171,15 @@ void check_matrix_state(const MatrixStateInputs& in, const Tensor& state, const 
   const bool four = in.q.dim() == 4 && in.k.dim() == 4 && in.v.dim() == 4;
   const auto like_k = [&](const Tensor& x) { return !x.defined() || x.shape() == in.k.shape(); };
   const auto rows = [](const Tensor& x) { return Shape(x.shape().begin(), x.shape().end() - 1); };
-  const bool fits = four && like_k(in.q) && like_k(in.erase) && like_k(in.read) && rows(in.k) == rows(in.v) &&
-                    (!in.log_decay.defined() || in.log_decay.shape() == rows(in.k) || in.log_decay.shape() == in.k.shape()) &&
-                    (!state.defined() || state.shape() == Shape{in.k.size(0), in.k.size(1), in.k.size(3), in.v.size(3)});
+  const bool fits =
+      four && like_k(in.q) && like_k(in.erase) && like_k(in.read) && rows(in.k) == rows(in.v) &&
+      (!in.log_decay.defined() || in.log_decay.shape() == rows(in.k) || in.log_decay.shape() == in.k.shape()) &&
+      (!state.defined() || state.shape() == Shape{in.k.size(0), in.k.size(1), in.k.size(3), in.v.size(3)});
   if (!fits)
-    throw ShapeError(fmt::format("matrix_state: shapes do not fit; got q {}, k {}, v {}, log_decay {}, erase {}, read {}, state {}; expected "
-                                 "[batch, heads, n, dk] (v: dv), log_decay with or without dk, state [batch, heads, dk, dv]",
-                                 text(in.q), text(in.k), text(in.v), text(in.log_decay), text(in.erase), text(in.read), text(state)));
+    throw ShapeError(fmt::format(
+        "matrix_state: shapes do not fit; got q {}, k {}, v {}, log_decay {}, erase {}, read {}, state {}; expected "
+        "[batch, heads, n, dk] (v: dv), log_decay with or without dk, state [batch, heads, dk, dv]",
+        text(in.q), text(in.k), text(in.v), text(in.log_decay), text(in.erase), text(in.read), text(state)));
 }
 
 }  // namespace
@@ -172,8 +187,10 @@ void check_matrix_state(const MatrixStateInputs& in, const Tensor& state, const 
 Tensor matrix_state(const MatrixStateInputs& in, Tensor& state, const MatrixStateOptions& o) {
   check_matrix_state(in, state, o);
   const DType result = in.v.dtype();
-  const Steps s{widened(in.q), widened(in.k), widened(in.v), widened(in.log_decay), widened(in.erase), widened(in.read)};
-  state = state.defined() ? widened(state) : zeros({in.k.size(0), in.k.size(1), in.k.size(3), in.v.size(3)}, s.v.options());
+  const Steps s{widened(in.q),         widened(in.k),     widened(in.v),
+                widened(in.log_decay), widened(in.erase), widened(in.read)};
+  state =
+      state.defined() ? widened(state) : zeros({in.k.size(0), in.k.size(1), in.k.size(3), in.v.size(3)}, s.v.options());
   const int64_t n = in.q.size(2);
   if (n == 0) return in.v;
   Tensor out;

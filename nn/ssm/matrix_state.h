@@ -1,5 +1,5 @@
-// The recurrence over a matrix on which most linear RNNs are built. A state S [dk, dv] holds values by keys; each step fades it, may
-// rewrite what stands under one direction, adds a pair, and is read by a query:
+// The recurrence over a matrix on which most linear RNNs are built. A state S [dk, dv] holds values by keys; each step
+// fades it, may rewrite what stands under one direction, adds a pair, and is read by a query:
 //
 //   S_t = diag(w_t) S_{t-1} + p_t (r_t^T S_{t-1}) + k_t v_t^T,   o_t = S_t^T q_t.
 //
@@ -24,8 +24,9 @@ enum class StateForm {
 };
 
 struct MatrixStateInputs {
-  Tensor q, k, v;      // [batch, heads, n, dk], the same, [batch, heads, n, dv]
-  Tensor log_decay;    // log w, at most 0: [batch, heads, n] per step, [batch, heads, n, dk] per key, or undefined (w = 1)
+  Tensor q, k, v;  // [batch, heads, n, dk], the same, [batch, heads, n, dv]
+  // log w, at most 0: [batch, heads, n] per step, [batch, heads, n, dk] per key, or undefined (w = 1)
+  Tensor log_decay;
   Tensor erase, read;  // p and r, [batch, heads, n, dk]; both or neither
 };
 struct MatrixStateOptions {
@@ -33,9 +34,9 @@ struct MatrixStateOptions {
   int64_t chunk = 16;  // steps; with a decay per key the pairs of a chunk take chunk dk numbers per step
 };
 
-// o [batch, heads, n, dv]. `state` [batch, heads, dk, dv] is S before the first step (undefined: 0) and becomes S after the last. Differentiable any
-// number of times. Halves are computed in f32. ShapeError if shapes do not fit; ValueError for a chunk below 1 or one of
-// erase and read alone.
+// o [batch, heads, n, dv]. `state` [batch, heads, dk, dv] is S before the first step (undefined: 0) and becomes S after
+// the last. Differentiable any number of times. Halves are computed in f32. ShapeError if shapes do not fit; ValueError
+// for a chunk below 1 or one of erase and read alone.
 Tensor matrix_state(const MatrixStateInputs& in, Tensor& state, const MatrixStateOptions& options = {});
 
 }  // namespace ink

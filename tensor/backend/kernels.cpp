@@ -4,8 +4,8 @@
 #include <string>
 
 #include "tensor/backend/cpu_level.h"
-#include "tensor/runtime/cuda_backend.h"
 #include "tensor/error.h"
+#include "tensor/runtime/cuda_backend.h"
 
 namespace ink {
 

@@ -18,8 +18,8 @@ struct Loop {
 // The nest over `count` operands of one shape (operand 0 gives it), in the order of operand `key`'s strides.
 Loop plan_loop(const Array* const* operands, int count, int key = 0);
 
-// The dims of a nest in which operand k moves, and those in which it stands still, as nests of their own: what a reduction
-// keeps and what it reduces. A nest without dims gets one of a single step.
+// The dims of a nest in which operand k moves, and those in which it stands still, as nests of their own: what a
+// reduction keeps and what it reduces. A nest without dims gets one of a single step.
 struct SplitLoop {
   Loop moving, still;
 };

@@ -1,8 +1,8 @@
-// Which keys a query sees: the rule of AttentionArgs (tensor/backend/kernels.h), element by element and for rectangles of the
-// scores. Host and device.
+// Which keys a query sees: the rule of AttentionArgs (tensor/backend/kernels.h), element by element and for rectangles
+// of the scores. Host and device.
 #pragma once
-#include "tensor/math/hd.h"
 #include "tensor/backend/kernels.h"
+#include "tensor/math/hd.h"
 
 namespace ink {
 

@@ -8,8 +8,7 @@ namespace ink::INK_CPU_LEVEL {
 namespace {
 
 // The operations and their order are those of torch.optim.AdamW.
-template <class T>
-void step(const AdamArgs& a, int64_t begin, int64_t end) {
+template <class T> void step(const AdamArgs& a, int64_t begin, int64_t end) {
   using P = Lanes<T>;
   T *param = static_cast<T*>(a.param) + begin, *m = static_cast<T*>(a.m) + begin, *v = static_cast<T*>(a.v) + begin;
   const T* grad = static_cast<const T*>(a.grad) + begin;

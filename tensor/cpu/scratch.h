@@ -7,8 +7,7 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-template <class T>
-class Scratch {
+template <class T> class Scratch {
  public:
   explicit Scratch(int64_t n)
       : bytes_(size_t(n) * sizeof(T)), data_(static_cast<T*>(cpu_allocator().allocate(bytes_))) {}

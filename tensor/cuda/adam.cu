@@ -1,12 +1,13 @@
-// Adam(W) over all parameters in few launches: a launch carries the addresses of up to kMost parameters in its arguments,
-// and each block works on one chunk of one of them. Four arrays are read and three written: 28 bytes per f32 parameter.
+// Adam(W) over all parameters in few launches: a launch carries the addresses of up to kMost parameters in its
+// arguments, and each block works on one chunk of one of them. Four arrays are read and three written: 28 bytes per f32
+// parameter.
 #include "tensor/cuda/elementwise/elementwise.h"
 
 namespace ink::cuda {
 namespace {
 
-constexpr int kMost = 32;             // parameters per launch; their description stays below 4 KiB
-constexpr int64_t kChunk = 1 << 14;   // elements per block
+constexpr int kMost = 32;            // parameters per launch; their description stays below 4 KiB
+constexpr int64_t kChunk = 1 << 14;  // elements per block
 
 struct Batch {
   AdamArgs param[kMost];
@@ -14,8 +15,7 @@ struct Batch {
   int count;
 };
 
-template <class T>
-struct Step {  // the factors of one parameter; operations and order are those of torch.optim.AdamW
+template <class T> struct Step {  // the factors of one parameter; operations and order are those of torch.optim.AdamW
   T decay, scale, eps, beta1, rest1, beta2, rest2, rate, root2;
   __device__ __forceinline__ explicit Step(const AdamArgs& a) {
     double lr = a.lr, correction1 = a.correction1, correction2 = a.correction2;
@@ -32,8 +32,7 @@ struct Step {  // the factors of one parameter; operations and order are those o
   }
 };
 
-template <class T>
-__global__ void __launch_bounds__(kThreads) adam_kernel(const Batch batch) {
+template <class T> __global__ void __launch_bounds__(kThreads) adam_kernel(const Batch batch) {
   int which = 0;
   while (which + 1 < batch.count && int(blockIdx.x) >= batch.first_block[which + 1]) ++which;
   const AdamArgs& a = batch.param[which];
@@ -58,24 +57,21 @@ __global__ void __launch_bounds__(kThreads) adam_kernel(const Batch batch) {
 }
 
 // One element per turn, where an array does not start on 16 bytes (a parameter that is a view).
-template <class T>
-__global__ void __launch_bounds__(kThreads) adam_elements(const AdamArgs a) {
+template <class T> __global__ void __launch_bounds__(kThreads) adam_elements(const AdamArgs a) {
   const Step<T> step(a);
   T *p = static_cast<T*>(a.param), *m = static_cast<T*>(a.m), *v = static_cast<T*>(a.v);
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i < a.n) step(p[i], static_cast<const T*>(a.grad)[i], m[i], v[i]);
 }
 
-template <class T>
-void launch_batch(Batch& batch, int64_t largest) {
+template <class T> void launch_batch(Batch& batch, int64_t largest) {
   const int threads = threads_for(ceil_div(largest, 16 / int(sizeof(T))));
   if (batch.count > 0)
     launch("adam", adam_kernel<T>, dim3(unsigned(batch.first_block[batch.count])), dim3(unsigned(threads)), 0, batch);
   batch.count = 0;
 }
 
-template <class T>
-void run(const AdamArgs* params, int64_t count) {
+template <class T> void run(const AdamArgs* params, int64_t count) {
   Batch batch;
   batch.count = 0, batch.first_block[0] = 0;
   int64_t largest = 0;

@@ -9,7 +9,8 @@ namespace ink::io {
 // No deflate stream grows by more than this factor (zlib's technical notes): a size above it is a lie.
 inline constexpr int64_t kMaxInflation = 1032;
 
-enum class Compression { none, gzip, deflate };  // deflate: without any header, as in a zip file
+// deflate: without any header, as in a zip file
+enum class Compression { none, gzip, deflate };
 
 // The bytes behind some compressed ones, in order. `packed` must outlive the reader.
 class SequentialReader {

@@ -56,8 +56,7 @@ class Parser {
   }
 
   // Calls member(key) with the parser standing at each member's value.
-  template <class F>
-  void object(F member) {
+  template <class F> void object(F member) {
     at_.expect("{");
     std::unordered_set<std::string> keys;
     if (at_.accept("}")) return;

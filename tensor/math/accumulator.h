@@ -4,19 +4,10 @@
 
 namespace ink {
 
-// Sums and products, running ones too, are accumulated in the type twice as wide: the result is exact to a rounding or two
-// however long the row is.
-template <class T>
-struct AccumulatorOf {
-  using type = T;
-};
-template <>
-struct AccumulatorOf<float> {
-  using type = double;
-};
-template <>
-struct AccumulatorOf<complex<float>> {
-  using type = complex<double>;
-};
+// Sums and products, running ones too, are accumulated in the type twice as wide: the result is exact to a rounding or
+// two however long the row is.
+template <class T> struct AccumulatorOf { using type = T; };
+template <> struct AccumulatorOf<float> { using type = double; };
+template <> struct AccumulatorOf<complex<float>> { using type = complex<double>; };
 
 }  // namespace ink

@@ -26,9 +26,12 @@ DType promote(DType a, DType b) {
 DType promote(DType tensor, const Scalar& number) {
   if (number.kind() <= domain_of(tensor)) return tensor;
   switch (number.kind()) {
-    case kInt: return DType::i64;
-    case kFloat: return DType::f32;
-    default: return complex_of(tensor);
+    case kInt:
+      return DType::i64;
+    case kFloat:
+      return DType::f32;
+    default:
+      return complex_of(tensor);
   }
 }
 
@@ -38,10 +41,14 @@ struct Range {
 };
 Range range_of(DType t) {
   switch (t) {
-    case boolean: return {0, 1};
-    case u8: return {0, 255};
-    case i32: return {INT32_MIN, INT32_MAX};
-    default: return {INT64_MIN, INT64_MAX};
+    case boolean:
+      return {0, 1};
+    case u8:
+      return {0, 255};
+    case i32:
+      return {INT32_MIN, INT32_MAX};
+    default:
+      return {INT64_MIN, INT64_MAX};
   }
 }
 bool is_bounded(const Scalar& number, DType t) { return is_integral(t) && number.kind() <= kInt; }

@@ -11,13 +11,21 @@ enum class DType : uint8_t { f32, f64, f16, bf16, c64, c128, i64, i32, u8, boole
 inline constexpr int kNumDTypes = 10;
 
 inline constexpr DType f32 = DType::f32, f64 = DType::f64, f16 = DType::f16, bf16 = DType::bf16, c64 = DType::c64,
-                       c128 = DType::c128, i64 = DType::i64, i32 = DType::i32, u8 = DType::u8,
-                       boolean = DType::boolean;
+                       c128 = DType::c128, i64 = DType::i64, i32 = DType::i32, u8 = DType::u8, boolean = DType::boolean;
 
 // The kind of a dtype, also used as a bit mask: the domain of an op.
-enum Domain : unsigned { kBool = 1, kInt = 2, kFloat = 4, kComplex = 8,
-                         kReal = kInt | kFloat, kField = kFloat | kComplex, kNumber = kReal | kComplex,
-                         kOrdered = kBool | kReal, kDiscrete = kBool | kInt, kAny = 15 };
+enum Domain : unsigned {
+  kBool = 1,
+  kInt = 2,
+  kFloat = 4,
+  kComplex = 8,
+  kReal = kInt | kFloat,
+  kField = kFloat | kComplex,
+  kNumber = kReal | kComplex,
+  kOrdered = kBool | kReal,
+  kDiscrete = kBool | kInt,
+  kAny = 15
+};
 
 INK_INLINE constexpr Domain domain_of(DType t) {
   constexpr Domain d[] = {kFloat, kFloat, kFloat, kFloat, kComplex, kComplex, kInt, kInt, kInt, kBool};
@@ -64,16 +72,26 @@ template <class T> inline constexpr DType dtype_of = DTypeOf<T>::value;
 // Calls f.template operator()<T>() with the C++ type of t. `visit(t, []<class T>() { ... })`.
 template <class F> INK_INLINE decltype(auto) visit(DType t, F&& f) {
   switch (t) {
-    case DType::f32: return f.template operator()<float>();
-    case DType::f64: return f.template operator()<double>();
-    case DType::f16: return f.template operator()<half>();
-    case DType::bf16: return f.template operator()<bfloat16>();
-    case DType::c64: return f.template operator()<complex<float>>();
-    case DType::c128: return f.template operator()<complex<double>>();
-    case DType::i64: return f.template operator()<int64_t>();
-    case DType::i32: return f.template operator()<int32_t>();
-    case DType::u8: return f.template operator()<uint8_t>();
-    default: return f.template operator()<bool>();
+    case DType::f32:
+      return f.template operator()<float>();
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::f16:
+      return f.template operator()<half>();
+    case DType::bf16:
+      return f.template operator()<bfloat16>();
+    case DType::c64:
+      return f.template operator()<complex<float>>();
+    case DType::c128:
+      return f.template operator()<complex<double>>();
+    case DType::i64:
+      return f.template operator()<int64_t>();
+    case DType::i32:
+      return f.template operator()<int32_t>();
+    case DType::u8:
+      return f.template operator()<uint8_t>();
+    default:
+      return f.template operator()<bool>();
   }
 }
 // The same over float and double only; callers have checked that t is one of them.

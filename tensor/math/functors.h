@@ -1,10 +1,11 @@
-// Every scalar formula of the framework, once, for the CPU, CUDA and all dtypes, and the lists the backends turn into tables.
+// Every scalar formula of the framework, once, for the CPU, CUDA and all dtypes, and the lists the backends turn into
+// tables.
 //
-// A formula is a struct with `T operator()(T...) const`. T is float or double, a Pack of them (so: no branches on T, but
-// select, max and min), ink::complex, an integer or bool, as far as its domain goes. The output dtype of an op is what its
-// operator() returns: a comparison gives bool, abs of a complex number a real one.
-// Integers wrap around: sums, differences and products are plus, minus and times (math.h).
-// A formula may carry parameters (at most 32 bytes); the tables pass it as `const void*`, the kernels take it by value.
+// A formula is a struct with `T operator()(T...) const`. T is float or double, a Pack of them (so: no branches on T,
+// but select, max and min), ink::complex, an integer or bool, as far as its domain goes. The output dtype of an op is
+// what its operator() returns: a comparison gives bool, abs of a complex number a real one. Integers wrap around: sums,
+// differences and products are plus, minus and times (math.h). A formula may carry parameters (at most 32 bytes); the
+// tables pass it as `const void*`, the kernels take it by value.
 #pragma once
 #include <limits>
 
@@ -32,12 +33,17 @@ namespace fn {
 template <class T> INK_HD INK_INLINE T value(const Scalar& s) { return T(s.to<scalar_t<T>>()); }
 
 // Domains: which kinds of dtype a formula takes. Others are cast (an integer to f32 for Float) or refused.
-struct Real { static constexpr unsigned domain = kReal; };          // integers and floats
-struct Float { static constexpr unsigned domain = kFloat; };        // f16 bf16 f32 f64; integers are cast to f32
-struct Field { static constexpr unsigned domain = kField; };        // floats and complex; integers are cast to f32
-struct Number { static constexpr unsigned domain = kNumber; };      // all but bool
+// integers and floats
+struct Real { static constexpr unsigned domain = kReal; };
+// f16 bf16 f32 f64; integers are cast to f32
+struct Float { static constexpr unsigned domain = kFloat; };
+// floats and complex; integers are cast to f32
+struct Field { static constexpr unsigned domain = kField; };
+// all but bool
+struct Number { static constexpr unsigned domain = kNumber; };
 struct Any { static constexpr unsigned domain = kAny; };
-struct Ordered { static constexpr unsigned domain = kOrdered; };    // all but complex
+// all but complex
+struct Ordered { static constexpr unsigned domain = kOrdered; };
 struct ComplexOnly { static constexpr unsigned domain = kComplex; };
 
 // ======================================================================================== one operand
@@ -75,7 +81,8 @@ struct Erfc : Float { template <class T> INK_HD INK_INLINE T operator()(T x) con
 struct Erfinv : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return erfinv(x); } };
 struct Lgamma : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return lgamma(x); } };
 struct Digamma : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return digamma(x); } };
-struct Round : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return round(x); } };  // half to even
+// half to even
+struct Round : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return round(x); } };
 struct Floor : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return floor(x); } };
 struct Ceil : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return ceil(x); } };
 struct Trunc : Float { template <class T> INK_HD INK_INLINE T operator()(T x) const { return trunc(x); } };
@@ -193,7 +200,8 @@ struct GeluGrad : Float {  // Phi(x) + x phi(x)
     return g * (cdf + at * pdf);
   }
 };
-constexpr double kGeluTanhEnd = 30;  // beyond it the derivative is 0 or 1 in every dtype, and powers of x would overflow
+// beyond it the derivative is 0 or 1 in every dtype, and powers of x would overflow
+constexpr double kGeluTanhEnd = 30;
 struct GeluTanhGrad : Float {
   template <class T> INK_HD INK_INLINE T operator()(T g, T x_any) const {
     T x = min(max(x_any, T(scalar_t<T>(-kGeluTanhEnd))), T(scalar_t<T>(kGeluTanhEnd)));

@@ -8,8 +8,8 @@
 
 namespace ink {
 
-// d as a float that rounds on to 16 bits as d itself does: where d is not a float, the neighbour with an odd last bit ("round to odd", Boldo &
-// Melquiond 2008). Rounded to the nearest float instead, d could become a tie that it is not.
+// d as a float that rounds on to 16 bits as d itself does: where d is not a float, the neighbour with an odd last bit
+// ("round to odd", Boldo & Melquiond 2008). Rounded to the nearest float instead, d could become a tie that it is not.
 INK_HD INK_INLINE float to_odd(double d) {
   const float f = float(d);
   const double back = double(f), size = back < 0 ? -back : back, wanted = d < 0 ? -d : d;
@@ -19,7 +19,8 @@ INK_HD INK_INLINE float to_odd(double d) {
 }
 // The same for integers: the 11 bits that a double may lack are or-ed into one.
 INK_HD INK_INLINE float to_odd(int64_t i) {
-  const uint64_t size = i < 0 ? 0 - uint64_t(i) : uint64_t(i), folded = size >> 53 ? (size & ~0x7ffull) | ((size & 0x7ff) != 0 ? 0x800ull : 0) : size;
+  const uint64_t size = i < 0 ? 0 - uint64_t(i) : uint64_t(i),
+                 folded = size >> 53 ? (size & ~0x7ffull) | ((size & 0x7ff) != 0 ? 0x800ull : 0) : size;
   return to_odd(i < 0 ? -double(folded) : double(folded));
 }
 

@@ -4,38 +4,16 @@
 
 namespace ink::fn {
 
-template <class T>
-INK_HD INK_INLINE complex<T> conj(complex<T> z) {
-  return {z.re, -z.im};
-}
-template <class T>
-INK_HD INK_INLINE T real(complex<T> z) {
-  return z.re;
-}
-template <class T>
-INK_HD INK_INLINE T imag(complex<T> z) {
-  return z.im;
-}
-template <class T>
-INK_HD INK_INLINE T abs(complex<T> z) {
-  return hypot(z.re, z.im);
-}
-template <class T>
-INK_HD INK_INLINE bool isnan(complex<T> z) {
-  return isnan(z.re) || isnan(z.im);
-}
-template <class T>
-INK_HD INK_INLINE bool isinf(complex<T> z) {
-  return isinf(z.re) || isinf(z.im);
-}
-template <class T>
-INK_HD INK_INLINE bool isfinite(complex<T> z) {
-  return isfinite(z.re) && isfinite(z.im);
-}
+template <class T> INK_HD INK_INLINE complex<T> conj(complex<T> z) { return {z.re, -z.im}; }
+template <class T> INK_HD INK_INLINE T real(complex<T> z) { return z.re; }
+template <class T> INK_HD INK_INLINE T imag(complex<T> z) { return z.im; }
+template <class T> INK_HD INK_INLINE T abs(complex<T> z) { return hypot(z.re, z.im); }
+template <class T> INK_HD INK_INLINE bool isnan(complex<T> z) { return isnan(z.re) || isnan(z.im); }
+template <class T> INK_HD INK_INLINE bool isinf(complex<T> z) { return isinf(z.re) || isinf(z.im); }
+template <class T> INK_HD INK_INLINE bool isfinite(complex<T> z) { return isfinite(z.re) && isfinite(z.im); }
 
 // e^x (cos y, sin y). e^(x/2) enters twice, because e^x can overflow where the product does not.
-template <class T>
-INK_HD INK_INLINE complex<T> exp(complex<T> z) {
+template <class T> INK_HD INK_INLINE complex<T> exp(complex<T> z) {
   T x = z.re, y = z.im;
   if (y == T(0)) return {exp(x), y};
   if (isinf(x) && !isfinite(y)) return x < T(0) ? complex<T>(T(0), T(0)) : complex<T>(x, y - y);
@@ -49,8 +27,7 @@ INK_HD INK_INLINE complex<T> exp(complex<T> z) {
 }
 
 // (log |z|, arg z). Near the unit circle |z|^2 - 1 is formed first, else its digits are lost.
-template <class T>
-INK_HD INK_INLINE complex<T> log(complex<T> z) {
+template <class T> INK_HD INK_INLINE complex<T> log(complex<T> z) {
   T a = max(abs(z.re), abs(z.im)), b = min(abs(z.re), abs(z.im)), modulus;
   if (a > T(0.5) && a < T(1.5)) {
     modulus = T(0.5) * log1p(fma(b, b, (a - T(1)) * (a + T(1))));
@@ -63,8 +40,7 @@ INK_HD INK_INLINE complex<T> log(complex<T> z) {
 }
 
 // t = sqrt((|x| + |z|) / 2) is one part, |y| / 2t the other; scaled by a power of four against over- and underflow.
-template <class T>
-INK_HD INK_INLINE complex<T> sqrt(complex<T> z) {
+template <class T> INK_HD INK_INLINE complex<T> sqrt(complex<T> z) {
   T x = z.re, y = z.im;
   if (isinf(y)) return {highest<T>(), y};
   if (x == T(0) && y == T(0)) return {T(0), y};
@@ -83,8 +59,7 @@ INK_HD INK_INLINE complex<T> sqrt(complex<T> z) {
 }
 
 // (sinh x cos y, cosh x sin y)
-template <class T>
-INK_HD INK_INLINE complex<T> sinh(complex<T> z) {
+template <class T> INK_HD INK_INLINE complex<T> sinh(complex<T> z) {
   T x = z.re, y = z.im;
   if (y == T(0)) return {sinh(x), y};
   if (x == T(0)) return {x, sin(y)};
@@ -94,8 +69,7 @@ INK_HD INK_INLINE complex<T> sinh(complex<T> z) {
   return {copysign(T(0.5), x) * h * cos(y) * h, T(0.5) * h * sin(y) * h};
 }
 // (cosh x cos y, sinh x sin y)
-template <class T>
-INK_HD INK_INLINE complex<T> cosh(complex<T> z) {
+template <class T> INK_HD INK_INLINE complex<T> cosh(complex<T> z) {
   T x = z.re, y = z.im;
   if (y == T(0)) return {cosh(x), copysign(T(0), x) * y};
   if (x == T(0)) return {cos(y), x * sin(y)};
@@ -105,8 +79,7 @@ INK_HD INK_INLINE complex<T> cosh(complex<T> z) {
   return {T(0.5) * h * cos(y) * h, copysign(T(0.5), x) * h * sin(y) * h};
 }
 // Kahan 1987, "Branch cuts for complex elementary functions", procedure CTANH.
-template <class T>
-INK_HD INK_INLINE complex<T> tanh(complex<T> z) {
+template <class T> INK_HD INK_INLINE complex<T> tanh(complex<T> z) {
   T x = z.re, y = z.im;
   if (y == T(0)) return {tanh(x), y};
   if (abs(x) > T(25)) {
@@ -119,30 +92,14 @@ INK_HD INK_INLINE complex<T> tanh(complex<T> z) {
   return {beta * rho * s / d, t / d};
 }
 
-template <class T>
-INK_HD INK_INLINE complex<T> times_i(complex<T> z) {
-  return {-z.im, z.re};
-}
-template <class T>
-INK_HD INK_INLINE complex<T> over_i(complex<T> z) {
-  return {z.im, -z.re};
-}
-template <class T>
-INK_HD INK_INLINE complex<T> sin(complex<T> z) {
-  return over_i(sinh(times_i(z)));
-}
-template <class T>
-INK_HD INK_INLINE complex<T> cos(complex<T> z) {
-  return cosh(times_i(z));
-}
-template <class T>
-INK_HD INK_INLINE complex<T> tan(complex<T> z) {
-  return over_i(tanh(times_i(z)));
-}
+template <class T> INK_HD INK_INLINE complex<T> times_i(complex<T> z) { return {-z.im, z.re}; }
+template <class T> INK_HD INK_INLINE complex<T> over_i(complex<T> z) { return {z.im, -z.re}; }
+template <class T> INK_HD INK_INLINE complex<T> sin(complex<T> z) { return over_i(sinh(times_i(z))); }
+template <class T> INK_HD INK_INLINE complex<T> cos(complex<T> z) { return cosh(times_i(z)); }
+template <class T> INK_HD INK_INLINE complex<T> tan(complex<T> z) { return over_i(tanh(times_i(z))); }
 
 // e^(w log z); a small whole w multiplies, which is exact where the products are.
-template <class T>
-INK_HD INK_INLINE complex<T> pow(complex<T> z, complex<T> w) {
+template <class T> INK_HD INK_INLINE complex<T> pow(complex<T> z, complex<T> w) {
   if (w.im == T(0) && abs(w.re) <= T(64) && w.re == trunc(w.re)) {
     complex<T> result(T(1)), power = z;
     for (int n = int(abs(w.re)); n > 0; n /= 2, power *= power)

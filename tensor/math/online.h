@@ -10,33 +10,22 @@
 
 namespace ink::fn {
 
-template <class T>
-struct Online {
-  T m = T(lowest<scalar_t<T>>()), l = T(scalar_t<T>(0));
-};
+template <class T> struct Online { T m = T(lowest<scalar_t<T>>()), l = T(scalar_t<T>(0)); };
 
 // What is taken off the scores of a state with maximum `top`: that, or 0 if it has seen nothing (-inf - -inf would be
 // NaN).
-template <class T>
-INK_HD INK_INLINE T online_shift(T top) {
+template <class T> INK_HD INK_INLINE T online_shift(T top) {
   using S = scalar_t<T>;
   return select(top == T(lowest<S>()), T(S(0)), top);
 }
 // What the sums of a state with maximum `m` are multiplied by when the maximum becomes `top`: e^{m - top}, and 0 for a
 // state that has seen nothing.
-template <class T>
-INK_HD INK_INLINE T online_scale(T m, T top) {
-  return exp(m - online_shift(top));
-}
-template <class T>
-INK_HD INK_INLINE Online<T> online_merge(Online<T> a, Online<T> b) {
+template <class T> INK_HD INK_INLINE T online_scale(T m, T top) { return exp(m - online_shift(top)); }
+template <class T> INK_HD INK_INLINE Online<T> online_merge(Online<T> a, Online<T> b) {
   const T top = max(a.m, b.m);
   return {top, a.l * online_scale(a.m, top) + b.l * online_scale(b.m, top)};  // (4.5)
 }
 // log sum e^{x_t}; -inf if nothing has been seen.
-template <class T>
-INK_HD INK_INLINE T online_lse(Online<T> s) {
-  return s.m + log(s.l);
-}
+template <class T> INK_HD INK_INLINE T online_lse(Online<T> s) { return s.m + log(s.l); }
 
 }  // namespace ink::fn

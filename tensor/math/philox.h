@@ -58,12 +58,8 @@ INK_HD INK_INLINE int64_t integer_from(uint64_t bits, int64_t low, uint64_t rang
 
 // Two independent standard normals from two draws (Box & Muller 1958): radius sqrt(-2 log u), angle 2 pi v. The angle
 // is taken as quarter turns plus a rest, which is exact. Half a step is added to u, so that it is never 0.
-template <class T>
-struct NormalPair {
-  T cos, sin;
-};
-template <class T>
-INK_HD INK_INLINE NormalPair<T> turn_normal(T radius, T rest, uint32_t quarter) {
+template <class T> struct NormalPair { T cos, sin; };
+template <class T> INK_HD INK_INLINE NormalPair<T> turn_normal(T radius, T rest, uint32_t quarter) {
   T c = radius * fn::cos(rest), s = radius * fn::sin(rest);
   T x = quarter & 1 ? -s : c, y = quarter & 1 ? c : s;
   return quarter & 2 ? NormalPair<T>{-x, -y} : NormalPair<T>{x, y};

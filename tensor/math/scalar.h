@@ -44,7 +44,8 @@ class Scalar {
 
 // The dtype of `tensor op number`: the number only matters when its kind is above the tensor's.
 DType promote(DType tensor, const Scalar& number);
-// Is the number, without its fraction, one of the values of an integer dtype? Of bool: is a whole number 0 or 1? True for every other dtype.
+// Is the number, without its fraction, one of the values of an integer dtype? Of bool: is a whole number 0 or 1? True
+// for every other dtype.
 bool fits(const Scalar& number, DType dtype);
 // The nearest value that an integer dtype has; the number itself for every other dtype or kind.
 Scalar nearest(const Scalar& number, DType dtype);

@@ -9,13 +9,11 @@
 
 namespace ink {
 
-template <class T>
-using key_of = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+template <class T> using key_of = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 
 // For f32 f64 i64 i32 u8 bool. NaN is above everything, -0 equals 0. Descending order is ascending order of the
 // inverted keys: NaN comes first.
-template <class T>
-INK_HD INK_INLINE key_of<T> sort_key(T x, bool descending) {
+template <class T> INK_HD INK_INLINE key_of<T> sort_key(T x, bool descending) {
   using U = key_of<T>;
   constexpr U sign = U(1) << (8 * sizeof(U) - 1);
   U key;
@@ -52,8 +50,7 @@ struct WideEntry {
 };
 
 // Calls f with T and the smallest entry for values of T in lines of n.
-template <class F>
-INK_INLINE void visit_sortable(DType dtype, int64_t n, F&& f) {
+template <class F> INK_INLINE void visit_sortable(DType dtype, int64_t n, F&& f) {
   auto with = [&]<class T>() {
     if constexpr (sizeof(T) == 8)
       f.template operator()<T, WideEntry>();

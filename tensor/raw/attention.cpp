@@ -69,8 +69,8 @@ std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout,
     for (const Tensor& x : d) fill(x, 0);
   } else {
     describe(args, slopes, qi, ki, vi, masks);
-    kernels_of(q).attention_backward(args, d[0].raw_data(), d[1].raw_data(), d[2].raw_data(), g.raw_data(), data_or_null(gl),
-                                     qi.raw_data(), ki.raw_data(), vi.raw_data(), o.raw_data(),
+    kernels_of(q).attention_backward(args, d[0].raw_data(), d[1].raw_data(), d[2].raw_data(), g.raw_data(),
+                                     data_or_null(gl), qi.raw_data(), ki.raw_data(), vi.raw_data(), o.raw_data(),
                                      contiguous(lse).raw_data());
   }
   for (Tensor& x : d) x = cast(x, q.dtype());

@@ -65,8 +65,8 @@ Tensor index_select(const Tensor& x, int dim, const Tensor& checked) {
   }
   Tensor out = empty(shape, x.options());
   if (out.numel() > 0)
-    kernels_of(x).index_select(out.raw_data(), x.raw_data(), index_data(checked), k,
-                               lines_of(x.shape(), dim), size_of(x.dtype()));
+    kernels_of(x).index_select(out.raw_data(), x.raw_data(), index_data(checked), k, lines_of(x.shape(), dim),
+                               size_of(x.dtype()));
   return out;
 }
 
@@ -79,8 +79,8 @@ Tensor index_add(const Tensor& x, int dim, const Tensor& checked, const Tensor& 
   if (is_half(x.dtype())) return cast(index_add(cast(x, f32), dim, checked, cast(source, f32)), x.dtype());
   Tensor out = clone(x), from = contiguous(source);
   if (from.numel() > 0)
-    kernels_of(x).index_add(x.dtype(), out.raw_data(), from.raw_data(), index_data(checked),
-                            checked.numel(), lines_of(x.shape(), dim));
+    kernels_of(x).index_add(x.dtype(), out.raw_data(), from.raw_data(), index_data(checked), checked.numel(),
+                            lines_of(x.shape(), dim));
   return out;
 }
 

@@ -4,8 +4,9 @@
 
 namespace ink::raw {
 
-// The index as contiguous i64, each entry what `check` allows (with wrap: negative ones counted from the end). DTypeError
-// unless i64 or i32; IndexError naming the first value that is not, on a CUDA device at the next synchronisation.
+// The index as contiguous i64, each entry what `check` allows (with wrap: negative ones counted from the end).
+// DTypeError unless i64 or i32; IndexError naming the first value that is not, on a CUDA device at the next
+// synchronisation.
 Tensor checked_index(const IndexCheck& check, const Tensor& index);
 [[noreturn]] void throw_bad_index(const IndexCheck& check, int64_t value, int64_t place);
 

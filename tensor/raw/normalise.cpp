@@ -36,7 +36,8 @@ std::array<Tensor, 3> norm(const char* op, NormArgs args, const Tensor& x, const
   Tensor y = empty(x.shape(), {w.compute, device}), rstd = zeros({args.rows}, {w.compute, device});
   Tensor mean = args.rms ? Tensor() : zeros({args.rows}, {w.compute, device});
   if (y.numel() > 0)
-    kernels_of(x).norm(args, y.raw_data(), data_or_null(mean), rstd.raw_data(), in.raw_data(), data_or_null(p), data_or_null(q));
+    kernels_of(x).norm(args, y.raw_data(), data_or_null(mean), rstd.raw_data(), in.raw_data(), data_or_null(p),
+                       data_or_null(q));
   return {cast(y, w.result), mean, rstd};
 }
 

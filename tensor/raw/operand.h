@@ -1,6 +1,6 @@
-// Operands as kernels take them: which dtype a kernel computes in, and tensors brought to that dtype and to a layout that
-// the kernel can read. A tensor that is stored like that already is passed on as it is, else it is copied. An undefined
-// tensor (an operand that was left out) stays undefined.
+// Operands as kernels take them: which dtype a kernel computes in, and tensors brought to that dtype and to a layout
+// that the kernel can read. A tensor that is stored like that already is passed on as it is, else it is copied. An
+// undefined tensor (an operand that was left out) stays undefined.
 #pragma once
 #include "tensor/raw/raw.h"
 

@@ -43,7 +43,8 @@ std::string pair(const Tensor& a, const Tensor& b) { return a.shape().str() + " 
 
 }  // namespace
 
-void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, double alpha, double beta, const Tensor& bias) {
+void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, double alpha, double beta,
+                 const Tensor& bias) {
   if (out.numel() == 0) return;
   const Tensor a = readable_factor(a_in), b = readable_factor(b_in);
   GemmArgs g{};

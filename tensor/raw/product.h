@@ -6,8 +6,8 @@
 namespace ink::raw {
 
 // out = alpha a b + beta out over the last two dims: a [..., m, k], b [..., k, n], out [..., m, n] contiguous; or, with
-// beta = 0, plus a bias [n] in every row. The batch dims of a and b broadcast to out's. All have one dtype that the gemm
-// slot takes. A transposed or sliced factor is read by its strides; only one that BLAS cannot read is copied.
+// beta = 0, plus a bias [n] in every row. The batch dims of a and b broadcast to out's. All have one dtype that the
+// gemm slot takes. A transposed or sliced factor is read by its strides; only one that BLAS cannot read is copied.
 void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double alpha = 1, double beta = 0,
                  const Tensor& bias = {});
 

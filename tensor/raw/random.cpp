@@ -11,8 +11,7 @@ RandomKey next_key(Generator* generator, int64_t n) {
 }
 
 // Calls draw(array, key) on a contiguous real array that then becomes target's elements.
-template <class F>
-static void fill_with(const char* op, const Tensor& target, Generator* generator, F draw) {
+template <class F> static void fill_with(const char* op, const Tensor& target, Generator* generator, F draw) {
   check_domain(op, target.dtype(), kField);
   bool pairs = is_complex(target.dtype());
   RandomKey key = next_key(generator, target.numel() * (pairs ? 2 : 1));

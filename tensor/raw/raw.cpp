@@ -27,13 +27,16 @@ Tensor empty(const Shape& shape, const Options& options) {
   int64_t n, bytes;
   if (!count_elements("empty", shape, n) || __builtin_mul_overflow(n, size_of(options.dtype), &bytes))
     throw MemoryError(fmt::format("empty: more elements than fit memory; got {}", shape.str()));
-  return on_storage(Ref<Storage>(new Storage(bytes, options.device)), shape, contiguous_strides(shape), n, options.dtype);
+  return on_storage(Ref<Storage>(new Storage(bytes, options.device)), shape, contiguous_strides(shape), n,
+                    options.dtype);
 }
 
 static void check_fits(const char* op, const Scalar& value, DType t) {
   if (!fits(value, t))
     throw ValueError(fmt::format("{}: the number does not fit the dtype; got {} for {}; hint: choose a wider dtype", op,
-                                 value.kind() == kFloat ? fmt::format("{}", value.as_double()) : fmt::format("{}", value.to<int64_t>()), name_of(t)));
+                                 value.kind() == kFloat ? fmt::format("{}", value.as_double())
+                                                        : fmt::format("{}", value.to<int64_t>()),
+                                 name_of(t)));
 }
 
 Tensor full(const Shape& shape, const Scalar& value, const Options& options) {
@@ -46,8 +49,8 @@ Tensor zeros(const Shape& shape, const Options& options) { return full(shape, 0,
 
 Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner) {
   const int64_t n = checked_numel("from_blob", shape), bytes = checked_product("from_blob", n, size_of(options.dtype));
-  return on_storage(Ref<Storage>(new Storage(data, bytes, options.device, std::move(owner))), shape, contiguous_strides(shape), n,
-                    options.dtype);
+  return on_storage(Ref<Storage>(new Storage(data, bytes, options.device, std::move(owner))), shape,
+                    contiguous_strides(shape), n, options.dtype);
 }
 
 static bool strides_contiguous(const Shape& shape, const Shape& strides) {
@@ -82,18 +85,23 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   Shape strides = Shape::filled(shape.size(), 0);
   int shift = shape.size() - x.dim();
   for (int64_t n : shape)
-    if (n < 0) throw ShapeError(fmt::format("expand: negative size; got {} for {}; hint: -1 keeps a size the tensor has", shape.str(), x.shape().str()));
+    if (n < 0)
+      throw ShapeError(fmt::format("expand: negative size; got {} for {}; hint: -1 keeps a size the tensor has",
+                                   shape.str(), x.shape().str()));
   for (int i = 0; i < x.dim(); ++i) {
     bool fits = shift >= 0 && (x.shape()[i] == shape[i + shift] || x.shape()[i] == 1);
-    if (!fits) throw ShapeError(fmt::format("expand: sizes do not fit; got {}; cannot become {}", x.shape().str(), shape.str()));
+    if (!fits)
+      throw ShapeError(fmt::format("expand: sizes do not fit; got {}; cannot become {}", x.shape().str(), shape.str()));
     if (x.shape()[i] == shape[i + shift]) strides[i + shift] = x.strides()[i];
   }
-  if (shift < 0) throw ShapeError(fmt::format("expand: fewer dims than the tensor; got {}; cannot become {}", x.shape().str(), shape.str()));
+  if (shift < 0)
+    throw ShapeError(
+        fmt::format("expand: fewer dims than the tensor; got {}; cannot become {}", x.shape().str(), shape.str()));
   return view_of("expand", x, shape, strides, x.storage_offset());
 }
 
-// The strides that view x as `shape`, if there are any: neighbouring dims of x that can be walked as one are merged, and
-// each merged run must be cut exactly by the new sizes.
+// The strides that view x as `shape`, if there are any: neighbouring dims of x that can be walked as one are merged,
+// and each merged run must be cut exactly by the new sizes.
 static bool view_strides(const Tensor& x, const Shape& shape, Shape& strides) {
   strides = contiguous_strides(shape);
   if (x.numel() == 0 || x.is_contiguous()) return true;
@@ -165,13 +173,16 @@ void bump_version(const Tensor& x, const char* op) {
 static void check_target(const char* op, const Tensor& target) {
   for (int d = 0; d < target.dim(); ++d)
     if (target.strides()[d] == 0 && target.shape()[d] > 1)
-      throw ShapeError(fmt::format("{}: several elements of the target share memory; got shape {} with strides {}; hint: clone() it first", op,
-                                   target.shape().str(), target.strides().str()));
+      throw ShapeError(fmt::format(
+          "{}: several elements of the target share memory; got shape {} with strides {}; hint: clone() it first", op,
+          target.shape().str(), target.strides().str()));
 }
-// Kernels read and write element by element: a source that shares the target's memory, but not element for element, is copied first.
+// Kernels read and write element by element: a source that shares the target's memory, but not element for element, is
+// copied first.
 static Tensor apart(const Tensor& source, const Tensor& target) {
   if (!source.shares_storage(target)) return source;
-  bool same = source.shape() == target.shape() && source.strides() == target.strides() && source.storage_offset() == target.storage_offset();
+  bool same = source.shape() == target.shape() && source.strides() == target.strides() &&
+              source.storage_offset() == target.storage_offset();
   return same ? source : clone(source);
 }
 
@@ -195,8 +206,8 @@ Device common_device(const char* op, std::initializer_list<const Tensor*> tensor
     if (!t->defined()) continue;
     if (!first) first = t;
     if (!(t->device() == first->device()))
-      throw DeviceError(fmt::format("{}: operands on different devices; got {} and {}; hint: move one with to(device)", op,
-                                    first->device().str(), t->device().str()));
+      throw DeviceError(fmt::format("{}: operands on different devices; got {} and {}; hint: move one with to(device)",
+                                    op, first->device().str(), t->device().str()));
   }
   return first ? first->device() : Device{};
 }
@@ -209,20 +220,26 @@ static std::string domain_list(unsigned domain) {
 }
 void check_domain(const char* op, DType dtype, unsigned domain) {
   if (!(domain_of(dtype) & domain))
-    throw DTypeError(fmt::format("{}: dtype not supported; got {}; expected one of {}", op, name_of(dtype), domain_list(domain)));
+    throw DTypeError(
+        fmt::format("{}: dtype not supported; got {}; expected one of {}", op, name_of(dtype), domain_list(domain)));
 }
 DType computed_in(const char* op, DType t, unsigned domain) {
-  if (is_integral(t) && !(domain & domain_of(t)) && (domain & kFloat)) return domain & kInt && t == DType::boolean ? DType::i64 : DType::f32;
+  if (is_integral(t) && !(domain & domain_of(t)) && (domain & kFloat))
+    return domain & kInt && t == DType::boolean ? DType::i64 : DType::f32;
   check_domain(op, t, domain);
   return t;
 }
 
 static DType result_dtype(DType t, Result result) {
   switch (result) {
-    case Result::boolean: return DType::boolean;
-    case Result::real: return real_of(t);
-    case Result::complex: return complex_of(t);
-    default: return t;
+    case Result::boolean:
+      return DType::boolean;
+    case Result::real:
+      return real_of(t);
+    case Result::complex:
+      return complex_of(t);
+    default:
+      return t;
   }
 }
 
@@ -244,23 +261,28 @@ static DType common_dtype(const Tensor& a, const Tensor& b) {
   return promote(a.dtype(), b.dtype());
 }
 
-Tensor binary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& a, const Tensor& b) {
+Tensor binary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& a,
+              const Tensor& b) {
   Device device = a.device();
   if (!(device == b.device())) common_device(name, {&a, &b});
   const DType t = computed_in(name, common_dtype(a, b), domain);
   const Tensor x = cast(a, t), y = cast(b, t);
   bool same = x.shape() == y.shape();
-  Tensor out = empty(same ? x.shape() : broadcast_shapes(name, x.shape(), y.shape()), {result_dtype(t, result), device});
+  Tensor out =
+      empty(same ? x.shape() : broadcast_shapes(name, x.shape(), y.shape()), {result_dtype(t, result), device});
   if (out.numel() == 0) return out;
-  if (same) kernels_of(out).binary(op, functor, array(out), array(x), array(y));
-  else kernels_of(out).binary(op, functor, array(out), array(expand(x, out.shape())), array(expand(y, out.shape())));
+  if (same)
+    kernels_of(out).binary(op, functor, array(out), array(x), array(y));
+  else
+    kernels_of(out).binary(op, functor, array(out), array(expand(x, out.shape())), array(expand(y, out.shape())));
   return out;
 }
 
 void binary_into(const char* name, int op, const void* functor, const Tensor& target, const Tensor& other) {
   common_device(name, {&target, &other});
   if (domain_of(other.dtype()) > domain_of(target.dtype()))
-    throw DTypeError(fmt::format("{}: the result does not fit the target; got {} into {}", name, name_of(other.dtype()), name_of(target.dtype())));
+    throw DTypeError(fmt::format("{}: the result does not fit the target; got {} into {}", name, name_of(other.dtype()),
+                                 name_of(target.dtype())));
   check_target(name, target);
   Tensor b = expand(apart(cast(other, target.dtype()), target), target.shape());
   bump_version(target, name);
@@ -279,7 +301,8 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   Shape shape = broadcast_shapes("where", condition.shape(), broadcast_shapes("where", a.shape(), b.shape()));
   Tensor out = empty(shape, {t, device});
   if (out.numel() > 0)
-    kernels_of(out).where(array(out), array(expand(condition, shape)), array(expand(cast(a, t), shape)), array(expand(cast(b, t), shape)));
+    kernels_of(out).where(array(out), array(expand(condition, shape)), array(expand(cast(a, t), shape)),
+                          array(expand(cast(b, t), shape)));
   return out;
 }
 
@@ -294,14 +317,16 @@ uint32_t dim_mask(const char* op, const Dims& dims, int ndim) {
   return ndim == 0 ? 0 : mask;
 }
 
-Tensor reduce(const char* name, int op, unsigned domain, bool has_identity, const Tensor& x, const Dims& dims, bool keepdim) {
+Tensor reduce(const char* name, int op, unsigned domain, bool has_identity, const Tensor& x, const Dims& dims,
+              bool keepdim) {
   check_domain(name, x.dtype(), domain | kBool);
   uint32_t mask = dim_mask(name, dims, x.dim());
   Shape kept, squeezed;
   for (int d = 0; d < x.dim(); ++d) {
     bool reduced = mask >> d & 1;
     if (reduced && x.shape()[d] == 0 && !has_identity)
-      throw ShapeError(fmt::format("{}: nothing to reduce in dim {}; got shape {}; expected at least one element", name, d, x.shape().str()));
+      throw ShapeError(fmt::format("{}: nothing to reduce in dim {}; got shape {}; expected at least one element", name,
+                                   d, x.shape().str()));
     kept.push_back(reduced ? 1 : x.shape()[d]);
     if (!reduced) squeezed.push_back(x.shape()[d]);
   }
@@ -323,7 +348,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   int lead = x.dim() - shape.size();
   bool fits = lead >= 0;
   for (int d = 0; fits && d < shape.size(); ++d) fits = shape[d] == 1 || shape[d] == x.shape()[d + lead];
-  if (!fits) throw ShapeError(fmt::format("sum_to: {} was not broadcast from that shape; got {}", x.shape().str(), shape.str()));
+  if (!fits)
+    throw ShapeError(fmt::format("sum_to: {} was not broadcast from that shape; got {}", x.shape().str(), shape.str()));
   Dims dims;
   for (int d = 0; d < x.dim(); ++d)
     if (d < lead || (shape[d - lead] == 1 && x.shape()[d] != 1)) dims.push_back(d);
@@ -333,7 +359,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 
 Lines lines_of(const Shape& shape, int dim) {
   if (shape.empty()) return {1, 1, 1};
-  return {Shape(shape.begin(), shape.begin() + dim).numel(), shape[dim], Shape(shape.begin() + dim + 1, shape.end()).numel()};
+  return {Shape(shape.begin(), shape.begin() + dim).numel(), shape[dim],
+          Shape(shape.begin() + dim + 1, shape.end()).numel()};
 }
 
 }  // namespace ink::raw

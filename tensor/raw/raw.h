@@ -1,4 +1,5 @@
-// The graph-free layer: check, allocate, plan, call the kernel table. Ops in autograd/ are built on it; it records nothing.
+// The graph-free layer: check, allocate, plan, call the kernel table. Ops in autograd/ are built on it; it records
+// nothing.
 //
 // Mixed dtypes are promoted, shapes broadcast. Results are new contiguous tensors unless said otherwise.
 #pragma once
@@ -15,9 +16,10 @@ Tensor zeros(const Shape& shape, const Options& options = {});
 Tensor from_blob(void* data, const Shape& shape, const Options& options, std::shared_ptr<void> owner);
 // A view of x's storage; the caller guarantees that every element lies inside it.
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset);
-Tensor expand(const Tensor& x, const Shape& shape);   // a view; ShapeError if x does not broadcast to shape
-Tensor alias(const Tensor& x);                        // a new handle without history on the same elements
-Tensor reshape(const Tensor& x, const Shape& shape);  // a view if the strides allow it, else a copy; sizes are final (no -1)
+Tensor expand(const Tensor& x, const Shape& shape);  // a view; ShapeError if x does not broadcast to shape
+Tensor alias(const Tensor& x);                       // a new handle without history on the same elements
+// a view if the strides allow it, else a copy; sizes are final (no -1)
+Tensor reshape(const Tensor& x, const Shape& shape);
 Tensor permute(const Tensor& x, const Shape& order);  // a view
 Tensor contiguous(const Tensor& x);                   // x itself if it is contiguous already
 Tensor cast(const Tensor& x, DType dtype);            // x itself if it has that dtype
@@ -28,7 +30,7 @@ Tensor to_device(const Tensor& x, Device device, bool non_blocking = false);
 void bump_version(const Tensor& x, const char* op);
 void copy_into(const Tensor& target, const Tensor& source);  // broadcasts source
 void fill(const Tensor& target, const Scalar& value);
-void add_into(const Tensor& target, const Tensor& source);   // target += source, same shape
+void add_into(const Tensor& target, const Tensor& source);  // target += source, same shape
 
 // ---- checks
 // DeviceError naming both devices unless all defined tensors stand on one.
@@ -45,19 +47,26 @@ enum class Result { same, boolean, real, complex };
 // The kind of result a formula gives, read off its operator().
 template <class F, class... T> constexpr Result result_kind() {
   using R = decltype(std::declval<const F&>()(std::declval<T>()...));
-  if constexpr (std::is_same_v<R, bool>) return Result::boolean;
-  else if constexpr (std::is_same_v<R, complex<float>> && (std::is_same_v<T, float> && ...)) return Result::complex;
-  else if constexpr (std::is_same_v<R, float> && (std::is_same_v<T, complex<float>> && ...)) return Result::real;
-  else return Result::same;
+  if constexpr (std::is_same_v<R, bool>)
+    return Result::boolean;
+  else if constexpr (std::is_same_v<R, complex<float>> && (std::is_same_v<T, float> && ...))
+    return Result::complex;
+  else if constexpr (std::is_same_v<R, float> && (std::is_same_v<T, complex<float>> && ...))
+    return Result::real;
+  else
+    return Result::same;
 }
 template <class F> constexpr Result unary_result() {
-  if constexpr (F::domain & kComplex) return result_kind<F, complex<float>>();
-  else return result_kind<F, float>();
+  if constexpr (F::domain & kComplex)
+    return result_kind<F, complex<float>>();
+  else
+    return result_kind<F, float>();
 }
 template <class F> constexpr Result binary_result() { return result_kind<F, float, float>(); }
 
 Tensor unary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& x);
-Tensor binary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& a, const Tensor& b);
+Tensor binary(const char* name, int op, const void* functor, unsigned domain, Result result, const Tensor& a,
+              const Tensor& b);
 template <class F> Tensor unary(const char* name, const F& f, const Tensor& x) {
   static_assert(sizeof(F) <= 32 && index_of<F, UnaryOps> >= 0, "name the formula in UnaryOps (tensor/math/functors.h)");
   return unary(name, index_of<F, UnaryOps>, &f, F::domain, unary_result<F>(), x);
@@ -79,9 +88,11 @@ template <class F> void unary_into(const char* name, const F& f, const Tensor& t
 }
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
-// ---- reductions. `dims` may be negative; empty means all. Result dtype: i64 for sums and products of integers and bools.
-uint32_t dim_mask(const char* op, const Dims& dims, int ndim);  // bit d set for each reduced dim; IndexError, ValueError on repeats
-Tensor reduce(const char* name, int op, unsigned domain, bool has_identity, const Tensor& x, const Dims& dims, bool keepdim);
+// ---- reductions. `dims` may be negative; empty means all. Result dtype: i64 for sums and products of integers and
+// bools. bit d set for each reduced dim; IndexError, ValueError on repeats
+uint32_t dim_mask(const char* op, const Dims& dims, int ndim);
+Tensor reduce(const char* name, int op, unsigned domain, bool has_identity, const Tensor& x, const Dims& dims,
+              bool keepdim);
 template <class F> Tensor reduce(const char* name, const Tensor& x, const Dims& dims = {}, bool keepdim = false) {
   constexpr bool identity = !std::is_same_v<F, fn::Max> && !std::is_same_v<F, fn::Min>;
   return reduce(name, index_of<F, ReduceOps>, F::domain, identity, x, dims, keepdim);

@@ -15,13 +15,11 @@ Shape with_size(Shape shape, int dim, int64_t n) {
 }
 
 // Outputs of x's dtype as computed, with n elements in dim; run(values, indices, in, lines) fills them.
-template <class F>
-Pair pair_along(const Tensor& x, int dim, int64_t n, F run) {
+template <class F> Pair pair_along(const Tensor& x, int dim, int64_t n, F run) {
   Tensor in = contiguous_in(x, compute_type(x.dtype()));
   Shape shape = with_size(x.shape(), dim, n);
   Tensor values = empty(shape, in.options()), indices = empty(shape, {i64, x.device()});
-  if (values.numel() > 0)
-    run(values.raw_data(), index_data(indices), in, lines_of(x.shape(), dim));
+  if (values.numel() > 0) run(values.raw_data(), index_data(indices), in, lines_of(x.shape(), dim));
   return {cast(values, x.dtype()), indices};
 }
 

@@ -14,14 +14,13 @@
 namespace ink::blas {
 namespace {
 
-// OpenBLAS goes by the CPU's model number: of a model newer than itself it may know nothing and take kernels of 2004, five times slower.
-// What the CPU can do says enough: the name of the first core with AVX-512, or with AVX2. Null: OpenBLAS chooses.
-const char* core_for_this_cpu() {
-  return cpu_runs_v4() ? "SkylakeX" : cpu_runs_v3() ? "Haswell" : nullptr;
-}
+// OpenBLAS goes by the CPU's model number: of a model newer than itself it may know nothing and take kernels of 2004,
+// five times slower. What the CPU can do says enough: the name of the first core with AVX-512, or with AVX2. Null:
+// OpenBLAS chooses.
+const char* core_for_this_cpu() { return cpu_runs_v4() ? "SkylakeX" : cpu_runs_v3() ? "Haswell" : nullptr; }
 
-// OpenBLAS reads these in its constructor, that is, inside dlopen. An inherited core type can halve every product, so for the opening we
-// decide what it sees.
+// OpenBLAS reads these in its constructor, that is, inside dlopen. An inherited core type can halve every product, so
+// for the opening we decide what it sees.
 class Environment {
  public:
   Environment(const char* name, const char* value) : name_(name) {

@@ -1,6 +1,6 @@
 // OpenBLAS, opened at first use, after its core type was chosen; always at one thread (the library cuts the work).
-// Its kernels are chosen by what the CPU can do; an inherited OPENBLAS_CORETYPE is ignored, since a wrong one halves every
-// product; INK_BLAS_CORETYPE overrides.
+// Its kernels are chosen by what the CPU can do; an inherited OPENBLAS_CORETYPE is ignored, since a wrong one halves
+// every product; INK_BLAS_CORETYPE overrides.
 #pragma once
 #include <string>
 

@@ -1,14 +1,15 @@
-// What tensor/ asks of CUDA devices: a table of functions that the backend in tensor/cuda fills. The backend is part of the library
-// (INK_CUDA=ON), or the simulator in a shared library of its own, which is opened at the first question about a CUDA device.
+// What tensor/ asks of CUDA devices: a table of functions that the backend in tensor/cuda fills. The backend is part of
+// the library (INK_CUDA=ON), or the simulator in a shared library of its own, which is opened at the first question
+// about a CUDA device.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "tensor/backend/kernels.h"
 #include "tensor/capture.h"
 #include "tensor/device.h"
 #include "tensor/math/dtype.h"
-#include "tensor/backend/kernels.h"
 
 namespace ink {
 

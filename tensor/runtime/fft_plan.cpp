@@ -19,8 +19,7 @@ std::complex<double> root_of_unity(int64_t k, int64_t n) {
   return std::polar(1.0, -2 * M_PI * double(k % n) / double(n));
 }
 
-template <class T>
-struct OwnedPlan {
+template <class T> struct OwnedPlan {
   FftPlan<T> plan{};
   std::vector<FftStage<T>> stages;
   std::vector<std::vector<T>> tables;
@@ -31,8 +30,7 @@ struct OwnedPlan {
   }
 };
 
-template <class T>
-void push(std::vector<T>& table, std::complex<double> z) {
+template <class T> void push(std::vector<T>& table, std::complex<double> z) {
   table.push_back(T(z.real()));
   table.push_back(T(z.imag()));
 }
@@ -48,8 +46,7 @@ std::vector<int64_t> factors(int64_t n) {
   return f;
 }
 
-template <class T>
-void make_stages(OwnedPlan<T>& o, const std::vector<int64_t>& radices) {
+template <class T> void make_stages(OwnedPlan<T>& o, const std::vector<int64_t>& radices) {
   o.plan.kind = FftPlan<T>::stages;
   int64_t n = o.plan.n;
   for (int64_t r : radices) {
@@ -80,8 +77,7 @@ void transform(std::vector<std::complex<double>>& x) {
   }
 }
 
-template <class T>
-std::unique_ptr<OwnedPlan<T>> make_plan(int64_t n) {
+template <class T> std::unique_ptr<OwnedPlan<T>> make_plan(int64_t n) {
   auto o = std::make_unique<OwnedPlan<T>>();
   FftPlan<T>& p = o->plan;
   p.n = n;
@@ -133,8 +129,7 @@ std::unique_ptr<OwnedPlan<T>> make_plan(int64_t n) {
 
 }  // namespace
 
-template <class T>
-const FftPlan<T>& fft_plan(int64_t n) {
+template <class T> const FftPlan<T>& fft_plan(int64_t n) {
   static auto& mutex = *new std::recursive_mutex;
   static auto& plans = *new std::map<int64_t, std::unique_ptr<OwnedPlan<T>>>;
   std::lock_guard lock(mutex);

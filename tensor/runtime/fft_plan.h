@@ -9,15 +9,13 @@ inline constexpr int kMaxFftRadix = 31;  // larger primes go by Bluestein's algo
 
 // One pass of a Stockham FFT (Stockham 1966; radix-4 first): a transform of length radix * m becomes `radix` of length
 // m.
-template <class T>
-struct FftStage {
+template <class T> struct FftStage {
   int64_t radix, m;
   const T* twiddle;  // [m][radix - 1][re, im]: exp(-2 pi i p j / (radix m)), j = 1 ... radix - 1
   const T* root;     // [radix][cos, sin] of 2 pi j / radix
 };
 
-template <class T>
-struct FftPlan {
+template <class T> struct FftPlan {
   int64_t n;
   // stages: the passes, in order. split: n = columns * rows, transforms of length `rows` down the columns, then of
   // length `columns` along the rows (Bailey 1990). chirp: a convolution of length `padded` (Bluestein 1970).
@@ -33,8 +31,7 @@ struct FftPlan {
 };
 
 // The plan for n >= 1, from a cache. The plan of a split's or a chirp's parts is of kind `stages` or split.
-template <class T>
-const FftPlan<T>& fft_plan(int64_t n);
+template <class T> const FftPlan<T>& fft_plan(int64_t n);
 extern template const FftPlan<float>& fft_plan<float>(int64_t);
 extern template const FftPlan<double>& fft_plan<double>(int64_t);
 

@@ -1,4 +1,5 @@
-// Matrix products on the CPU: how the work is cut into pieces, the calls of BLAS, and products with a bias or an epilogue.
+// Matrix products on the CPU: how the work is cut into pieces, the calls of BLAS, and products with a bias or an
+// epilogue.
 #include "tensor/runtime/gemm.h"
 
 #include <fmt/format.h>
@@ -8,9 +9,9 @@
 #include <string>
 #include <utility>
 
-#include "tensor/runtime/blas.h"
 #include "tensor/error.h"
 #include "tensor/parallel.h"
+#include "tensor/runtime/blas.h"
 
 namespace ink {
 namespace {
@@ -48,8 +49,9 @@ Cut cut(const GemmArgs& g) {
 
 // ---- the call of BLAS
 
-// BLAS stores matrices by columns, and our C by rows is its C^T by columns: C^T = B^T A^T. So the factors change places, and a
-// factor stored by rows here needs no transposition there. R is the real type of the element, which has `reals` of them.
+// BLAS stores matrices by columns, and our C by rows is its C^T by columns: C^T = B^T A^T. So the factors change
+// places, and a factor stored by rows here needs no transposition there. R is the real type of the element, which has
+// `reals` of them.
 template <class R>
 using Product = void(const char*, const char*, const int*, const int*, const int*, const R*, const R*, const int*,
                      const R*, const int*, const R*, R*, const int*);
@@ -57,8 +59,7 @@ template <class R>
 using MatVec = void(const char*, const int*, const int*, const R*, const R*, const int*, const R*, const int*, const R*,
                     R*, const int*);
 
-template <class R>
-void call_blas(const GemmArgs& g, int64_t reals, Product<R>* product, MatVec<R>* matvec) {
+template <class R> void call_blas(const GemmArgs& g, int64_t reals, Product<R>* product, MatVec<R>* matvec) {
   const Layout a = layout("a", g.m, g.k, g.a_row, g.a_col), b = layout("b", g.k, g.n, g.b_row, g.b_col);
   const Layout c = layout("c", g.m, g.n, g.c_row, 1);
   const R alpha[2] = {R(g.alpha), 0}, beta[2] = {R(g.beta), 0};
@@ -90,15 +91,13 @@ void call_blas(const GemmArgs& g, int64_t reals, Product<R>* product, MatVec<R>*
   });
 }
 
-template <class R, char Letter>
-void gemm_of(const GemmArgs& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
+template <class R, char Letter> void gemm_of(const GemmArgs& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
   static const auto product = blas::function<Product<R>>((Letter + std::string("gemm")).c_str());
   static const auto matvec = blas::function<MatVec<R>>((Letter + std::string("gemv")).c_str());
   call_blas<R>(g, Letter == 'c' || Letter == 'z' ? 2 : 1, product, matvec);
 }
 
-template <class F>
-void apply(const Kernels& k, const F& f, const Array& x) {
+template <class F> void apply(const Kernels& k, const F& f, const Array& x) {
   k.unary(index_of<F, UnaryOps>, &f, x, x);
 }
 
@@ -152,9 +151,12 @@ void multiply(const Kernels& k, GemmArgs g) {
     k.copy(c, {const_cast<void*>(std::exchange(g.bias, nullptr)), g.dtype, c.shape, {0, 0, 1}});
     g.beta = 1;
   }
-  if (g.k > 0) k.gemm(g);
-  else if (g.beta == 0) k.fill(c, 0);
-  else if (g.beta != 1) apply(k, fn::MulScalar{{}, g.beta}, c);
+  if (g.k > 0)
+    k.gemm(g);
+  else if (g.beta == 0)
+    k.fill(c, 0);
+  else if (g.beta != 1)
+    apply(k, fn::MulScalar{{}, g.beta}, c);
   if (last == Epilogue::relu) apply(k, fn::Relu{}, c);
   if (last == Epilogue::gelu_tanh) apply(k, fn::GeluTanh{}, c);
 }

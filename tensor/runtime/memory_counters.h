@@ -1,5 +1,5 @@
-// What allocators have in common: whether they keep memory, and what they count: bytes live now, the most that were, and
-// how many blocks were given out.
+// What allocators have in common: whether they keep memory, and what they count: bytes live now, the most that were,
+// and how many blocks were given out.
 #pragma once
 #include <atomic>
 

@@ -13,10 +13,10 @@ namespace ink {
 
 // Where segments come from: the system's pages, or a GPU's memory.
 struct SegmentSource {
-  char* (*map)(size_t bytes);                // nullptr when there is no more
+  char* (*map)(size_t bytes);  // nullptr when there is no more
   void (*unmap)(char* begin, size_t bytes);
-  size_t (*limit)();                         // the most that may be held
-  size_t granule;                            // sizes of blocks are multiples of this
+  size_t (*limit)();  // the most that may be held
+  size_t granule;     // sizes of blocks are multiples of this
 };
 const SegmentSource& system_pages();
 
@@ -27,7 +27,7 @@ class SegmentAllocator {
   // At least `bytes`, aligned to a granule; nullptr when the system has no more. Thread-safe.
   void* allocate(size_t bytes) noexcept;
   bool deallocate(void* p) noexcept;  // false: not a block of these segments
-  void release_free() noexcept;  // gives wholly free segments back to the system
+  void release_free() noexcept;       // gives wholly free segments back to the system
   int64_t reserved() const { return reserved_.load(std::memory_order_relaxed); }
 
  private:

@@ -3,13 +3,13 @@
 #include <limits>
 
 #include "autograd/graph/checkpoint.h"
-#include "autograd/observe/graphviz.h"
 #include "autograd/graph/engine.h"
 #include "autograd/graph/function.h"
 #include "autograd/graph/functional.h"
 #include "autograd/graph/mode.h"
-#include "autograd/ops.h"
+#include "autograd/observe/graphviz.h"
 #include "autograd/observe/profile.h"
+#include "autograd/ops.h"
 #include "tests/catch.h"
 
 using namespace ink;
@@ -121,7 +121,10 @@ TEST_CASE("hooks see and may replace a gradient", "[autograd]") {
   Tensor x = leaf({1, 2});
   Tensor y = x * 3;
   int calls = 0;
-  register_hook(y, [&](const Tensor& g) { ++calls; return g * 2; });
+  register_hook(y, [&](const Tensor& g) {
+    ++calls;
+    return g * 2;
+  });
   y.retain_grad();
   y.sum().backward();
   REQUIRE(calls == 1);

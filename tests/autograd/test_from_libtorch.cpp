@@ -21,7 +21,9 @@ std::string printed(const auto& x) {
   return s.str();
 }
 template <class T>
-concept assignable_element = requires(T x) { x[0] = x; };
+concept assignable_element = requires(T x) {
+  x[0] = x;
+};
 
 }  // namespace
 

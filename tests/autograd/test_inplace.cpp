@@ -1,7 +1,7 @@
 // In-place ops: the same numbers as their forms, into the same memory; recorded as those forms, refused where wrong.
 #include "autograd/graph/engine.h"
-#include "autograd/observe/gradcheck.h"
 #include "autograd/graph/mode.h"
+#include "autograd/observe/gradcheck.h"
 #include "autograd/ops.h"
 #include "tests/catch.h"
 #include "tests/support/strided.h"

@@ -1,9 +1,9 @@
 #include <cmath>
 
+#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "inkstone/testing.h"
 #include "nn/layers/linear.h"
-#include "autograd/graph/mode.h"
 #include "tests/catch.h"
 
 using namespace ink;

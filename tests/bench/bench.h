@@ -1,5 +1,5 @@
-// Timing of ops and training steps. A case is a name and a function that prepares its data and returns what is timed; the
-// peer (peer.py) has a case of the same name.
+// Timing of ops and training steps. A case is a name and a function that prepares its data and returns what is timed;
+// the peer (peer.py) has a case of the same name.
 #pragma once
 #include <functional>
 #include <string>
@@ -12,8 +12,8 @@ struct Case {
   std::string name;
   double flop = 0, byte = 0;  // per call; for the rate column
   std::function<Body()> prepare;
-  double wanted = 0;          // peer time / our time that is aimed at; 0: no aim
-  std::string against = {};   // a case of ours that takes the peer's place
+  double wanted = 0;         // peer time / our time that is aimed at; 0: no aim
+  std::string against = {};  // a case of ours that takes the peer's place
 };
 struct Timing {
   double best = 0, median = 0;  // seconds; best is the 2nd percentile
@@ -25,8 +25,8 @@ std::vector<Case> attention_cases();
 std::vector<Case> step_cases();
 std::vector<Case> cuda_cases();  // sizes that fill a GPU; the first is the device copy that others are compared with
 
-// Runs body for about `seconds`, at least 5 times after two warm-up calls. On a device that works while the program goes on,
-// `wait` waits for it: then calls are timed by the many, with one wait.
+// Runs body for about `seconds`, at least 5 times after two warm-up calls. On a device that works while the program
+// goes on, `wait` waits for it: then calls are timed by the many, with one wait.
 Timing measure(const Body& body, double seconds, const Body& wait = {});
 
 // A PyTorch process that times the case of the same name on request; empty when there is none.

@@ -10,9 +10,9 @@
 #include <sstream>
 
 #include "inkstone/ink.h"
-#include "tensor/runtime/blas.h"
 #include "tensor/cuda.h"
 #include "tensor/parallel.h"
+#include "tensor/runtime/blas.h"
 #include "tests/bench/bench.h"
 
 namespace {
@@ -47,14 +47,22 @@ Args parse(int argc, char** argv) {
       std::exit(2);
     }
     std::string value = argv[++i];
-    if (key == "--peer") a.peer = value;
-    else if (key == "--filter") a.filter = value;
-    else if (key == "--what") a.what = value;
-    else if (key == "--device") a.device = value;
-    else if (key == "--seconds") a.seconds = std::atof(value.c_str());
-    else if (key == "--slices") a.slices = std::atoi(value.c_str());
-    else if (key == "--threads") a.threads = std::atoi(value.c_str());
-    else if (key == "--out") a.out = value;
+    if (key == "--peer")
+      a.peer = value;
+    else if (key == "--filter")
+      a.filter = value;
+    else if (key == "--what")
+      a.what = value;
+    else if (key == "--device")
+      a.device = value;
+    else if (key == "--seconds")
+      a.seconds = std::atof(value.c_str());
+    else if (key == "--slices")
+      a.slices = std::atoi(value.c_str());
+    else if (key == "--threads")
+      a.threads = std::atoi(value.c_str());
+    else if (key == "--out")
+      a.out = value;
     else {
       fmt::print(stderr, "ink_bench: unknown option {}\n{}", key, help);
       std::exit(2);
@@ -117,15 +125,19 @@ int main(int argc, char** argv) {
   bool peers = fair && fair->running();
   double load[1] = {0};
   getloadavg(load, 1);
-  std::string head = fmt::format("{} threads; BLAS core {}; load before {:.2f}{}", ink::num_threads(), ink::blas::core_name(), load[0],
-                                 peers ? "; peer " + fair->version() : "");
+  std::string head = fmt::format("{} threads; BLAS core {}; load before {:.2f}{}", ink::num_threads(),
+                                 ink::blas::core_name(), load[0], peers ? "; peer " + fair->version() : "");
   if (device.is_cuda()) head = ink::cuda_status() + "; " + head;
   fmt::print("{}\n", head);
-  std::string md = head + "\n\n| case | ours us | rate | peer us | peer / ours | wanted | peer, default settings us |\n|---|---|---|---|---|---|---|\n";
+  std::string md = head +
+                   "\n\n| case | ours us | rate | peer us | peer / ours | wanted | peer, default settings us "
+                   "|\n|---|---|---|---|---|---|---|\n";
   std::string json = fmt::format("{{\"head\": \"{}\", \"cases\": [", head);
   std::vector<bench::Case> cases;
-  if (device.is_cuda()) cases = bench::cuda_cases();
-  else if (args.what == "ops" || args.what == "all") cases = bench::op_cases();
+  if (device.is_cuda())
+    cases = bench::cuda_cases();
+  else if (args.what == "ops" || args.what == "all")
+    cases = bench::op_cases();
   if (device.is_cpu() && (args.what == "attention" || args.what == "all"))
     for (auto& c : bench::attention_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
@@ -141,26 +153,31 @@ int main(int argc, char** argv) {
     std::vector<bench::Timing> ours, theirs, defaults;
     for (int s = 0; s < args.slices; ++s) {
       ours.push_back(bench::measure(body, seconds, wait));
-      if (other) theirs.push_back(bench::measure(other, seconds, wait));
-      else if (peers) theirs.push_back(fair->measure(c.name, seconds));
+      if (other)
+        theirs.push_back(bench::measure(other, seconds, wait));
+      else if (peers)
+        theirs.push_back(fair->measure(c.name, seconds));
     }
     if (peers && !other) defaults.push_back(plain->measure(c.name, seconds / 2));
     bench::Timing a = merge(ours), b = merge(theirs), d = merge(defaults);
     double ratio = b.runs ? b.median / a.median : 0;
-    std::string rate = c.flop > 0 ? fmt::format("{:.0f} GFLOP/s", c.flop / a.median / 1e9) : c.byte > 0 ? fmt::format("{:.1f} GB/s", c.byte / a.median / 1e9) : "";
+    std::string rate = c.flop > 0   ? fmt::format("{:.0f} GFLOP/s", c.flop / a.median / 1e9)
+                       : c.byte > 0 ? fmt::format("{:.1f} GB/s", c.byte / a.median / 1e9)
+                                    : "";
     if (device.is_cuda() && c.byte > 0) {
       if (copy_rate == 0) copy_rate = c.byte / a.median;
       rate += fmt::format(", {:.0f} % of copy", 100 * c.byte / a.median / copy_rate);
     }
     std::string wanted = c.wanted > 0 ? fmt::format("{:.3g}", c.wanted) : "";
     const std::string label = other ? c.name + ", against " + c.against : c.name;
-    fmt::print("{:<44} {:>12} us  {:>14}  peer {:>12}  ratio {:>6.2f} {}\n", label, us(a.median), rate, us(b.median), ratio,
-               ratio > 0 && c.wanted > 0 && ratio < c.wanted ? "(wanted " + wanted + ")" : "");
+    fmt::print("{:<44} {:>12} us  {:>14}  peer {:>12}  ratio {:>6.2f} {}\n", label, us(a.median), rate, us(b.median),
+               ratio, ratio > 0 && c.wanted > 0 && ratio < c.wanted ? "(wanted " + wanted + ")" : "");
     std::fflush(stdout);
-    md += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", label, us(a.median), rate, us(b.median), ratio > 0 ? fmt::format("{:.2f}", ratio) : "-",
-                      wanted, us(d.median));
-    json += fmt::format("{}\n{{\"name\": \"{}\", \"best\": {:.9g}, \"median\": {:.9g}, \"peer\": {:.9g}, \"peer_default\": {:.9g}}}", first ? "" : ",", c.name,
-                        a.best, a.median, b.median, d.median);
+    md += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", label, us(a.median), rate, us(b.median),
+                      ratio > 0 ? fmt::format("{:.2f}", ratio) : "-", wanted, us(d.median));
+    json += fmt::format(
+        "{}\n{{\"name\": \"{}\", \"best\": {:.9g}, \"median\": {:.9g}, \"peer\": {:.9g}, \"peer_default\": {:.9g}}}",
+        first ? "" : ",", c.name, a.best, a.median, b.median, d.median);
     first = false;
   }
   if (device.is_cpu() && (args.what == "memory" || (args.what == "all" && args.filter.empty()))) {
@@ -171,7 +188,9 @@ int main(int argc, char** argv) {
       pclose(f);
     }
     if (peers) theirs = bench::Peer(args.peer, script, ink::num_threads(), true).measure("memory", 1).best / 1024;
-    std::string line = fmt::format("GPT step, peak resident memory over that before the first step: ours {:.0f} MiB, peer {:.0f} MiB\n", mine, theirs);
+    std::string line = fmt::format(
+        "GPT step, peak resident memory over that before the first step: ours {:.0f} MiB, peer {:.0f} MiB\n", mine,
+        theirs);
     fmt::print("{}", line);
     md += "\n" + line;
   }

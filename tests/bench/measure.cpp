@@ -11,7 +11,9 @@
 
 namespace bench {
 
-static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+static double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 Timing measure(const Body& body, double seconds, const Body& wait) {
   body();
@@ -56,11 +58,13 @@ Peer::Peer(const std::string& python, const std::string& script, int threads, bo
       setenv("OPENBLAS_NUM_THREADS", n.c_str(), 1);
       setenv("MALLOC_MMAP_THRESHOLD_", "4294967296", 1);
       setenv("MALLOC_TRIM_THRESHOLD_", "17179869184", 1);
-      const char* dir = threads == 1 ? "/usr/lib/x86_64-linux-gnu/openblas-pthread" : "/usr/lib/x86_64-linux-gnu/openblas-openmp";
+      const char* dir =
+          threads == 1 ? "/usr/lib/x86_64-linux-gnu/openblas-pthread" : "/usr/lib/x86_64-linux-gnu/openblas-openmp";
       if (access(dir, R_OK) == 0) setenv("LD_LIBRARY_PATH", dir, 1);
     }
     setenv("OMP_NUM_THREADS", n.c_str(), 1);
-    execlp(python.c_str(), python.c_str(), "-u", script.c_str(), n.c_str(), device.c_str(), static_cast<char*>(nullptr));
+    execlp(python.c_str(), python.c_str(), "-u", script.c_str(), n.c_str(), device.c_str(),
+           static_cast<char*>(nullptr));
     _exit(127);
   }
   close(to[0]);

@@ -14,8 +14,7 @@ std::optional<__int128> places(__int128 n, __int128 kernel, __int128 stride, __i
   return (padded - reach) / stride + 1;
 }
 
-template <bool transposed>
-std::optional<Sizes> convolved(const Args& a) {
+template <bool transposed> std::optional<Sizes> convolved(const Args& a) {
   const Shape &x = tensor_in(a[0]).shape(), &w = tensor_in(a[1]).shape();
   Sizes s{x[0], transposed ? __int128(w[1]) * wide(a[6]) : w[0]};
   for (int d = 2; d < x.size(); ++d) {
@@ -150,15 +149,16 @@ void add_products(Entries& e) {
 }
 
 void add_layers(Entries& e) {
-#define CONV(op, flip, x, w, b)                                                                                 \
-  add(                                                                                                          \
-      e, #op, #op "({}, {}, {}, {{.stride = {}, .padding = {}, .dilation = {}, .groups = {}, .output_padding = {}}})",   \
-      [](const Tensor& in, const Tensor& weight, const Tensor& bias, I stride, I padding, I dilation, I groups, \
-         I extra) {                                                                                             \
-        return op(in, weight, bias,                                                                             \
-                  {.stride = stride, .padding = padding, .dilation = dilation, .groups = groups, .output_padding = extra}); \
-      },                                                                                                        \
-      x, w, b, 1, 1, 1, 1, 0)                                                                                   \
+#define CONV(op, flip, x, w, b)                                                                                        \
+  add(                                                                                                                 \
+      e, #op, #op "({}, {}, {}, {{.stride = {}, .padding = {}, .dilation = {}, .groups = {}, .output_padding = {}}})", \
+      [](const Tensor& in, const Tensor& weight, const Tensor& bias, I stride, I padding, I dilation, I groups,        \
+         I extra) {                                                                                                    \
+        return op(                                                                                                     \
+            in, weight, bias,                                                                                          \
+            {.stride = stride, .padding = padding, .dilation = dilation, .groups = groups, .output_padding = extra});  \
+      },                                                                                                               \
+      x, w, b, 1, 1, 1, 1, 0)                                                                                          \
       .rule = convolved<flip>;
   CONV(conv1d, false, X(ones({2, 3, 8})), X(ones({4, 3, 3})), X(ones({4})))
   CONV(conv2d, false, X(ones({2, 3, 5, 6})), X(ones({4, 3, 3, 2})), X(ones({4})))
@@ -227,14 +227,16 @@ void add_attention(Entries& e) {
         return linear_recurrence(a, b, dim, {.start = start, .reverse = reverse});
       },
       X(ones({2, 5, 3})), X(ones({5, 3})), 1, X(ones({2, 3})), true);
-  OP(selective_scan, X(ones({2, 5, 3})), X(ones({2, 5, 3})), X(full({3, 4}, -1.)), X(ones({2, 5, 4})), X(ones({2, 5, 4})),
-     X(ones({2, 3, 4})));
+  OP(selective_scan, X(ones({2, 5, 3})), X(ones({2, 5, 3})), X(full({3, 4}, -1.)), X(ones({2, 5, 4})),
+     X(ones({2, 5, 4})), X(ones({2, 3, 4})));
   add(
       e, "visible_keys", "visible_keys({}, {}, {{.causal = {}, .left = {}, .right = {}, .mask = {}}})",
-      [](const Tensor& q, const Tensor& k, Causal causal, std::optional<I> left, std::optional<I> right, const Tensor& mask) {
+      [](const Tensor& q, const Tensor& k, Causal causal, std::optional<I> left, std::optional<I> right,
+         const Tensor& mask) {
         return visible_keys(q, k, {.causal = causal, .left = left, .right = right, .mask = mask});
       },
-      X(ones({2, 4, 5, 3})), X(ones({2, 2, 6, 3})), Causal::no, std::optional<I>(2), std::optional<I>(), X(ones({5, 6}, boolean)));
+      X(ones({2, 4, 5, 3})), X(ones({2, 2, 6, 3})), Causal::no, std::optional<I>(2), std::optional<I>(),
+      X(ones({5, 6}, boolean)));
   add(
       e, "attention_with_lse", "attention_with_lse({}, {}, {}, {{.blocks = {{{}, {}, {}, {}}}}})",
       [](const Tensor& q, const Tensor& k, const Tensor& v, I nq, I nk, const Tensor& tiles, const Tensor& bits) {

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "autograd/attention.h"
-#include "autograd/recurrence.h"
 #include "autograd/ops.h"
+#include "autograd/recurrence.h"
 
 namespace ink::test {
 
@@ -80,37 +80,16 @@ inline Arg arg_of(std::vector<Sample> list) {
 }
 inline Arg arg_of(int v) { return {int64_t(v), text_of(int64_t(v))}; }
 inline Arg arg_of(const char* v) { return {std::string_view(v), text_of(std::string_view(v))}; }
-template <class T>
-Arg arg_of(T v) {
-  return {Value(v), text_of(Value(v))};
-}
+template <class T> Arg arg_of(T v) { return {Value(v), text_of(Value(v))}; }
 
-template <class T>
-struct ValueOf {
-  using type = T;
-};
-template <>
-struct ValueOf<Sample> {
-  using type = Tensor;
-};
-template <>
-struct ValueOf<std::vector<Sample>> {
-  using type = TensorList;
-};
-template <>
-struct ValueOf<int> {
-  using type = int64_t;
-};
-template <>
-struct ValueOf<const char*> {
-  using type = std::string_view;
-};
+template <class T> struct ValueOf { using type = T; };
+template <> struct ValueOf<Sample> { using type = Tensor; };
+template <> struct ValueOf<std::vector<Sample>> { using type = TensorList; };
+template <> struct ValueOf<int> { using type = int64_t; };
+template <> struct ValueOf<const char*> { using type = std::string_view; };
 
 // As the function takes it: a source is a pointer to a generator.
-template <class T>
-const T& passed(const T& v) {
-  return v;
-}
+template <class T> const T& passed(const T& v) { return v; }
 Generator* passed(const Source& s);
 
 inline TensorList results(Tensor x) { return {std::move(x)}; }
@@ -124,8 +103,7 @@ std::function<TensorList(const Args&)> unpacked(F f, std::tuple<A...>*, std::ind
 }
 
 // An entry for f(good...). `text` is the call, with {} for each argument; null: name(...).
-template <class F, class... A>
-Entry& add(Entries& entries, const char* name, const char* text, F f, A... good) {
+template <class F, class... A> Entry& add(Entries& entries, const char* name, const char* text, F f, A... good) {
   Entry e;
   e.name = name;
   e.plain = !text;

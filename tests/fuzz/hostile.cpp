@@ -107,8 +107,7 @@ struct TensorForms {
   const std::string& text;
   Args& out;
 
-  template <class F>
-  void form(F make, const std::string& pattern) {
+  template <class F> void form(F make, const std::string& pattern) {
     try {
       std::string call;  // % in the pattern is the tensor
       for (char c : pattern) c == '%' ? call += text : call += c;
@@ -210,8 +209,7 @@ Args lists(const TensorList& good, const std::string& text) {
   return out;
 }
 
-template <class S>
-Args shapes(const S& good) {
+template <class S> Args shapes(const S& good) {
   Args out;
   auto put = [&](const Shape& s) {
     Value v = S(s);
@@ -249,8 +247,7 @@ Args scalars() {
   return out;
 }
 
-template <class T>
-Args values(std::initializer_list<T> list) {
+template <class T> Args values(std::initializer_list<T> list) {
   Args out;
   for (const T& v : list) out.push_back({v, text_of(v)});
   return out;

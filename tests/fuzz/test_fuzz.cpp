@@ -117,7 +117,8 @@ constexpr int64_t kRead = 1 << 16;  // results up to this size are read as a who
 std::string wrong_results(const Entry& e, const Args& args, const TensorList& out) {
   for (const Tensor& x : out) {
     if (std::string what = unsound(x); !what.empty()) return what;
-    const bool read = !e.name.starts_with("empty") && x.defined() && x.numel() <= kRead;  // what empty gives has no values
+    // what empty gives has no values
+    const bool read = !e.name.starts_with("empty") && x.defined() && x.numel() <= kRead;
     if (read && !is_complex(x.dtype())) x.to_vector<double>();
   }
   if (e.total && out[0].numel() <= kRead)

@@ -49,8 +49,8 @@ int main() {
   stop_here();
   alignas(64) char ruins[4096];
   std::memset(ruins, 0x5a, sizeof ruins);
-  stop_among_ruins(*reinterpret_cast<Tensor*>(ruins), *reinterpret_cast<Shape*>(ruins),
-                   *reinterpret_cast<Node*>(ruins), DType(99), {reinterpret_cast<Tensor*>(ruins), 3});
+  stop_among_ruins(*reinterpret_cast<Tensor*>(ruins), *reinterpret_cast<Shape*>(ruins), *reinterpret_cast<Node*>(ruins),
+                   DType(99), {reinterpret_cast<Tensor*>(ruins), 3});
   softplus(leaf).sum().backward();  // by the copy of the rule that is compiled into this program
   return int(whole[0]) + int(any(mask)) + int(tensors.size() + fixed.size()) +
          int(shape.size() + int(dtype) + device.index + small.bits + brain.bits + node.released) * int(z.re) *

@@ -54,9 +54,8 @@ std::string line_of(const std::string& file, const std::string& text) {
 }  // namespace
 
 TEST_CASE("gdb prints tensors, shapes and nodes as numbers and names", "[gdb]") {
-  std::string out =
-      values_of({"shape", "dtype", "device", "small", "brain", "z", "undefined", "empty", "x", "transposed", "halves",
-                 "large", "leaf", "y", "node", "param"});
+  std::string out = values_of({"shape", "dtype", "device", "small", "brain", "z", "undefined", "empty", "x",
+                               "transposed", "halves", "large", "leaf", "y", "node", "param"});
   INFO(out);
   for (const char* line : {
            "\nshape: [2, 3]\n",

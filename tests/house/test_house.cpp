@@ -110,7 +110,8 @@ TEST_CASE("includes run one way: tensor <- autograd <- nn <- optim <- examples",
     CHECK(place(target) <= place("nn/"));
 }
 
-// Below tensor/, from what knows least to what knows most. Each may include those before it, and the headers of tensor/ itself.
+// Below tensor/, from what knows least to what knows most. Each may include those before it, and the headers of tensor/
+// itself.
 TEST_CASE("includes run one way inside tensor/, and private folders are entered by tensor/ alone", "[house]") {
   const std::map<string, std::set<string>> allowed{
       {"tensor/math", {"tensor/math"}},
@@ -129,9 +130,11 @@ TEST_CASE("includes run one way inside tensor/, and private folders are entered 
       for (const string& target : found(read(root / file), "#include [\"<]([^\">]+)[\">]")) {
         INFO(file << " includes " << target);
         auto rule = allowed.find(part(file));
-        if (rule != allowed.end() && place(target) == 0 && part(target) != "tensor") CHECK(rule->second.count(part(target)) == 1);
+        if (rule != allowed.end() && place(target) == 0 && part(target) != "tensor")
+          CHECK(rule->second.count(part(target)) == 1);
         if (part(file) == "tensor/math") CHECK((place(target) < 0 || part(target) == "tensor/math"));
-        // Kernels by themselves are built on the backend's tools, and the doctor asks the opened libraries for their names.
+        // Kernels by themselves are built on the backend's tools, and the doctor asks the opened libraries for their
+        // names.
         const bool insider = file.starts_with("examples/kernels/") || file == "examples/support/programs/machine.cpp";
         if (place(file) > 0 && !insider) CHECK_FALSE(is_private(target));
       }
@@ -184,7 +187,8 @@ TEST_CASE("public headers are thin, define no macros but tensor/math/hd.h's, and
   }
 }
 
-// What ink.h leaves out, and why. testing.h is for who writes ops and layers; the rest of autograd/ is the library's own.
+// What ink.h leaves out, and why. testing.h is for who writes ops and layers; the rest of autograd/ is the library's
+// own.
 TEST_CASE("ink.h and testing.h lead to every public header of autograd, nn and optim", "[house]") {
   const std::map<string, string> left_out{
       {"autograd/graph/call.h", "the door that ops of the library go through; users' ops are a Function<T>"},

@@ -21,8 +21,7 @@ void step_reference(State& s, const AdamArgs& a) {  // Loshchilov & Hutter 2019,
   }
 }
 
-template <class T>
-struct Arrays {
+template <class T> struct Arrays {
   std::vector<T> param, grad, m, v;
   explicit Arrays(int64_t n, unsigned seed)
       : param(normal_values<T>(n, seed)), grad(normal_values<T>(n, seed + 1)), m(n, T(0)), v(n, T(0)) {}

@@ -25,8 +25,7 @@ ConvArgs conv_args(DType t, int64_t batch, int64_t in, int64_t out, int64_t h, i
 }
 
 // f(position in y, in weight, in x) for every product of the convolution.
-template <class F>
-void for_each_product(const ConvArgs& a, F f) {
+template <class F> void for_each_product(const ConvArgs& a, F f) {
   int64_t ig = a.in / a.groups, og = a.out / a.groups;
   for (int64_t n = 0; n < a.batch; n++)
     for (int64_t o = 0; o < a.out; o++)
@@ -45,8 +44,7 @@ void for_each_product(const ConvArgs& a, F f) {
 
 std::mt19937 generator(7);
 
-template <class T>
-std::vector<T> noise(int64_t n) {
+template <class T> std::vector<T> noise(int64_t n) {
   std::normal_distribution<double> normal;
   std::vector<T> v(n);
   for (T& e : v) e = T(normal(generator));
@@ -63,8 +61,7 @@ bool near(const std::vector<T>& got, const std::vector<double>& want, const std:
   return true;
 }
 
-template <class T>
-void check(const ConvArgs& a) {
+template <class T> void check(const ConvArgs& a) {
   int64_t nx = a.batch * a.in * a.h * a.w, ny = a.batch * a.out * a.oh * a.ow,
           nw = a.out * (a.in / a.groups) * a.kh * a.kw;
   INFO("batch " << a.batch << " in " << a.in << " out " << a.out << " groups " << a.groups << " image " << a.h << "x"

@@ -2,9 +2,9 @@
 #include "tensor/cuda.h"
 
 #include "autograd/ops.h"
+#include "nn/layers/activation.h"
 #include "nn/layers/linear.h"
 #include "nn/sequential.h"
-#include "nn/layers/activation.h"
 #include "optim/adam.h"
 #include "optim/sgd.h"
 #include "tensor/allocator.h"
@@ -14,7 +14,6 @@
 #include <cmath>
 
 using namespace ink;
-
 
 namespace {
 
@@ -36,7 +35,8 @@ TEST_CASE("the device says what it is, and which do not exist", "[cuda]") {
   CHECK(cuda_device_count() >= 1);
   CHECK_THAT(cuda_status(), contains("cuda:0") && contains("GiB"));
   CHECK_THROWS_AS(zeros({2}, Device::cuda(15)), DeviceError);
-  CHECK_THROWS_WITH(ones({2}).to(Device::cuda(15)), contains("device: no such device; got cuda:15; expected cpu or cuda:0"));
+  CHECK_THROWS_WITH(ones({2}).to(Device::cuda(15)),
+                    contains("device: no such device; got cuda:15; expected cpu or cuda:0"));
   CHECK_THROWS_AS(memory_stats(Device::cuda(15)), DeviceError);
   Tensor a = ones({2}, Device::cpu()), b = ones({2}, gpu);
   CHECK_THROWS_WITH(a + b, contains("cpu") && contains("cuda:0"));
@@ -86,8 +86,9 @@ TEST_CASE("the device's memory is counted, kept, and runs out with a MemoryError
   }
   CHECK(memory_stats(gpu).live == live);
   CHECK(memory_stats(gpu).peak >= live + (8 << 20));
-  CHECK_THROWS_WITH(zeros({int64_t(1) << 40}, gpu), contains("cuda:0 has not enough memory") && contains("4398046511104 bytes") &&
-                                                        contains("live") && contains("free"));
+  CHECK_THROWS_WITH(zeros({int64_t(1) << 40}, gpu), contains("cuda:0 has not enough memory") &&
+                                                        contains("4398046511104 bytes") && contains("live") &&
+                                                        contains("free"));
   CHECK(ones({4}, gpu).sum().item() == 4);
 }
 
@@ -99,13 +100,14 @@ TEST_CASE("an index out of range is reported by the next synchronisation, by nam
   Tensor y;
   CHECK_NOTHROW(y = index_select(x, 0, bad));
   CHECK_THROWS_WITH(y.to(Device::cpu()), contains("index_select: index out of range; got 3; expected -3 to 2"));
-  CHECK_NOTHROW(cuda_synchronize());  // reported once
+  CHECK_NOTHROW(cuda_synchronize());                 // reported once
   CHECK(equal_values(y, tensor({{0, 1}, {0, 0}})));  // what was outside is read as 0
   CHECK_NOTHROW(gather(x, 0, tensor({{-4, 0}}, {i64, gpu})));
   CHECK_THROWS_AS(cuda_synchronize(), IndexError);
   cuda_options().sync = true;  // now the op itself throws
   CHECK_THROWS_WITH(index_select(x, 0, bad), contains("index_select: index out of range; got 3"));
-  CHECK_THROWS_WITH(cross_entropy(x, tensor({0, 1, 2}, {i64, gpu})), contains("a target is not a class; got 2 in row 2"));
+  CHECK_THROWS_WITH(cross_entropy(x, tensor({0, 1, 2}, {i64, gpu})),
+                    contains("a target is not a class; got 2 in row 2"));
   CHECK(x.sum().item() == 15);
 }
 

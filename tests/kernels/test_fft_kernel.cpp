@@ -31,8 +31,7 @@ Exact naive(const std::vector<Exact>& w, const Exact* x, int64_t k, bool inverse
 }
 
 // All outputs for short rows; 64 of them for long ones.
-template <class T>
-void check(int64_t rows, int64_t n) {
+template <class T> void check(int64_t rows, int64_t n) {
   std::normal_distribution<double> normal;
   std::vector<std::complex<T>> x(rows * n), y(rows * n + 32, T(77)), back(rows * n);
   std::vector<Exact> exact(rows * n), w = roots(n);

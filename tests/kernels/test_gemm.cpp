@@ -17,20 +17,15 @@ using namespace ink;
 
 namespace {
 
-template <class T>
-constexpr bool is_complex_type = false;
-template <class R>
-constexpr bool is_complex_type<std::complex<R>> = true;
-template <class T>
-using Wide = std::conditional_t<is_complex_type<T>, std::complex<double>, double>;
-template <class T>
-constexpr DType dtype() {
+template <class T> constexpr bool is_complex_type = false;
+template <class R> constexpr bool is_complex_type<std::complex<R>> = true;
+template <class T> using Wide = std::conditional_t<is_complex_type<T>, std::complex<double>, double>;
+template <class T> constexpr DType dtype() {
   if (is_complex_type<T>) return sizeof(T) == 8 ? DType::c64 : DType::c128;
   return sizeof(T) == 4 ? DType::f32 : DType::f64;
 }
 
-template <class T>
-std::vector<T> random_values(int64_t n, int seed) {
+template <class T> std::vector<T> random_values(int64_t n, int seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> value(-1, 1);
   std::vector<T> v(n);
@@ -53,8 +48,7 @@ struct Case {
   double alpha = 1, beta = 0;
 };
 
-template <class T>
-struct Setup {
+template <class T> struct Setup {
   std::vector<T> a, b, c;
   GemmArgs g;
   explicit Setup(const Case& t) {
@@ -116,14 +110,12 @@ struct Setup {
   }
 };
 
-template <class T>
-void check(const Case& t) {
+template <class T> void check(const Case& t) {
   CAPTURE(name_of(dtype<T>()), t.batch, t.m, t.n, t.k, t.turn_a, t.turn_b, t.gap, t.share_b, t.alpha, t.beta);
   CHECK(Setup<T>(t).error() <= 4 + double(t.k));
 }
 
-template <class T>
-void check_shapes() {
+template <class T> void check_shapes() {
   for (bool turn_a : {false, true})
     for (bool turn_b : {false, true})
       for (int64_t gap : {0, 3}) {
@@ -214,7 +206,12 @@ TEST_CASE("a dtype or a layout that BLAS does not know is refused", "[gemm]") {
 TEST_CASE("a product with a bias and an activation is the product, plus the bias, activated", "[gemm]") {
   const Kernels& k = kernels(Device::cpu());
   for (int64_t gap : {0, 3})
-    for (auto [batch, m, n, depth] : {std::array<int64_t, 4>{1, 3, 5, 7}, {4, 9, 8, 7}, {1, 1, 33, 20}, {2, 6, 1, 4}, {1, 70, 65, 66}, {2, 3, 4, 0}})
+    for (auto [batch, m, n, depth] : {std::array<int64_t, 4>{1, 3, 5, 7},
+                                      {4, 9, 8, 7},
+                                      {1, 1, 33, 20},
+                                      {2, 6, 1, 4},
+                                      {1, 70, 65, 66},
+                                      {2, 3, 4, 0}})
       for (Epilogue e : {Epilogue::none, Epilogue::relu, Epilogue::gelu_tanh})
         for (bool with_bias : {false, true}) {
           CAPTURE(batch, m, n, depth, gap, int(e), with_bias);
@@ -251,9 +248,25 @@ TEST_CASE("a kernel that cannot take a bias or an epilogue says so and writes no
 
 TEST_CASE("integers take a bias too, and wrap around with it", "[gemm]") {
   std::vector<uint8_t> a{200, 3, 100, 7}, b{2, 250, 5, 9}, c(4, 99), bias{250, 4};
-  multiply(kernels(Device::cpu()), {.dtype = DType::u8, .batch = 1, .m = 2, .n = 2, .k = 2, .a = a.data(), .a_row = 2, .a_col = 1,
-                               .a_batch = 0, .b = b.data(), .b_row = 2, .b_col = 1, .b_batch = 0, .c = c.data(), .c_row = 2,
-                               .c_batch = 0, .alpha = 1, .beta = 0, .bias = bias.data()});
+  multiply(kernels(Device::cpu()), {.dtype = DType::u8,
+                                    .batch = 1,
+                                    .m = 2,
+                                    .n = 2,
+                                    .k = 2,
+                                    .a = a.data(),
+                                    .a_row = 2,
+                                    .a_col = 1,
+                                    .a_batch = 0,
+                                    .b = b.data(),
+                                    .b_row = 2,
+                                    .b_col = 1,
+                                    .b_batch = 0,
+                                    .c = c.data(),
+                                    .c_row = 2,
+                                    .c_batch = 0,
+                                    .alpha = 1,
+                                    .beta = 0,
+                                    .bias = bias.data()});
   std::vector<uint8_t> expected;
   for (int i = 0; i < 2; i++)
     for (int j = 0; j < 2; j++) expected.push_back(uint8_t(a[2 * i] * b[j] + a[2 * i + 1] * b[2 + j] + bias[j]));

@@ -26,8 +26,7 @@ DType same(DType t) { return t; }
 DType truth(DType) { return boolean; }
 
 // Runs `call` on one and on two threads into outputs of each layout; all must hold the same bits. Returns the values.
-template <class Call>
-std::vector<Point> run(DType out_dtype, const Shape& shape, std::mt19937& rng, const Call& call) {
+template <class Call> std::vector<Point> run(DType out_dtype, const Shape& shape, std::mt19937& rng, const Call& call) {
   std::vector<char> first;
   std::vector<Point> values;
   for (Layout layout : {Layout::contiguous, Layout::strided}) {
@@ -61,8 +60,9 @@ void check_unary(const F& f, DType (*result)(DType), const Reference& reference,
       for (Layout layout : kLayouts) {
         Strided a = make_strided(t, shape, layout, rng);
         CAPTURE(name_of(t), shape.str(), int(layout));
-        auto got = run(result(t), shape, rng,
-                       [&](const Array& out) { kernels(Device::cpu()).unary(index_of<F, UnaryOps>, &f, out, a.array); });
+        auto got = run(result(t), shape, rng, [&](const Array& out) {
+          kernels(Device::cpu()).unary(index_of<F, UnaryOps>, &f, out, a.array);
+        });
         check(
             got, [&](int64_t i) { return reference(element(a.array, i), {}); }, roundings * epsilon(result(t)));
       }
@@ -173,7 +173,8 @@ TEST_CASE("where picks by the condition", "[loops]") {
         Strided c = make_strided(boolean, shape, layout, rng), a = make_strided(t, shape, Layout::strided, rng),
                 b = make_strided(t, shape, layout, rng);
         CAPTURE(name_of(t), shape.str(), int(layout));
-        auto got = run(t, shape, rng, [&](const Array& out) { kernels(Device::cpu()).where(out, c.array, a.array, b.array); });
+        auto got =
+            run(t, shape, rng, [&](const Array& out) { kernels(Device::cpu()).where(out, c.array, a.array, b.array); });
         check(
             got, [&](int64_t i) { return element(c.array, i).re != 0 ? element(a.array, i) : element(b.array, i); }, 0);
       }
@@ -240,8 +241,8 @@ TEST_CASE("fill and arange", "[loops]") {
   for (DType t : kAllDTypes) {
     for (const Shape& shape : kShapes)
       check(
-          run(t, shape, rng, [&](const Array& out) { kernels(Device::cpu()).fill(out, 1); }), [](int64_t) { return Point(1); },
-          0);
+          run(t, shape, rng, [&](const Array& out) { kernels(Device::cpu()).fill(out, 1); }),
+          [](int64_t) { return Point(1); }, 0);
     const int64_t n = t == boolean ? 2 : t == u8 ? 80 : 70000;
     Strided out = make_output(t, {n}, Layout::contiguous, rng);
     kernels(Device::cpu()).arange(out.array, 0, is_integral(t) ? Scalar(t == boolean ? 1 : 3) : Scalar(0.5));

@@ -18,18 +18,11 @@ std::vector<const PackLevel*> levels() {
   if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) list.push_back(&cpu_v4::pack_level);
   return list;
 }
-template <class F>
-auto f32_map(const PackLevel& level) {
-  return level.unary_f32(index_of<F, UnaryOps>).pack;
-}
-template <class F>
-auto f64_map(const PackLevel& level) {
-  return level.unary_f64(index_of<F, UnaryOps>).pack;
-}
+template <class F> auto f32_map(const PackLevel& level) { return level.unary_f32(index_of<F, UnaryOps>).pack; }
+template <class F> auto f64_map(const PackLevel& level) { return level.unary_f64(index_of<F, UnaryOps>).pack; }
 
 // |y - exact| in units of the last place of T at `exact`.
-template <class T>
-double ulps(T y, long double exact) {
+template <class T> double ulps(T y, long double exact) {
   T rounded = T(exact);
   if (y == rounded || (std::isnan(y) && std::isnan(rounded))) return 0;
   if (!std::isfinite(y) || !std::isfinite(rounded)) {  // one of them has just overflowed: one step is allowed
@@ -41,8 +34,7 @@ double ulps(T y, long double exact) {
   return double(std::abs((long double)(y)-exact) / std::ldexp(1.0L, e - std::numeric_limits<T>::digits));
 }
 
-template <class T, class U>
-std::vector<T> every_pattern(U step) {  // numbers over the whole range of T, NaN included
+template <class T, class U> std::vector<T> every_pattern(U step) {  // numbers over the whole range of T, NaN included
   std::vector<T> x;
   for (U bits = 0;; bits += step) {
     x.push_back(std::bit_cast<T>(bits));
@@ -50,8 +42,7 @@ std::vector<T> every_pattern(U step) {  // numbers over the whole range of T, Na
   }
   return x;
 }
-template <class T>
-std::vector<T> specials() {
+template <class T> std::vector<T> specials() {
   using L = std::numeric_limits<T>;
   std::vector<T> x = {0,
                       T(0.5),
@@ -205,8 +196,7 @@ TEST_CASE("pow follows C99 for every pair of special values and is right to a ro
 }
 
 namespace {
-template <class T, class Unary, class Binary>
-void compare_formulas(Unary unary, Binary binary) {
+template <class T, class Unary, class Binary> void compare_formulas(Unary unary, Binary binary) {
   std::vector<T> x = specials<T>();
   for (T v = -12; v < 12; v += T(0.0137)) x.push_back(v);
   std::vector<T> other(x.rbegin(), x.rend()), a(x.size()), b(x.size());
@@ -274,8 +264,7 @@ TEST_CASE("half and bfloat16 packs convert as tensor/math/half.h does, bit for b
 }
 
 namespace {
-template <class T>
-void check_lanes(const LaneFunctions<T>& f) {
+template <class T> void check_lanes(const LaneFunctions<T>& f) {
   const int n = f.lanes;
   std::vector<T> x(8 * n), y(8 * n), z(8 * n);
   for (int i = 0; i < 8 * n; ++i) x[i] = T(i % 2 ? i : -i) + T(0.25);

@@ -31,8 +31,7 @@ PoolArgs pool_args(int64_t planes, int64_t h, int64_t w, int64_t k, int64_t stri
 }
 
 // f(output position, position in x) for all positions of all windows inside the planes, in order.
-template <class F>
-void for_each_member(const PoolArgs& a, F f) {
+template <class F> void for_each_member(const PoolArgs& a, F f) {
   for (int64_t o = 0; o < a.planes * a.oh * a.ow; o++) {
     int64_t j = o / (a.oh * a.ow), p = o / a.ow % a.oh, q = o % a.ow;
     for (int64_t r = 0; r < a.kh; r++)
@@ -43,8 +42,7 @@ void for_each_member(const PoolArgs& a, F f) {
   }
 }
 
-template <class T>
-void check_max(const PoolArgs& a, bool with_nan) {
+template <class T> void check_max(const PoolArgs& a, bool with_nan) {
   INFO("planes " << a.planes << " of " << a.h << "x" << a.w << " window " << a.kh << "x" << a.kw << " stride "
                  << a.stride_h << "," << a.stride_w << " pad " << a.pad_h << "," << a.pad_w << " dilation "
                  << a.dilation_h);
@@ -70,8 +68,7 @@ void check_max(const PoolArgs& a, bool with_nan) {
   CHECK(good);
 }
 
-template <class T>
-void check_mean(const PoolArgs& a) {
+template <class T> void check_mean(const PoolArgs& a) {
   INFO("planes " << a.planes << " of " << a.h << "x" << a.w << " window " << a.kh << "x" << a.kw << " stride "
                  << a.stride_h << "," << a.stride_w << " pad " << a.pad_h << "," << a.pad_w << " include "
                  << a.count_include_pad);

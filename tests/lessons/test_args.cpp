@@ -1,8 +1,8 @@
 #include "examples/support/lesson/args.h"
 
-#include "examples/support/page/number.h"
 #include "examples/support/lesson/progress.h"
 #include "examples/support/lesson/terminal.h"
+#include "examples/support/page/number.h"
 #include "tests/catch.h"
 
 using namespace ink::lesson;

@@ -36,8 +36,8 @@ void refused(const std::string& lesson, const std::string& words, const std::str
   CHECK(e.text.find("── ") == std::string::npos);
 }
 
-const std::vector<std::string> kLessons = {"00_first_steps",     "00_char_lm",          "01_sliding_window_max",
-                                           "04_flash_attention", "06_linear_attention", "08_gau_flash",
+const std::vector<std::string> kLessons = {"00_first_steps",        "00_char_lm",          "01_sliding_window_max",
+                                           "04_flash_attention",    "06_linear_attention", "08_gau_flash",
                                            "11_efficient_attention"};
 }  // namespace
 

@@ -98,8 +98,7 @@ TEST_CASE("source is found by name: functions, types, constants, members, the se
                                        int b;
                                      };
                                      const char* text = "f() { never }";
-                                     template <class T = int>
-                                     T f(T x) {
+                                     template <class T = int> T f(T x) {
                                        if (x) return f(x - 1);  // (4.2)
                                        return g(x);
                                      }

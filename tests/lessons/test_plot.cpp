@@ -154,10 +154,10 @@ TEST_CASE("texts never overlap and stay inside the picture", "[plot]") {
     check_texts_apart(plot_svg({{.x = {100, 16384}, .y = {-123456, 123456}}}, {.x = "x", .log_x = log, .width = 300}),
                       300, 400);
   }
-  check_texts_apart(
-      bars_svg({"a", "b", "c", "d"}, {{.name = "k = 3", .y = {1, 2, 3, 4}}, {.name = "k = 64", .y = {5, 6, 7, 1e5}}},
-               {.title = "Bars", .y = "comparisons", .references = {{3, "bound"}}}),
-      640, 400);
+  check_texts_apart(bars_svg({"a", "b", "c", "d"},
+                             {{.name = "k = 3", .y = {1, 2, 3, 4}}, {.name = "k = 64", .y = {5, 6, 7, 1e5}}},
+                             {.title = "Bars", .y = "comparisons", .references = {{3, "bound"}}}),
+                    640, 400);
 }
 
 TEST_CASE("long series keep their spikes and stay small", "[plot]") {

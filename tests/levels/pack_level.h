@@ -7,17 +7,12 @@
 namespace ink {
 
 // y = f(x) for n numbers, n any size; predicates give 1 and 0. The same formula on packs and on numbers.
-template <class T>
-struct UnaryPair {
-  void (*pack)(const T*, T*, int64_t), (*scalar)(const T*, T*, int64_t);
-};
-template <class T>
-struct BinaryPair {
+template <class T> struct UnaryPair { void (*pack)(const T*, T*, int64_t), (*scalar)(const T*, T*, int64_t); };
+template <class T> struct BinaryPair {
   void (*pack)(const T*, const T*, T*, int64_t), (*scalar)(const T*, const T*, T*, int64_t);
 };
 
-template <class T>
-struct LaneFunctions {
+template <class T> struct LaneFunctions {
   int lanes;
   void (*gather)(const T* x, int64_t stride, T* y);
   void (*scatter)(const T* x, T* y, int64_t stride);

@@ -179,9 +179,9 @@ TEST_CASE("errors of masks", "[mask][errors]") {
   CHECK_THROWS_WITH(mask(0, 4, 4, 4),
                     contains("AttentionMask: no such pair; got query 0 and key 4; expected a pair of 4 x 4"));
   CHECK_THROWS_WITH(mask.dense(-1, 2), contains("AttentionMask::dense: sizes must not be negative; got -1 and 2"));
-  CHECK_THROWS_WITH(
-      mask.blocks(4, 4, indices({0, 4})),
-      contains("AttentionMask::blocks: order_q names a position that does not exist; got 4; expected 0 .. 3"));
+  CHECK_THROWS_WITH(mask.blocks(4, 4, indices({0, 4})),
+                    contains(
+                        "AttentionMask::blocks: order_q names a position that does not exist; got 4; expected 0 .. 3"));
   CHECK_THROWS_WITH(
       mask.blocks(4, 4, {}, zeros({2})),
       contains("AttentionMask::blocks: order_k must be a list of positions; got f32 [2]; expected i64 [rows]"));

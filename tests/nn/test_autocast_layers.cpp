@@ -23,8 +23,7 @@ struct Run {
   Tensor y;
   TensorList gradients;  // of x if it is floating point, and of the parameters
 };
-template <class F>
-Run run(Module& m, F f, Tensor x) {
+template <class F> Run run(Module& m, F f, Tensor x) {
   m.zero_grad();
   x = x.detach();
   if (is_floating(x.dtype())) x.requires_grad_();
@@ -41,8 +40,7 @@ double apart(const Tensor& a, const Tensor& b) { return (norm(a.to(f64) - b.to(f
 
 // `near`: the result follows its inputs smoothly, so that rounded ones lead to a near result. Hashes, largest entries
 // and inverses do not: those only have to be finite.
-template <class F>
-void check(const std::string& name, Module& m, F f, const Tensor& x, bool near = true) {
+template <class F> void check(const std::string& name, Module& m, F f, const Tensor& x, bool near = true) {
   const Run exact = run(m, f, x);
   for (DType t : {f16, bf16})
     for (bool half_input : {false, true}) {
@@ -62,14 +60,12 @@ void check(const std::string& name, Module& m, F f, const Tensor& x, bool near =
       }
     }
 }
-template <class L>
-void check(const std::string& name, L layer, const Tensor& x, bool near = true) {
+template <class L> void check(const std::string& name, L layer, const Tensor& x, bool near = true) {
   check(
       name, layer, [&](const Tensor& x) { return layer.forward(x); }, x, near);
 }
 // The same, and the sequence in pieces of 1 and 4.
-template <class L>
-void check_steps(const std::string& name, L layer, const Tensor& x, bool near = true) {
+template <class L> void check_steps(const std::string& name, L layer, const Tensor& x, bool near = true) {
   check(
       name, layer, [&](const Tensor& x) { return layer.forward(x); }, x, near);
   NoGrad guard;
@@ -197,10 +193,10 @@ TEST_CASE("attention of every kind under autocast, and its options", "[autocast]
                 MultiHeadAttention({.dim = 8, .heads = 2, .causal = true, .kind = all, .softcap = 3, .alibi = true}),
                 x);
     check(name + ", dropout", MultiHeadAttention({.dim = 8, .heads = 2, .dropout = 0.2, .kind = all}), x);
-    check_steps(
-        name + ", window",
-        MultiHeadAttention({.dim = 8, .heads = 2, .causal = true, .kind = kinds::Softmax{.window = 3, .algorithm = a}}),
-        x);
+    check_steps(name + ", window",
+                MultiHeadAttention(
+                    {.dim = 8, .heads = 2, .causal = true, .kind = kinds::Softmax{.window = 3, .algorithm = a}}),
+                x);
   }
   for (K kind : {K::linear, K::taylor, K::taylor2, K::performer})
     check_steps(name_of(kind) + std::string(", rotary"),

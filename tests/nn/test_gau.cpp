@@ -318,9 +318,9 @@ TEST_CASE("errors of GLU and GAU", "[gau][errors]") {
                     contains("GatedAttentionUnit: wrong input; got [2, 6]; expected [batch, time, 6]"));
   CHECK_THROWS_AS(gau.forward(zeros({2, 5, 7})), ShapeError);
   CHECK_THROWS_WITH(gau.forward(x, zeros({5, 5})), contains("the mask must be bool; got f32"));
-  CHECK_THROWS_WITH(
-      gau.forward(x, ones({2, 5}, boolean)),
-      contains("wrong mask; got [2, 5]; expected a shape that broadcasts to [2, 5, 5]; hint: for padding"));
+  CHECK_THROWS_WITH(gau.forward(x, ones({2, 5}, boolean)),
+                    contains(
+                        "wrong mask; got [2, 5]; expected a shape that broadcasts to [2, 5, 5]; hint: for padding"));
   AttentionState state;
   gau.step(x, state);
   CHECK_THROWS_WITH(gau.step(zeros({3, 1, 6}), state), contains("got a batch of 3 in x and 2 in the state"));

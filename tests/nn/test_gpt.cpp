@@ -92,12 +92,15 @@ TEST_CASE("a padded token changes no other, and no gradient is NaN", "[attention
     Tensor y = attention.forward(x, none);
     CHECK(difference(y, expand(attention.out.bias, y.shape())) < 1e-15);
     for (const Tensor& mask : {seen, none})
-      CHECK(verify::gradients(attention, [&](const Tensor& x) { return attention.forward(x, mask); }, x.narrow(0, 0, 1)).message == "");
+      CHECK(verify::gradients(
+                attention, [&](const Tensor& x) { return attention.forward(x, mask); }, x.narrow(0, 0, 1))
+                .message == "");
   }
 }
 
 TEST_CASE("grouped heads: keys and values are shared by query heads", "[attention]") {
-  MultiHeadAttention grouped({.dim = 12, .heads = 6, .causal = true, .kv_heads = 2}), full({.dim = 12, .heads = 6, .causal = true});
+  MultiHeadAttention grouped({.dim = 12, .heads = 6, .causal = true, .kv_heads = 2}),
+      full({.dim = 12, .heads = 6, .causal = true});
   CHECK(grouped.qkv.weight.size(0) == 12 + 2 * 2 * 2);
   NoGrad guard;
   auto spread = [](const Tensor& w) {  // the weights of 2 heads of keys as those of 6
@@ -105,7 +108,8 @@ TEST_CASE("grouped heads: keys and values are shared by query heads", "[attentio
     for (int64_t s : rest) heads.push_back(s), all.push_back(s);
     return reshape(repeat_interleave(reshape(w, heads), 3, 0), all);
   };
-  for (auto [to, from] : {std::pair<Param*, Param*>{&full.qkv.weight, &grouped.qkv.weight}, {&full.qkv.bias, &grouped.qkv.bias}})
+  for (auto [to, from] :
+       {std::pair<Param*, Param*>{&full.qkv.weight, &grouped.qkv.weight}, {&full.qkv.bias, &grouped.qkv.bias}})
     to->copy_(cat({from->narrow(0, 0, 12), spread(from->narrow(0, 12, 4)), spread(from->narrow(0, 16, 4))}, 0));
   full.out = grouped.out;
   Tensor x = normal({2, 7, 12}, 1, f32);
@@ -178,9 +182,9 @@ TEST_CASE("errors of attention and GPT", "[attention][errors]") {
   AttentionState state;
   CHECK_THROWS_WITH(plain.step(zeros({1, 1, 4}), state), contains("only causal attention goes on token by token"));
   GPT gpt({.vocabulary = 5, .context = 4, .dim = 8, .heads = 2, .layers = 1});
-  CHECK_THROWS_WITH(
-      gpt.forward(zeros({1, 5}, i64)),
-      contains("GPT: wrong input; got [1, 5] after 0 tokens; expected [batch, time] with at most 4 tokens"));
+  CHECK_THROWS_WITH(gpt.forward(zeros({1, 5}, i64)),
+                    contains(
+                        "GPT: wrong input; got [1, 5] after 0 tokens; expected [batch, time] with at most 4 tokens"));
   CHECK_THROWS_AS(gpt.forward(zeros({4}, i64)), ShapeError);
   CHECK_THROWS_AS(gpt.forward(full({1, 2}, 5, i64)), IndexError);
   CHECK_THROWS_AS(gpt.forward(zeros({1, 2})), DTypeError);

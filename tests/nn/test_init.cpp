@@ -86,7 +86,8 @@ TEST_CASE("layers start as PyTorch's do, and record nothing", "[init]") {
   check_uniform(conv.weight, 1 / std::sqrt(45.));
   check_uniform(conv.bias, 1 / std::sqrt(45.));
   ConvTranspose1d transposed({.in = 10, .out = 2000, .kernel = 3, .groups = 2});
-  check_uniform(transposed.weight, 1 / std::sqrt(3000.));  // PyTorch's fan of a transposed weight [in, out / groups, kernel]
+  // PyTorch's fan of a transposed weight [in, out / groups, kernel]
+  check_uniform(transposed.weight, 1 / std::sqrt(3000.));
   check_uniform(transposed.bias, 1 / std::sqrt(3000.));
   GRU gru(30, 25);
   check_uniform(gru.weight_ih, 0.2);

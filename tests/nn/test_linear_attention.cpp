@@ -23,8 +23,7 @@ Inputs inputs(int64_t n, int64_t d = 3, int64_t dv = 2, DType dtype = f64, int64
           normal({batch, heads, n, dv}, 3, dtype)};
 }
 // The n x n weights that an attention function implies: its output for the values e_1 .. e_n.
-template <class F>
-Tensor implied(const Inputs& in, F&& attend) {
+template <class F> Tensor implied(const Inputs& in, F&& attend) {
   int64_t n = in.k.size(-2);
   return attend(in.q, in.k, eye(n, in.v.options()).expand({in.k.size(0), in.k.size(1), n, n}));
 }
@@ -41,8 +40,7 @@ Tensor similarity(FeatureMap map, const Tensor& q, const Tensor& k) {
 
 // f on the sequence as a whole and in two pieces: outputs, final state and all gradients are the same. F: (q, k, v,
 // state*) -> out.
-template <class State, class F>
-void check_resumes(const F& f, int64_t n, int64_t cut, auto parts_of_state) {
+template <class State, class F> void check_resumes(const F& f, int64_t n, int64_t cut, auto parts_of_state) {
   auto run = [&](bool split) {
     Inputs in = inputs(n);
     for (Tensor* t : {&in.q, &in.k, &in.v}) t->requires_grad_();

@@ -97,8 +97,9 @@ TEST_CASE(
     "the more buckets",
     "[lsh]") {
   const double cosines[] = {0.95, 0.9, 0.8, 0.5, 0};
-  const std::pair<int64_t, std::vector<double>> table[] = {
-      {8, {.755, .660, .536, .314, .123}}, {16, {.708, .599, .462, .233, .062}}, {64, {.624, .507, .350, .133, .016}}};
+  const std::pair<int64_t, std::vector<double>> table[] = {{8, {.755, .660, .536, .314, .123}},
+                                                           {16, {.708, .599, .462, .233, .062}},
+                                                           {64, {.624, .507, .350, .133, .016}}};
   for (const auto& [buckets, expected] : table)
     for (size_t i = 0; i < 5; ++i) {
       Tensor met = meetings(pairs_at(cosines[i], 100, 64, 10), buckets, 100,

@@ -19,13 +19,11 @@ const Golden& layers() {
   return golden;
 }
 // For layers of one input.
-template <class L>
-std::string differs_from_golden(const std::string& name, L layer) {
+template <class L> std::string differs_from_golden(const std::string& name, L layer) {
   return layer_differs(layers(), name, layer, [&](const std::vector<Tensor>& in) { return layer.forward(in[0]); });
 }
 // f(x) and its gradient in f64, batch by batch and by central differences.
-template <class L>
-std::string probes_fail(L layer, const Tensor& x) {
+template <class L> std::string probes_fail(L layer, const Tensor& x) {
   layer.to(f64);
   auto forward = [&](const Tensor& x) { return layer.forward(x); };
   auto batch = verify::batch(forward, x), gradients = verify::gradients(layer, forward, x);
@@ -89,8 +87,9 @@ TEST_CASE("losses equal PyTorch's with every reduction", "[nn][loss][golden]") {
       {"bce", binary_cross_entropy_with_logits},
       {"kl", kl_div},
   };
-  const std::pair<const char*, Reduction> reductions[] = {
-      {".mean", Reduction::mean}, {".sum", Reduction::sum}, {".none", Reduction::none}};
+  const std::pair<const char*, Reduction> reductions[] = {{".mean", Reduction::mean},
+                                                          {".sum", Reduction::sum},
+                                                          {".none", Reduction::none}};
   for (const auto& [name, loss] : losses)
     for (const auto& [ending, reduction] : reductions) {
       std::string at = name + std::string(ending);

@@ -1,4 +1,5 @@
-// The ground of state space models: HiPPO's matrices and what they remember, discretisation, the matrix state in its forms.
+// The ground of state space models: HiPPO's matrices and what they remember, discretisation, the matrix state in its
+// forms.
 #include <cmath>
 
 #include "autograd/observe/gradcheck.h"
@@ -15,7 +16,8 @@ namespace {
 double largest(const Tensor& x) { return x.numel() ? max(abs(x)).item() : 0; }
 double error(const Tensor& a, const Tensor& b) { return largest(a - b) / std::max(1e-300, largest(b)); }
 
-// The memory x of LegS after all samples of u, one a unit of time. The first sample is remembered exactly: (u_0, 0, ..).
+// The memory x of LegS after all samples of u, one a unit of time. The first sample is remembered exactly: (u_0, 0,
+// ..).
 Tensor remember(const std::vector<double>& u, int64_t n, OverTimeScheme scheme) {
   const Hippo legs = hippo(HippoKind::legs, n);
   Tensor x = zeros({n}, f64);
@@ -62,8 +64,9 @@ MatrixStateInputs inputs_of(const Variant& v, int64_t n, DType t = f64) {
   }
   return in;
 }
-const Variant kVariants[] = {{"no decay", false, false, false}, {"a decay per step", true, false, false}, {"a decay per key", false, true, false},
-                             {"delta rule", false, false, true}, {"gated delta rule", true, false, true}, {"delta rule, decay per key", false, true, true}};
+const Variant kVariants[] = {{"no decay", false, false, false},       {"a decay per step", true, false, false},
+                             {"a decay per key", false, true, false}, {"delta rule", false, false, true},
+                             {"gated delta rule", true, false, true}, {"delta rule, decay per key", false, true, true}};
 
 }  // namespace
 
@@ -83,8 +86,12 @@ TEST_CASE("LegS: A + v v^T / 2 + I / 2 is skew, and its own product and solution
   CHECK_THROWS_AS(hippo(HippoKind::legt, 4, 0), ValueError);
 }
 
-TEST_CASE("LegS: a constant stays the first coordinate under every scheme; by midpoint and exact steps it is the running mean", "[ssm]") {
-  for (auto scheme : {OverTimeScheme::forward_euler, OverTimeScheme::backward_euler, OverTimeScheme::midpoint, OverTimeScheme::zoh}) {
+TEST_CASE(
+    "LegS: a constant stays the first coordinate under every scheme; by midpoint and exact steps it is the running "
+    "mean",
+    "[ssm]") {
+  for (auto scheme :
+       {OverTimeScheme::forward_euler, OverTimeScheme::backward_euler, OverTimeScheme::midpoint, OverTimeScheme::zoh}) {
     const Tensor x = remember(std::vector<double>(20, 2.5), 6, scheme);
     CHECK(std::abs(x[0].item() - 2.5) < 1e-12);
     CHECK(largest(slice(x, 0, 1, 6)) < 1e-11);
@@ -92,11 +99,14 @@ TEST_CASE("LegS: a constant stays the first coordinate under every scheme; by mi
   const std::vector<double> u{3, -1, 4, 1, -5, 9, 2, 6};
   double mean = 0;
   for (double v : u) mean += v / double(u.size());
-  for (auto scheme : {OverTimeScheme::midpoint, OverTimeScheme::zoh}) CHECK(std::abs(remember(u, 5, scheme)[0].item() - mean) < 1e-12);
-  // With 1 / k on the right, 1 / (k + 1) on the left and B u / k the second sample already counts too much: 2 instead of 1.5.
+  for (auto scheme : {OverTimeScheme::midpoint, OverTimeScheme::zoh})
+    CHECK(std::abs(remember(u, 5, scheme)[0].item() - mean) < 1e-12);
+  // With 1 / k on the right, 1 / (k + 1) on the left and B u / k the second sample already counts too much: 2 instead
+  // of 1.5.
   CHECK(std::abs(remember({1, 2}, 3, OverTimeScheme::midpoint)[0].item() - 1.5) < 1e-12);
   CHECK(std::abs(remember({1, 2}, 3, OverTimeScheme::bilinear_plain)[0].item() - 2) < 1e-12);
-  CHECK_THROWS_AS(step_over_time(hippo(HippoKind::legs, 2).A, hippo(HippoKind::legs, 2).B, 0, OverTimeScheme::zoh), ValueError);
+  CHECK_THROWS_AS(step_over_time(hippo(HippoKind::legs, 2).A, hippo(HippoKind::legs, 2).B, 0, OverTimeScheme::zoh),
+                  ValueError);
 }
 
 TEST_CASE("LegS does not depend on how densely time is sampled", "[ssm]") {
@@ -109,7 +119,10 @@ TEST_CASE("LegS does not depend on how densely time is sampled", "[ssm]") {
   CHECK(error(memory(400), memory(800)) < error(memory(100), memory(800)) / 3);
 }
 
-TEST_CASE("windows: Legendre polynomials and the corrected Fourier series remember a signal, the plain series stalls at its jump", "[ssm]") {
+TEST_CASE(
+    "windows: Legendre polynomials and the corrected Fourier series remember a signal, the plain series stalls at its "
+    "jump",
+    "[ssm]") {
   const auto signal = [](double t) { return std::sin(7 * t); };
   CHECK(window_error(HippoKind::legt, 12, signal) < 1e-3);
   const double few = window_error(HippoKind::fout, 5, signal), many = window_error(HippoKind::fout, 33, signal);
@@ -134,28 +147,35 @@ TEST_CASE("orders of the discretisations, as slopes", "[ssm]") {
   CHECK(std::abs(slope(Discretisation::bilinear) - 2) < 0.1);
   CHECK(largest(discretise(A, B, 1, Discretisation::zoh).A - exact) < 1e-13);
   for (double alpha : {0., 0.5, 1.}) {
-    const auto method = alpha == 0 ? Discretisation::forward_euler : alpha == 1 ? Discretisation::backward_euler : Discretisation::bilinear;
+    const auto method = alpha == 0   ? Discretisation::forward_euler
+                        : alpha == 1 ? Discretisation::backward_euler
+                                     : Discretisation::bilinear;
     CHECK(largest(discretise_gbt(A, B, 0.3, alpha).A - discretise(A, B, 0.3, method).A) < 1e-14);
     CHECK(largest(discretise_gbt(A, B, 0.3, alpha).B - discretise(A, B, 0.3, method).B) < 1e-14);
   }
   // A x + B u with a constant u = 1: an exact step holds the solution x(1) = A^{-1} (e^A - I) B.
-  CHECK(largest(discretise(A, B, 1, Discretisation::zoh).B - squeeze(solve(A, unsqueeze(matmul(exact - eye(2, f64), B), 1)), 1)) < 1e-13);
-  for (double step : {0., -1., double(INFINITY), double(NAN)}) CHECK_THROWS_AS(discretise(A, B, step, Discretisation::zoh), ValueError);
+  CHECK(largest(discretise(A, B, 1, Discretisation::zoh).B -
+                squeeze(solve(A, unsqueeze(matmul(exact - eye(2, f64), B), 1)), 1)) < 1e-13);
+  for (double step : {0., -1., double(INFINITY), double(NAN)})
+    CHECK_THROWS_AS(discretise(A, B, step, Discretisation::zoh), ValueError);
   CHECK_THROWS_AS(discretise_gbt(A, B, 1, 1.5), ValueError);
   CHECK_THROWS_AS(discretise(A, ones({3}, f64), 1, Discretisation::zoh), ShapeError);
 }
 
 TEST_CASE("a diagonal system is discretised as the matrix is, and exactly where it vanishes", "[ssm]") {
   const Tensor a = tensor({-3, -0.7, -1e-9, 0}, f64), B = tensor({1, 2, 3, 4}, f64), step = tensor({0.3}, f64);
-  for (auto method : {Discretisation::forward_euler, Discretisation::backward_euler, Discretisation::bilinear, Discretisation::zoh, Discretisation::euler_b}) {
-    const DiscreteSystem by_element = discretise_diagonal(a, B, step, method), dense = discretise(diag(a), B, 0.3, method);
+  for (auto method : {Discretisation::forward_euler, Discretisation::backward_euler, Discretisation::bilinear,
+                      Discretisation::zoh, Discretisation::euler_b}) {
+    const DiscreteSystem by_element = discretise_diagonal(a, B, step, method),
+                         dense = discretise(diag(a), B, 0.3, method);
     CHECK(largest(diag(by_element.A) - dense.A) < 1e-14);
     CHECK(largest(by_element.B - dense.B) < 1e-14);
     const auto f = [&](const TensorList& in) {
       const DiscreteSystem s = discretise_diagonal(in[0], in[1], in[2], method);
       return TensorList{s.A, s.B};
     };
-    const TensorList in{tensor({-3, -0.7, -0.01}, f64).requires_grad_(), tensor({1, 2, 3}, f64).requires_grad_(), tensor({0.3}, f64).requires_grad_()};
+    const TensorList in{tensor({-3, -0.7, -0.01}, f64).requires_grad_(), tensor({1, 2, 3}, f64).requires_grad_(),
+                        tensor({0.3}, f64).requires_grad_()};
     CHECK(gradcheck(f, in));
     CHECK(gradgradcheck(f, in));
   }
@@ -204,7 +224,8 @@ TEST_CASE("the matrix state: large decays give no NaN, in f32 neither", "[ssm]")
       MatrixStateInputs in = inputs_of(v, 20, t);
       in.log_decay = in.log_decay * 300;
       Tensor by_steps, by_chunks;
-      const Tensor reference = matrix_state(in, by_steps, {.form = StateForm::recurrent}), out = matrix_state(in, by_chunks);
+      const Tensor reference = matrix_state(in, by_steps, {.form = StateForm::recurrent}),
+                   out = matrix_state(in, by_chunks);
       INFO(v.name);
       CHECK(all(isfinite(out)).item<bool>());
       CHECK(error(out, reference) < (t == f64 ? 1e-10 : 1e-4));
@@ -216,17 +237,30 @@ TEST_CASE("the delta rule stores orthonormal keys exactly, and a key that comes 
   const Tensor keys = cat({eye(n, f64), eye(n, f64)}, 0), values = randn({2 * n, 3}, f64);
   const auto shaped = [](const Tensor& x) { return x.reshape({1, 1, x.size(0), x.size(1)}); };
   Tensor state;
-  matrix_state({.q = shaped(keys), .k = shaped(keys), .v = shaped(values), .log_decay = {}, .erase = shaped(-keys), .read = shaped(keys)}, state);
+  matrix_state({.q = shaped(keys),
+                .k = shaped(keys),
+                .v = shaped(values),
+                .log_decay = {},
+                .erase = shaped(-keys),
+                .read = shaped(keys)},
+               state);
   CHECK(error(state.reshape({n, 3}), slice(values, 0, n, 2 * n)) < 1e-13);
   Tensor sums;  // without erasing, the old value stays under the new one
-  matrix_state({.q = shaped(keys), .k = shaped(keys), .v = shaped(values), .log_decay = {}, .erase = {}, .read = {}}, sums);
+  matrix_state({.q = shaped(keys), .k = shaped(keys), .v = shaped(values), .log_decay = {}, .erase = {}, .read = {}},
+               sums);
   CHECK(error(sums.reshape({n, 3}), slice(values, 0, 0, n) + slice(values, 0, n, 2 * n)) < 1e-13);
 }
 
 TEST_CASE("the matrix state has gradients to second order", "[ssm]") {
   const MatrixStateInputs in = inputs_of(kVariants[5], 3);
   const auto small = [](const Tensor& x) { return slice(slice(x, 0, 0, 1), 1, 0, 1).clone().requires_grad_(); };
-  const TensorList leaves{small(in.q), small(in.k), small(in.v), small(in.log_decay), small(in.erase), small(in.read), small(randn({1, 1, 4, 5}, in.q.options()))};
+  const TensorList leaves{small(in.q),
+                          small(in.k),
+                          small(in.v),
+                          small(in.log_decay),
+                          small(in.erase),
+                          small(in.read),
+                          small(randn({1, 1, 4, 5}, in.q.options()))};
   const auto f = [](const TensorList& x) {
     Tensor state = x[6];
     Tensor out = matrix_state({x[0], x[1], x[2], x[3], x[4], x[5]}, state, {.chunk = 2});

@@ -26,11 +26,11 @@ Tensor naive(const Tensor& x, const Tensor& w, const ConvOptions& o) {
 }
 
 const ConvOptions kForms[] = {{},
-                                {.padding = 1},
-                                {.stride = 2, .padding = 2},
-                                {.padding = 2, .dilation = 2},
-                                {.padding = 1, .groups = 2},
-                                {.stride = 2, .padding = 1, .dilation = 2, .groups = 2}};
+                              {.padding = 1},
+                              {.stride = 2, .padding = 2},
+                              {.padding = 2, .dilation = 2},
+                              {.padding = 1, .groups = 2},
+                              {.stride = 2, .padding = 1, .dilation = 2, .groups = 2}};
 std::string text(const ConvOptions& o) {
   return "stride " + std::to_string(o.stride) + " padding " + std::to_string(o.padding) + " dilation " +
          std::to_string(o.dilation) + " groups " + std::to_string(o.groups);
@@ -100,9 +100,9 @@ TEST_CASE("an empty batch gives an empty result and a gradient of zeros; halves 
 
 TEST_CASE("errors of convolutions say what does not fit", "[conv][errors]") {
   Tensor x = zeros({1, 4, 5, 5}), w = zeros({6, 4, 3, 3});
-  CHECK_THROWS_WITH(
-      conv2d(x, zeros({6, 4, 7, 7})),
-      contains("the kernel does not fit the padded input; got kernel 7 (reach 7) and input 5 padded to 5"));
+  CHECK_THROWS_WITH(conv2d(x, zeros({6, 4, 7, 7})),
+                    contains(
+                        "the kernel does not fit the padded input; got kernel 7 (reach 7) and input 5 padded to 5"));
   CHECK_THROWS_WITH(conv2d(x, w, {}, {.groups = 2}),
                     contains("conv2d: channels do not fit; got input [1, 4, 5, 5], weight [6, 4, 3, 3] and groups 2"));
   CHECK_THROWS_WITH(conv2d(x, zeros({5, 2, 3, 3}), {}, {.groups = 2}), contains("out a multiple of groups"));

@@ -13,26 +13,20 @@ using namespace ink;
 
 namespace {
 
-template <class F>
-std::vector<ProfileRow> profiled(F f) {
+template <class F> std::vector<ProfileRow> profiled(F f) {
   Profile profile;
   f();
   return profile.rows();
 }
 // The row of one op in what f runs.
-template <class F>
-ProfileRow row_of(const std::string& op, F f) {
+template <class F> ProfileRow row_of(const std::string& op, F f) {
   for (const ProfileRow& row : profiled(f))
     if (row.op == op) return row;
   FAIL("no call of " << op);
   return {};
 }
-template <class F>
-double flops_of(const std::string& op, F f) {
-  return row_of(op, f).flops;
-}
-template <class F>
-double all_flops(F f) {
+template <class F> double flops_of(const std::string& op, F f) { return row_of(op, f).flops; }
+template <class F> double all_flops(F f) {
   double sum = 0;
   for (const ProfileRow& row : profiled(f)) sum += row.flops;
   return sum;

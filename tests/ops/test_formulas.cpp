@@ -1,6 +1,6 @@
-// Every formula of tensor/math/functors.h and its gradient at 0, -0, the largest and the smallest numbers, subnormal ones, the infinities and
-// NaN, in every real dtype, against closed forms in long double. Where a formula has no value of its own, its limit is right; what torch
-// decides instead is said in the row.
+// Every formula of tensor/math/functors.h and its gradient at 0, -0, the largest and the smallest numbers, subnormal
+// ones, the infinities and NaN, in every real dtype, against closed forms in long double. Where a formula has no value
+// of its own, its limit is right; what torch decides instead is said in the row.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -19,7 +19,8 @@ const L inf = INFINITY, nan = NAN, pi = 3.14159265358979323846264338327950288L;
 
 struct Format {
   DType dtype;
-  double most, normal, least, epsilon;  // largest, smallest normal, smallest subnormal, half a unit in the last place of 1
+  // largest, smallest normal, smallest subnormal, half a unit in the last place of 1
+  double most, normal, least, epsilon;
 };
 const Format kFormats[] = {{f32, 0x1.fffffep127, 0x1p-126, 0x1p-149, 0x1p-24},
                            {f64, std::numeric_limits<double>::max(), 0x1p-1022, 0x0.0000000000001p-1022, 0x1p-53},
@@ -27,7 +28,8 @@ const Format kFormats[] = {{f32, 0x1.fffffep127, 0x1p-126, 0x1p-149, 0x1p-24},
                            {bf16, 0x1.fep127, 0x1p-126, 0x1p-133, 0x1p-8}};
 
 std::vector<double> points(const Format& f) {
-  return {0., -0., f.most, -f.most, f.normal, -f.normal, f.least, -f.least, INFINITY, -INFINITY, NAN, 1, -1, 0.5, 2, -2, 3};
+  return {0.,        -0., f.most, -f.most, f.normal, -f.normal, f.least, -f.least, INFINITY,
+          -INFINITY, NAN, 1,      -1,      0.5,      2,         -2,      3};
 }
 double rounded(L x, const Format& f) {
   if (f.dtype == f64) return double(x);
@@ -40,7 +42,8 @@ bool near(double got, L x, const Format& f, bool absolute = false, double roundi
   const double wanted = rounded(x, f);
   if (std::isnan(wanted) || std::isnan(got)) return std::isnan(wanted) && std::isnan(got);
   if (std::isinf(wanted) || std::isinf(got)) return wanted == got;
-  return std::abs(got - wanted) <= roundings * f.epsilon * (absolute ? std::fmax(1, std::abs(wanted)) : std::abs(wanted)) + 2 * f.least;
+  return std::abs(got - wanted) <=
+         roundings * f.epsilon * (absolute ? std::fmax(1, std::abs(wanted)) : std::abs(wanted)) + 2 * f.least;
 }
 
 struct Unary {
@@ -92,14 +95,8 @@ L gelu_tanh_slope(L x) {
 }
 L zero_slope(L) { return 0; }
 L one_slope(L) { return 1; }
-template <int numerator, int denominator>
-L power(L x) {
-  return powl(x, L(numerator) / denominator);
-}
-template <int n, int d>
-L power_slope(L x) {
-  return L(n) / d * powl(x, L(n) / d - 1);
-}
+template <int numerator, int denominator> L power(L x) { return powl(x, L(numerator) / denominator); }
+template <int n, int d> L power_slope(L x) { return L(n) / d * powl(x, L(n) / d - 1); }
 
 const Unary kUnary[] = {
     {"neg", neg, [](L x) { return -x; }, [](L) { return L(-1); }},
@@ -138,13 +135,16 @@ const Unary kUnary[] = {
     {"relu", relu, [](L x) { return x < 0 ? L(0) : x; }, [](L x) { return L(x > 0); }, false, true},
     {"leaky_relu", [](const Tensor& x) { return leaky_relu(x, 0.25); }, [](L x) { return x < 0 ? x / 4 : x; },
      [](L x) { return x > 0 ? 1 : 0.25L; }, false, true},
-    {"elu", [](const Tensor& x) { return elu(x); }, [](L x) { return x > 0 ? x : expm1l(x); }, [](L x) { return x > 0 ? L(1) : expl(x); }},
+    {"elu", [](const Tensor& x) { return elu(x); }, [](L x) { return x > 0 ? x : expm1l(x); },
+     [](L x) { return x > 0 ? L(1) : expl(x); }},
     {"gelu", [](const Tensor& x) { return gelu(x); }, [](L x) { return times(x, cdf(x)); }, gelu_slope, true},
-    {"gelu tanh", [](const Tensor& x) { return gelu(x, GeluForm::tanh); }, [](L x) { return times(x, logistic(tanh_argument(x))); },
-     gelu_tanh_slope, true},
+    {"gelu tanh", [](const Tensor& x) { return gelu(x, GeluForm::tanh); },
+     [](L x) { return times(x, logistic(tanh_argument(x))); }, gelu_tanh_slope, true},
     {"silu", silu, [](L x) { return times(x, logistic(x)); }, silu_slope, true},
     {"softplus", softplus, softplus_of, logistic},
-    {"clamp", [](const Tensor& x) { return clamp(x, -1, 1); }, [](L x) { return x < -1 ? L(-1) : x > 1 ? L(1) : x; },
+    {"clamp", [](const Tensor& x) { return clamp(x, -1, 1); }, [](L x) { return x < -1  ? L(-1)
+                                                                                : x > 1 ? L(1)
+                                                                                        : x; },
      [](L x) { return L(fabsl(x) <= 1); }},
     {"add a number", [](const Tensor& x) { return x + 1; }, [](L x) { return x + 1; }, one_slope},
     {"number minus", [](const Tensor& x) { return 1 - x; }, [](L x) { return 1 - x; }, [](L) { return L(-1); }},
@@ -158,13 +158,16 @@ const Unary kUnary[] = {
     {"to the power 1/2", [](const Tensor& x) { return pow(x, 0.5); }, power<1, 2>, power_slope<1, 2>},
     {"to the power -1", [](const Tensor& x) { return pow(x, -1); }, power<-1, 1>, power_slope<-1, 1>},
     {"to the power -1/2", [](const Tensor& x) { return pow(x, -0.5); }, power<-1, 2>, power_slope<-1, 2>},
-    {"power of 2", [](const Tensor& x) { return pow(2, x); }, [](L x) { return powl(2, x); }, [](L x) { return powl(2, x) * logl(2); }},
+    {"power of 2", [](const Tensor& x) { return pow(2, x); }, [](L x) { return powl(2, x); },
+     [](L x) { return powl(2, x) * logl(2); }},
     {"power of 1/2", [](const Tensor& x) { return pow(0.5, x); }, [](L x) { return powl(0.5, x); },
      [](L x) { return -powl(0.5, x) * logl(2); }},
     {"power of 1", [](const Tensor& x) { return pow(1, x); }, [](L x) { return powl(1, x); }, zero_slope},
     // 0^x falls from 1 to 0 at 0; torch gives 0 there
     {"power of 0", [](const Tensor& x) { return pow(0., x); }, [](L x) { return powl(0, x); },
-     [](L x) { return std::isnan(x) ? x : x >= 0 ? L(0) : -inf; }},
+     [](L x) { return std::isnan(x) ? x
+                      : x >= 0      ? L(0)
+                                    : -inf; }},
 };
 
 struct Binary {
@@ -199,29 +202,33 @@ L exponent_slope(L x, L e) {
 }
 
 const Binary kBinary[] = {
-    {"add", [](const Tensor& a, const Tensor& b) { return a + b; }, [](L a, L b) { return a + b; }, [](L, L) { return L(1); },
-     [](L, L) { return L(1); }},
-    {"sub", [](const Tensor& a, const Tensor& b) { return a - b; }, [](L a, L b) { return a - b; }, [](L, L) { return L(1); },
-     [](L, L) { return L(-1); }},
-    {"mul", [](const Tensor& a, const Tensor& b) { return a * b; }, [](L a, L b) { return a * b; }, [](L, L b) { return b; },
-     [](L a, L) { return a; }},
-    {"div", [](const Tensor& a, const Tensor& b) { return a / b; }, [](L a, L b) { return a / b; }, [](L, L b) { return 1 / b; },
-     [](L a, L b) { return -a / b / b; }},
+    {"add", [](const Tensor& a, const Tensor& b) { return a + b; }, [](L a, L b) { return a + b; },
+     [](L, L) { return L(1); }, [](L, L) { return L(1); }},
+    {"sub", [](const Tensor& a, const Tensor& b) { return a - b; }, [](L a, L b) { return a - b; },
+     [](L, L) { return L(1); }, [](L, L) { return L(-1); }},
+    {"mul", [](const Tensor& a, const Tensor& b) { return a * b; }, [](L a, L b) { return a * b; },
+     [](L, L b) { return b; }, [](L a, L) { return a; }},
+    {"div", [](const Tensor& a, const Tensor& b) { return a / b; }, [](L a, L b) { return a / b; },
+     [](L, L b) { return 1 / b; }, [](L a, L b) { return -a / b / b; }},
     {"remainder", [](const Tensor& a, const Tensor& b) { return remainder(a, b); }, modulo, [](L, L) { return L(1); },
      [](L a, L b) { return -floor_quotient(a, b); }},
     {"pow", [](const Tensor& a, const Tensor& b) { return pow(a, b); }, [](L a, L b) { return powl(a, b); },
      [](L a, L b) { return b == 0 ? L(0) : b * powl(a, b - 1); }, exponent_slope},
     {"atan2", [](const Tensor& a, const Tensor& b) { return atan2(a, b); }, [](L a, L b) { return atan2l(a, b); },
      [](L a, L b) { return over_square(b, a, b); }, [](L a, L b) { return over_square(-a, a, b); }},
-    {"maximum", [](const Tensor& a, const Tensor& b) { return maximum(a, b); }, bigger, share_of, [](L a, L b) { return share_of(b, a); }},
-    {"minimum", [](const Tensor& a, const Tensor& b) { return minimum(a, b); }, [](L a, L b) { return -bigger(-a, -b); },
-     [](L a, L b) { return share_of(-a, -b); }, [](L a, L b) { return share_of(-b, -a); }},
+    {"maximum", [](const Tensor& a, const Tensor& b) { return maximum(a, b); }, bigger, share_of,
+     [](L a, L b) { return share_of(b, a); }},
+    {"minimum", [](const Tensor& a, const Tensor& b) { return minimum(a, b); },
+     [](L a, L b) { return -bigger(-a, -b); }, [](L a, L b) { return share_of(-a, -b); },
+     [](L a, L b) { return share_of(-b, -a); }},
 };
 
-std::string wrong(const char* what, const char* name, const Format& f, std::initializer_list<double> at, double got, L wanted) {
+std::string wrong(const char* what, const char* name, const Format& f, std::initializer_list<double> at, double got,
+                  L wanted) {
   std::string where;
   for (double x : at) where += fmt::format(" {:g}", x);
-  return fmt::format("{} of {} in {} at{}: got {:.9g}; expected {:.9g}\n", what, name, name_of(f.dtype), where, got, rounded(wanted, f));
+  return fmt::format("{} of {} in {} at{}: got {:.9g}; expected {:.9g}\n", what, name, name_of(f.dtype), where, got,
+                     rounded(wanted, f));
 }
 
 }  // namespace
@@ -238,7 +245,8 @@ TEST_CASE("formulas of one operand, and their slopes, at the ends of the number 
         const auto slopes = grad(y, x, ones_like(y), {.create_graph = again, .retain_graph = true}).to_vector<double>();
         for (size_t i = 0; i < at.size(); ++i) {
           const L p = at[i];
-          if (!again && !near(values[i], u.y(p), format, false, u.roundings)) all_wrong += wrong("value", u.name, format, {at[i]}, values[i], u.y(p));
+          if (!again && !near(values[i], u.y(p), format, false, u.roundings))
+            all_wrong += wrong("value", u.name, format, {at[i]}, values[i], u.y(p));
           if (u.any_slope_at_nan && std::isnan(at[i])) continue;
           if (!near(slopes[i], u.slope(p), format, u.absolute, u.roundings))
             all_wrong += wrong(again ? "slope (recorded)" : "slope", u.name, format, {at[i]}, slopes[i], u.slope(p));
@@ -255,7 +263,9 @@ TEST_CASE("formulas of two operands, and their slopes, at the ends of the number
     std::vector<double> as, bs;
     for (double a : points(format))
       for (double b : points(format)) as.push_back(a), bs.push_back(b);
-    auto tensor_of = [&](const std::vector<double>& v) { return to(from_data(std::span<const double>(v), {int64_t(v.size())}), format.dtype); };
+    auto tensor_of = [&](const std::vector<double>& v) {
+      return to(from_data(std::span<const double>(v), {int64_t(v.size())}), format.dtype);
+    };
     for (const Binary& r : kBinary) {
       Tensor a = tensor_of(as).requires_grad_(), b = tensor_of(bs).requires_grad_(), y = r.f(a, b);
       Tensor outputs[] = {y}, inputs[] = {a, b}, ones[] = {ones_like(y)};
@@ -265,7 +275,8 @@ TEST_CASE("formulas of two operands, and their slopes, at the ends of the number
         const L p = as[i], q = bs[i];
         // x^e with e so small that x^(e-1) overflows beside it is left out
         if (std::string_view(r.name) == "pow" && std::abs(bs[i]) > 0 && std::abs(bs[i]) < 0.1) continue;
-        if (!near(values[i], r.y(p, q), format)) all_wrong += wrong("value", r.name, format, {as[i], bs[i]}, values[i], r.y(p, q));
+        if (!near(values[i], r.y(p, q), format))
+          all_wrong += wrong("value", r.name, format, {as[i], bs[i]}, values[i], r.y(p, q));
         if (!near(of_a[i], r.slope_a(p, q), format))
           all_wrong += wrong("slope in a", r.name, format, {as[i], bs[i]}, of_a[i], r.slope_a(p, q));
         if (!near(of_b[i], r.slope_b(p, q), format))

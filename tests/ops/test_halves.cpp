@@ -1,5 +1,5 @@
-// f16 and bf16: between inputs and result everything is f32, and the result is rounded once. Inputs here are so large, or so many, that a
-// formula rounded in its middle overflows or stands still.
+// f16 and bf16: between inputs and result everything is f32, and the result is rounded once. Inputs here are so large,
+// or so many, that a formula rounded in its middle overflows or stands still.
 #include <cmath>
 
 #include "nn/attention/linear/linear.h"
@@ -20,8 +20,7 @@ namespace {
 double rounding(DType t) { return t == f16 ? 0x1p-11 : 0x1p-8; }
 
 // f(x) with x in f16 and bf16 against f in f64 on the same rounded numbers.
-template <class F>
-void check_rounded_once(const char* name, const Tensor& x, F f) {
+template <class F> void check_rounded_once(const char* name, const Tensor& x, F f) {
   for (DType t : {f16, bf16}) {
     INFO(name << " in " << (t == f16 ? "f16" : "bf16"));
     Tensor in = x.to(t), exact = f(in.to(f64)), y = f(in);
@@ -43,7 +42,8 @@ TEST_CASE("means, norms and spreads of halves neither overflow nor stand still",
   check_rounded_once("std", normal({2, 300}, 3) * 1e3, [](const Tensor& x) { return ink::std(x, {1}); });
   check_rounded_once("lerp", normal({50}, 4) * 1e4, [](const Tensor& x) { return lerp(x, -x, 0.25); });
   Tensor weight = floor(rand({50}, f64) * 16) / 16;  // the same number in every format
-  check_rounded_once("lerp by a tensor", normal({50}, 4) * 1e4, [&](const Tensor& x) { return lerp(x, -x, weight.to(x.dtype())); });
+  check_rounded_once("lerp by a tensor", normal({50}, 4) * 1e4,
+                     [&](const Tensor& x) { return lerp(x, -x, weight.to(x.dtype())); });
 }
 
 TEST_CASE("losses of halves count all their rows", "[halves]") {
@@ -61,8 +61,10 @@ TEST_CASE("losses of halves count all their rows", "[halves]") {
   check_rounded_once("mse", x, against([](const Tensor& x, const Tensor& t) { return mse_loss(x, t); }));
   check_rounded_once("l1", x * 20, against([](const Tensor& x, const Tensor& t) { return l1_loss(x, t); }));
   check_rounded_once("huber", x, against([](const Tensor& x, const Tensor& t) { return huber_loss(x, t, 300); }));
-  check_rounded_once("bce", x * 20, against([](const Tensor& x, const Tensor& t) { return binary_cross_entropy_with_logits(x, t); }));
-  check_rounded_once("nll", normal({40000, 1}, 6) * 10, [](const Tensor& x) { return nll_loss(x, zeros({x.size(0)}, i64)); });
+  check_rounded_once("bce", x * 20,
+                     against([](const Tensor& x, const Tensor& t) { return binary_cross_entropy_with_logits(x, t); }));
+  check_rounded_once("nll", normal({40000, 1}, 6) * 10,
+                     [](const Tensor& x) { return nll_loss(x, zeros({x.size(0)}, i64)); });
 }
 
 TEST_CASE("many contributions to one element of a half tensor are added in f32", "[halves]") {
@@ -80,7 +82,8 @@ TEST_CASE("many contributions to one element of a half tensor are added in f32",
     Tensor selected = ones({1}, t).requires_grad_();
     index_select(selected, 0, zero).sum().backward();
     CHECK(selected.grad().item() == Approx(n).epsilon(rounding(t)));
-    auto contributions = [&](const char* name, const Shape& shape, int64_t count, auto f) {  // each element counts so often
+    // each element counts so often
+    auto contributions = [&](const char* name, const Shape& shape, int64_t count, auto f) {
       INFO(name);
       Tensor x = ones(shape, t).requires_grad_();
       f(x).sum().backward();
@@ -92,10 +95,11 @@ TEST_CASE("many contributions to one element of a half tensor are added in f32",
     contributions("repeat", {1}, n, [&](const Tensor& x) { return repeat(x, {n}); });
     contributions("repeat_interleave", {1}, n, [&](const Tensor& x) { return repeat_interleave(x, n, 0); });
     contributions("unfold", {2 * n}, n, [&](const Tensor& x) { return unfold(x, 0, n, 1); });
-    contributions("pad", {1}, n, [&](const Tensor& x) { return pad(reshape(x, {1, 1, 1}), {n - 1, 0}, PadMode::replicate); });
-    contributions("sliding_window_max", {2 * n}, n, [&](const Tensor& x) {
-      return sliding_window_max(where(arange(2 * n) == n, x * 2, x), n) / 2;
+    contributions("pad", {1}, n, [&](const Tensor& x) {
+      return pad(reshape(x, {1, 1, 1}), {n - 1, 0}, PadMode::replicate);
     });
+    contributions("sliding_window_max", {2 * n}, n,
+                  [&](const Tensor& x) { return sliding_window_max(where(arange(2 * n) == n, x * 2, x), n) / 2; });
     contributions("max_pool1d", {1, 1, 2 * n}, n, [&](const Tensor& x) {
       return max_pool1d(where(arange(2 * n) == n, x * 2, x), {.kernel = n, .stride = 1}) / 2;
     });
@@ -108,8 +112,10 @@ TEST_CASE("many contributions to one element of a half tensor are added in f32",
 }
 
 TEST_CASE("long sums of halves are sums in f32, rounded once", "[halves]") {
-  const int64_t n = 4096;  // sums of this many numbers near 3 stand still in either format, or overflow where squares are summed
-  const Tensor x = normal({3, n}, 11) + 3, w = floor(abs(normal({n, 2}, 12)) * 16) / 16;  // w is the same in every format
+  // sums of this many numbers near 3 stand still in either format, or overflow where squares are summed
+  const int64_t n = 4096;
+  // w is the same in every format
+  const Tensor x = normal({3, n}, 11) + 3, w = floor(abs(normal({n, 2}, 12)) * 16) / 16;
   check_rounded_once("sum", x, [](const Tensor& x) { return sum(x, {1}); });
   check_rounded_once("cumsum", x, [](const Tensor& x) { return cumsum(x, 1); });
   check_rounded_once("var", x, [](const Tensor& x) { return var(x, {1}); });
@@ -120,8 +126,12 @@ TEST_CASE("long sums of halves are sums in f32, rounded once", "[halves]") {
   check_rounded_once("dot", x, [&](const Tensor& x) { return dot(x.select(0, 0), x.select(0, 1)); });
   check_rounded_once("einsum", x, [&](const Tensor& x) { return einsum("ij,ij->i", {x, x}); });
   check_rounded_once("linear", x, [&](const Tensor& x) { return linear(x, x, ones({3}, x.dtype())); });
-  check_rounded_once("conv1d", abs(x), [&](const Tensor& x) { return conv1d(reshape(x, {1, 3, n}), ones({1, 3, n}, x.dtype())); });
-  check_rounded_once("avg_pool1d", x, [&](const Tensor& x) { return avg_pool1d(reshape(x, {1, 3, n}), {.kernel = n}); });
+  check_rounded_once("conv1d", abs(x), [&](const Tensor& x) {
+    return conv1d(reshape(x, {1, 3, n}), ones({1, 3, n}, x.dtype()));
+  });
+  check_rounded_once("avg_pool1d", x, [&](const Tensor& x) {
+    return avg_pool1d(reshape(x, {1, 3, n}), {.kernel = n});
+  });
   check_rounded_once("mse", x * 60, [&](const Tensor& x) { return mse_loss(x, zeros_like(x)); });
   check_rounded_once("layer_norm", x * 60, [&](const Tensor& x) { return layer_norm(x); });
   check_rounded_once("rms_norm", x * 60, [&](const Tensor& x) { return rms_norm(x); });
@@ -145,7 +155,8 @@ TEST_CASE("linear attention of halves is finite for many tokens, and right", "[h
       }
 }
 
-TEST_CASE("gradients of halves are clipped by their norm, and averages of half weights follow small steps", "[halves]") {
+TEST_CASE("gradients of halves are clipped by their norm, and averages of half weights follow small steps",
+          "[halves]") {
   Tensor p = zeros({2}, f16).requires_grad_();
   p.set_grad(tensor({600, 800}, f16));
   CHECK(clip_grad_norm_({p}, 10) == Approx(1000));

@@ -1,6 +1,6 @@
 #include "autograd/graph/engine.h"
-#include "autograd/observe/gradcheck.h"
 #include "autograd/graph/mode.h"
+#include "autograd/observe/gradcheck.h"
 #include "tests/catch.h"
 #include "tests/support/tensors.h"
 

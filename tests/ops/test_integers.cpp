@@ -8,28 +8,20 @@ using namespace ink;
 
 namespace {
 
-template <class T>
-constexpr T most = std::numeric_limits<T>::max();
-template <class T>
-constexpr T least = std::numeric_limits<T>::min();
+template <class T> constexpr T most = std::numeric_limits<T>::max();
+template <class T> constexpr T least = std::numeric_limits<T>::min();
 
-template <class T>
-T wrapped(__int128 x) {
-  return T(std::make_unsigned_t<T>(x));
-}
-template <class T>
-std::vector<T> read(const Tensor& t) {
+template <class T> T wrapped(__int128 x) { return T(std::make_unsigned_t<T>(x)); }
+template <class T> std::vector<T> read(const Tensor& t) {
   REQUIRE(t.dtype() == dtype_of<T>);
   return t.to_vector<T>();
 }
-template <class T>
-Tensor from(const std::vector<T>& v, const Shape& shape) {
+template <class T> Tensor from(const std::vector<T>& v, const Shape& shape) {
   const std::vector<int64_t> wide(v.begin(), v.end());
   return to(from_data(std::span<const int64_t>(wide), shape), dtype_of<T>);
 }
 
-template <class T>
-void check_elementwise() {
+template <class T> void check_elementwise() {
   // more elements than a vector loop takes together, and some left over
   std::vector<T> x, y;
   for (int i = 0; i < 37; ++i) x.push_back(T(most<T> - i)), y.push_back(T(i % 2 ? most<T> / 2 + i : least<T> + i));
@@ -56,16 +48,15 @@ void check_elementwise() {
   check("in place", c, [](I u, I v) { return u + v; });
 }
 
-template <class T>
-void check_indexed() {
-  const Tensor x = from<T>({most<T>, least<T>, 1}, {3}), index = from<int64_t>({0, 0, 1}, {3}), by = from<T>({1, 2, -1}, {3});
+template <class T> void check_indexed() {
+  const Tensor x = from<T>({most<T>, least<T>, 1}, {3}), index = from<int64_t>({0, 0, 1}, {3}),
+               by = from<T>({1, 2, -1}, {3});
   const std::vector<T> expected{wrapped<T>(__int128(most<T>) + 3), wrapped<T>(__int128(least<T>) - 1), T(1)};
   CHECK(read<T>(scatter_add(x, 0, index, by)) == expected);
   CHECK(read<T>(index_add(x, 0, index, by)) == expected);
 }
 
-template <class T>
-void check_product() {
+template <class T> void check_product() {
   for (int64_t n : {2, 40}) {  // [n, n] [n, n], all but the first row of a are 1, b is the largest number
     Tensor a = ones({n, n}, dtype_of<T>), b = full({n, n}, most<T>, dtype_of<T>);
     a.select(0, 0).fill_(most<T>);
@@ -91,8 +82,10 @@ TEST_CASE("sums and products of integers wrap around, along rows and down column
     Tensor x = full(shape, big, i64);
     for (int dim : {0, 1}) {
       const int64_t n = shape[dim];
-      CHECK(read<int64_t>(sum(x, dim)) == std::vector<int64_t>(size_t(shape[1 - dim]), wrapped<int64_t>(__int128(n) * big)));
-      CHECK(read<int64_t>(prod(x, dim)) == std::vector<int64_t>(size_t(shape[1 - dim]), n % 2 ? big : 1));  // (-1 mod 2^63) squared is 1
+      CHECK(read<int64_t>(sum(x, dim)) ==
+            std::vector<int64_t>(size_t(shape[1 - dim]), wrapped<int64_t>(__int128(n) * big)));
+      // (-1 mod 2^63) squared is 1
+      CHECK(read<int64_t>(prod(x, dim)) == std::vector<int64_t>(size_t(shape[1 - dim]), n % 2 ? big : 1));
     }
     CHECK(sum(x).item<int64_t>() == wrapped<int64_t>(__int128(shape.numel()) * big));
   }
@@ -103,7 +96,8 @@ TEST_CASE("scans of integers wrap around, along rows and down columns", "[intege
   const int64_t big = most<int64_t>;
   for (bool columns : {false, true})
     for (int64_t n : {5, 3000}) {
-      Tensor x = full({n}, big, i64), y = columns ? cumsum(expand(unsqueeze(x, 1), {n, 3}), 0).select(1, 1) : cumsum(x, 0);
+      Tensor x = full({n}, big, i64),
+             y = columns ? cumsum(expand(unsqueeze(x, 1), {n, 3}), 0).select(1, 1) : cumsum(x, 0);
       Tensor z = columns ? cumprod(expand(unsqueeze(x, 1), {n, 3}), 0).select(1, 1) : cumprod(x, 0);
       std::vector<int64_t> sums, products;
       for (int64_t i = 0; i < n; ++i) {

@@ -8,8 +8,7 @@ using namespace ink::test;
 
 namespace {
 Tensor grid(const Shape& shape) { return reshape(arange(0, shape.numel(), 1, f64), shape); }
-template <class F>
-void check_gradients(F f, const Tensor& x) {
+template <class F> void check_gradients(F f, const Tensor& x) {
   auto curved = [&](const Tensor& t) { return square(f(t)); };
   auto first = gradcheck1(curved, x), second = gradgradcheck1(curved, x);
   INFO(first.message << second.message);

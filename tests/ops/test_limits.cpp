@@ -21,8 +21,7 @@ struct Limit {
 };
 
 // f and f' at each x, by the one-pass kernel and by the rule in public ops.
-template <class F>
-void check_limits(const char* name, F f, std::initializer_list<Limit> limits) {
+template <class F> void check_limits(const char* name, F f, std::initializer_list<Limit> limits) {
   for (DType t : {f32, f64})
     for (const Limit& l : limits) {
       INFO(name << " at " << l.x << " in " << (t == f32 ? "f32" : "f64"));
@@ -104,7 +103,8 @@ TEST_CASE("Euclidean norms survive large and small numbers", "[limits]") {
   CHECK(ink::std(tensor({3e200, 5e200}, f64)).item() == Approx(std::sqrt(2.) * 1e200));
   CHECK(ink::std(tensor({3e30, 5e30}), {}, 0).item() == Approx(1e30));
   CHECK(std::isnan(ink::std(tensor({1, INFINITY})).item()));
-  CHECK(difference(ink::std(tensor({{3e30, 4e30, 8e30}, {5, 5, 5}}), {1}) / tensor({1e30, 1}), tensor({std::sqrt(7.), 0})) < 1e-6);
+  CHECK(difference(ink::std(tensor({{3e30, 4e30, 8e30}, {5, 5, 5}}), {1}) / tensor({1e30, 1}),
+                   tensor({std::sqrt(7.), 0})) < 1e-6);
   Tensor rows = tensor({{3e30, 4e30}, {0, 0}, {3, 4}});
   CHECK(difference(norm(rows, {1}) / tensor({1e30, 1, 1}), tensor({5, 0, 5})) < 1e-6);
 }
@@ -160,8 +160,8 @@ TEST_CASE("retain_grad on the tensor that backward starts from", "[limits]") {
 
 TEST_CASE("an index that no tensor has is an IndexError, the smallest and the largest i64 too", "[limits][index]") {
   const Tensor x = arange(6).reshape({3, 2}), bytes = zeros({3}, u8);
-  for (int64_t bad : {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::min() + 1, int64_t(-4), int64_t(3),
-                      std::numeric_limits<int64_t>::max()}) {
+  for (int64_t bad : {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::min() + 1, int64_t(-4),
+                      int64_t(3), std::numeric_limits<int64_t>::max()}) {
     INFO(bad);
     const Tensor i = full({1}, bad, i64), pair = full({1, 2}, bad, i64);
     CHECK_THROWS_AS(embedding(x, i), IndexError);
@@ -181,7 +181,8 @@ TEST_CASE("an index that no tensor has is an IndexError, the smallest and the la
 }
 
 TEST_CASE("sizes and options that overflow are errors, and nothing is computed with them", "[limits][sizes]") {
-  const int64_t huge = int64_t(1) << 62, most = std::numeric_limits<int64_t>::max(), least = std::numeric_limits<int64_t>::min();
+  const int64_t huge = int64_t(1) << 62, most = std::numeric_limits<int64_t>::max(),
+                least = std::numeric_limits<int64_t>::min();
   const Tensor x = ones({1, 1, 8}), w = ones({1, 1, 3}), plane = ones({1, 1, 8, 8});
   for (int64_t n : {huge, most}) {
     INFO(n);
@@ -262,7 +263,8 @@ TEST_CASE("running products over a dim that is large in a tensor without element
   }
 }
 
-TEST_CASE("a pooling window far larger than its plane sees the plane; a device that cannot says so", "[limits][sizes]") {
+TEST_CASE("a pooling window far larger than its plane sees the plane; a device that cannot says so",
+          "[limits][sizes]") {
   const int64_t kernel = (int64_t(1) << 31) - 1;
   const Tensor x = to(arange(9), f32).reshape({1, 1, 3, 3});
   if (!x.device().is_cpu()) {
@@ -274,7 +276,8 @@ TEST_CASE("a pooling window far larger than its plane sees the plane; a device t
 }
 
 TEST_CASE("attention over values of no width has gradients", "[limits]") {
-  Tensor q = ones({1, 2, 5, 3}).requires_grad_(), k = ones({1, 2, 6, 3}).requires_grad_(), v = ones({1, 2, 6, 0}).requires_grad_();
+  Tensor q = ones({1, 2, 5, 3}).requires_grad_(), k = ones({1, 2, 6, 3}).requires_grad_(),
+         v = ones({1, 2, 6, 0}).requires_grad_();
   Tensor y = scaled_dot_product_attention(q, k, v);
   CHECK(y.shape() == Shape{1, 2, 5, 0});
   y.backward(ones_like(y.detach()));
@@ -285,7 +288,8 @@ TEST_CASE("attention over values of no width has gradients", "[limits]") {
 
 TEST_CASE("attention takes blocks and windows of any size", "[limits][sizes]") {
   const int64_t most = std::numeric_limits<int64_t>::max();
-  const Tensor q = (to(arange(30), f64) / 30).reshape({1, 2, 5, 3}), k = (to(arange(36), f64) / 36).reshape({1, 2, 6, 3}), v = k + 1;
+  const Tensor q = (to(arange(30), f64) / 30).reshape({1, 2, 5, 3}),
+               k = (to(arange(36), f64) / 36).reshape({1, 2, 6, 3}), v = k + 1;
   const Tensor want = scaled_dot_product_attention(q, k, v);
   AttentionOptions blocks, window;
   blocks.block_q = blocks.block_k = most;
@@ -302,7 +306,8 @@ TEST_CASE("a block mask names tiles that there are, of the size that they have",
     return scaled_dot_product_attention(q, q, q, o);
   };
   CHECK(attend(ones({2, 2}, i32), bits).sum().item() == 210);
-  for (int64_t bad : {int64_t(2), int64_t(1000), int64_t(-3), std::numeric_limits<int64_t>::min(), (int64_t(1) << 32) + 1})
+  for (int64_t bad :
+       {int64_t(2), int64_t(1000), int64_t(-3), std::numeric_limits<int64_t>::min(), (int64_t(1) << 32) + 1})
     CHECK_THROWS_AS(attend(full({2, 2}, bad, i64), bits), IndexError);
   CHECK_THROWS_AS(attend(ones({2, 2}, i32), ones({2, 8, 8}, boolean)), ShapeError);
   CHECK_THROWS_AS(attend(ones({2, 2}, i32), ones({2, 64, 64})), ShapeError);
@@ -310,8 +315,26 @@ TEST_CASE("a block mask names tiles that there are, of the size that they have",
 }
 
 // Braces nest as deep as a tensor has dims; a number in braces of its own is a row of one.
-static_assert(requires { tensor({{5}, {7}}); } && requires { tensor({{1.}, {2.}}); } && requires { tensor({{{1}, {2}}}); });
-static_assert(requires { tensor({5, 7}, i64); } && requires { tensor({{true, false}}, boolean); } && requires { tensor({{1, 2.5f}}); });
+static_assert(
+    requires {
+      tensor({{5}, {7}});
+    } &&
+    requires {
+      tensor({{1.}, {2.}});
+    } &&
+    requires {
+      tensor({{{1}, {2}}});
+    });
+static_assert(
+    requires {
+      tensor({5, 7}, i64);
+    } &&
+    requires {
+      tensor({{true, false}}, boolean);
+    } &&
+    requires {
+      tensor({{1, 2.5f}});
+    });
 static_assert(requires { tensor({{{{{{{{1}}}}}}}}); });
 
 TEST_CASE("a tensor of nested braces has their shape", "[limits]") {
@@ -336,7 +359,8 @@ TEST_CASE("a tensor of nested braces has their shape", "[limits]") {
   CHECK_THROWS_AS(tensor({{{{{{{{{1}}}}}}}}}), ShapeError);  // nine dims
 }
 
-TEST_CASE("a view whose elements were overwritten through another handle is no root of a backward pass", "[limits][inplace]") {
+TEST_CASE("a view whose elements were overwritten through another handle is no root of a backward pass",
+          "[limits][inplace]") {
   Tensor x = tensor({1, 2}, f64).requires_grad_();
   Tensor y = x * 2, stale = y.select(0, 0);
   y.mul_(3);

@@ -16,8 +16,7 @@ using namespace ink::test;
 
 namespace {
 
-template <class F>
-void for_each_case(F f) {
+template <class F> void for_each_case(F f) {
   for (const OpSpec& spec : wanted_specs())
     for (const Case& c : spec.cases()) f(spec, c);
 }
@@ -26,8 +25,7 @@ void expect_none(const OpSpec& spec, const Case& c, const char* what, const std:
   CHECK(wrong == "");
 }
 // Runs a check and says which row an exception came from.
-template <class F>
-void run(const OpSpec& spec, const Case& c, const char* what, F check) {
+template <class F> void run(const OpSpec& spec, const Case& c, const char* what, F check) {
   std::string wrong;
   try {
     wrong = check();

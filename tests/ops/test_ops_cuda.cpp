@@ -14,8 +14,7 @@ using namespace ink::test;
 
 namespace {
 
-template <class F>
-void for_each_case(const char* what, F check) {
+template <class F> void for_each_case(const char* what, F check) {
   if (!cuda_is_available()) skip_program(("no CUDA device: " + cuda_status()).c_str());
   DefaultDevice cpu(Device::cpu());  // where the cases are made
   for (const OpSpec& spec : wanted_specs())
@@ -44,7 +43,8 @@ TEST_CASE("a CUDA device gives the CPU's results and gradients", "[cuda][ops]") 
 TEST_CASE("no kernel depends on the order of threads, nor on what shared memory held", "[cuda][ops][sim]") {
   std::string last;
   for_each_case("orders", [&](const OpSpec& s, const Case& c) {
-    if (s.name == last && c.inputs.size() < 2) return std::string();  // one case per row, more for ops of several inputs
+    // one case per row, more for ops of several inputs
+    if (s.name == last && c.inputs.size() < 2) return std::string();
     last = s.name;
     DefaultDevice guard(Device::cuda());
     Case moved = c;

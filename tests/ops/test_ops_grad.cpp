@@ -9,8 +9,7 @@ using namespace ink::test;
 
 namespace {
 
-template <class F>
-void for_each_case(const char* what, F check, bool all = false) {
+template <class F> void for_each_case(const char* what, F check, bool all = false) {
   for (const OpSpec& spec : wanted_specs()) {
     if (!spec.gradient && !all) continue;
     for (const Case& c : spec.cases()) {

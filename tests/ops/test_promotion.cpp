@@ -1,5 +1,5 @@
-// The dtype of every op's result for every dtype, and pair of dtypes, of its operands, against PyTorch's: its documented rules of type
-// promotion (torch.result_type) and the dtypes its ops take.
+// The dtype of every op's result for every dtype, and pair of dtypes, of its operands, against PyTorch's: its
+// documented rules of type promotion (torch.result_type) and the dtypes its ops take.
 #include <fmt/format.h>
 
 #include <functional>
@@ -44,20 +44,20 @@ const char* const kPairs[10] = {
     "u8   i32  i64  f16  bf16 f32  f64  c64  c128 bool"};  // bool
 // The same with a 0-dim second operand: it counts only if its kind (bool, integer, float, complex) is the higher one,
 // and then keeps its precision.
-const char* const kWithZeroDim[10] = {
-    "u8   u8   u8   f16  bf16 f32  f64  c64  c128 u8",    // u8
-    "i32  i32  i32  f16  bf16 f32  f64  c64  c128 i32",   // i32
-    "i64  i64  i64  f16  bf16 f32  f64  c64  c128 i64",   // i64
-    "f16  f16  f16  f16  f16  f16  f16  c64  c128 f16",   // f16
-    "bf16 bf16 bf16 bf16 bf16 bf16 bf16 c64  c128 bf16",  // bf16
-    "f32  f32  f32  f32  f32  f32  f32  c64  c128 f32",   // f32
-    "f64  f64  f64  f64  f64  f64  f64  c128 c128 f64",   // f64
-    "c64  c64  c64  c64  c64  c64  c64  c64  c64  c64",   // c64
-    "c128 c128 c128 c128 c128 c128 c128 c128 c128 c128",  // c128
-    "u8   i32  i64  f16  bf16 f32  f64  c64  c128 bool"};
+const char* const kWithZeroDim[10] = {"u8   u8   u8   f16  bf16 f32  f64  c64  c128 u8",    // u8
+                                      "i32  i32  i32  f16  bf16 f32  f64  c64  c128 i32",   // i32
+                                      "i64  i64  i64  f16  bf16 f32  f64  c64  c128 i64",   // i64
+                                      "f16  f16  f16  f16  f16  f16  f16  c64  c128 f16",   // f16
+                                      "bf16 bf16 bf16 bf16 bf16 bf16 bf16 c64  c128 bf16",  // bf16
+                                      "f32  f32  f32  f32  f32  f32  f32  c64  c128 f32",   // f32
+                                      "f64  f64  f64  f64  f64  f64  f64  c128 c128 f64",   // f64
+                                      "c64  c64  c64  c64  c64  c64  c64  c64  c64  c64",   // c64
+                                      "c128 c128 c128 c128 c128 c128 c128 c128 c128 c128",  // c128
+                                      "u8   i32  i64  f16  bf16 f32  f64  c64  c128 bool"};
 // And with a number: true, 2, 2.5, 1 + 2i.
-const char* const kWithNumber[10] = {"u8 u8 f32 c64", "i32 i32 f32 c64", "i64 i64 f32 c64", "f16 f16 f16 c64", "bf16 bf16 bf16 c64",
-                                     "f32 f32 f32 c64", "f64 f64 f64 c128", "c64 c64 c64 c64", "c128 c128 c128 c128", "bool i64 f32 c64"};
+const char* const kWithNumber[10] = {"u8 u8 f32 c64",       "i32 i32 f32 c64", "i64 i64 f32 c64",  "f16 f16 f16 c64",
+                                     "bf16 bf16 bf16 c64",  "f32 f32 f32 c64", "f64 f64 f64 c128", "c64 c64 c64 c64",
+                                     "c128 c128 c128 c128", "bool i64 f32 c64"};
 
 bool is(const std::string& t, const char* list) {
   for (const std::string& w : words(list))
@@ -127,8 +127,8 @@ const WithNumber kNumberOps[] = {
     {"ge", [](const Tensor& a, const Scalar& s) { return ge(a, s); }, compares},
 };
 
-// One operand: the result for each dtype. "!" is refused; "+f32" says that torch refuses what gives f32 here, "-" that torch takes what is
-// refused here.
+// One operand: the result for each dtype. "!" is refused; "+f32" says that torch refuses what gives f32 here, "-" that
+// torch takes what is refused here.
 const char* const kOne = R"(
             u8   i32  i64  f16  bf16 f32  f64  c64  c128 bool
 neg         u8   i32  i64  f16  bf16 f32  f64  c64  c128 !
@@ -179,10 +179,32 @@ logsumexp   f32  f32  f32  f16  bf16 f32  f64  !    !    f32
 softmax     +f32 +f32 +f32 f16  bf16 f32  f64  !    !    +f32
 )";
 const std::map<std::string, Tensor (*)(const Tensor&)> kOneOps = {
-    {"neg", neg}, {"abs", abs}, {"sign", sign}, {"exp", exp}, {"log", log}, {"sqrt", sqrt}, {"reciprocal", reciprocal}, {"square", square},
-    {"tanh", tanh}, {"expm1", expm1}, {"erf", erf}, {"lgamma", lgamma}, {"rsqrt", rsqrt}, {"sigmoid", sigmoid}, {"floor", floor},
-    {"round", round}, {"relu", relu}, {"silu", silu}, {"softplus", softplus}, {"isnan", isnan}, {"isinf", isinf}, {"isfinite", isfinite},
-    {"logical_not", logical_not}, {"real", real}, {"conj", conj}, {"angle", angle},
+    {"neg", neg},
+    {"abs", abs},
+    {"sign", sign},
+    {"exp", exp},
+    {"log", log},
+    {"sqrt", sqrt},
+    {"reciprocal", reciprocal},
+    {"square", square},
+    {"tanh", tanh},
+    {"expm1", expm1},
+    {"erf", erf},
+    {"lgamma", lgamma},
+    {"rsqrt", rsqrt},
+    {"sigmoid", sigmoid},
+    {"floor", floor},
+    {"round", round},
+    {"relu", relu},
+    {"silu", silu},
+    {"softplus", softplus},
+    {"isnan", isnan},
+    {"isinf", isinf},
+    {"isfinite", isfinite},
+    {"logical_not", logical_not},
+    {"real", real},
+    {"conj", conj},
+    {"angle", angle},
     {"leaky_relu", [](const Tensor& x) { return leaky_relu(x); }},
     {"gelu", [](const Tensor& x) { return gelu(x); }},
     {"nan_to_num", [](const Tensor& x) { return nan_to_num(x); }},
@@ -292,7 +314,8 @@ TEST_CASE("bools are added and multiplied as or and and, in place too", "[promot
 }
 
 TEST_CASE("powers of integers and numbers", "[promotion]") {
-  CHECK(equal(pow(2, tensor({0, 5, 40}, i64)), from_data(std::span<const int64_t>(std::vector<int64_t>{1, 32, int64_t(1) << 40}), {3})));
+  CHECK(equal(pow(2, tensor({0, 5, 40}, i64)),
+              from_data(std::span<const int64_t>(std::vector<int64_t>{1, 32, int64_t(1) << 40}), {3})));
   CHECK(equal(pow(3, tensor({0, 1}, boolean)), tensor({1, 3}, i64)));
   CHECK(equal(pow(tensor({2, 3}, i64), 2.0), tensor({4, 9})));
   CHECK(pow(tensor({2, 3}, i64), 2).dtype() == i64);

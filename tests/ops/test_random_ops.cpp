@@ -1,8 +1,8 @@
 #include <cmath>
 
 #include "autograd/graph/engine.h"
-#include "autograd/observe/gradcheck.h"
 #include "autograd/graph/mode.h"
+#include "autograd/observe/gradcheck.h"
 #include "tensor/parallel.h"
 #include "tests/catch.h"
 #include "tests/support/tensors.h"

@@ -9,8 +9,7 @@ using namespace ink;
 using namespace ink::test;
 
 namespace {
-template <class F>
-void check_gradients(F f, const Tensor& x) {
+template <class F> void check_gradients(F f, const Tensor& x) {
   auto curved = [&](const Tensor& t) { return square(f(t)); };
   auto first = gradcheck1(curved, x), second = gradgradcheck1(curved, x);
   INFO(first.message << second.message);

@@ -22,8 +22,7 @@ namespace {
 Tensor leaf(const Tensor& t) { return t.clone().requires_grad_(); }
 
 // Ten steps with the golden gradients; the path of the parameter against the file.
-template <class O, class Options>
-std::string path_differs(const std::string& name, const Options& options) {
+template <class O, class Options> std::string path_differs(const std::string& name, const Options& options) {
   static const Golden golden("optimizers.npz");
   Tensor p = leaf(golden("start"));
   O optimizer({p}, options);
@@ -35,8 +34,7 @@ std::string path_differs(const std::string& name, const Options& options) {
   }
   return differs(name, stack(path), golden(name));
 }
-template <class S>
-std::string rates_differ(const std::string& name, const S& schedule) {
+template <class S> std::string rates_differ(const std::string& name, const S& schedule) {
   Golden golden("optimizers.npz");
   Tensor p = leaf(zeros({1}));
   SGD optimizer({p}, {.lr = 0.5});

@@ -1,5 +1,5 @@
-#include "nn/layers/activation.h"
 #include "nn/data/loader.h"
+#include "nn/layers/activation.h"
 #include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
 #include "nn/sequential.h"

@@ -135,8 +135,7 @@ __global__ void read_too_early(float* y, const float* x) {
   __syncthreads();
   y[threadIdx.x] = tile[threadIdx.x];
 }
-template <bool kRight>
-__global__ void reverse(float* y) {
+template <bool kRight> __global__ void reverse(float* y) {
   INK_SHARED(float[64], tile);
   tile[threadIdx.x] = float(threadIdx.x);
   __syncthreads();

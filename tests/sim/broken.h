@@ -1,4 +1,5 @@
-// Kernels with a mistake, and what becomes of them: tests/kernels/test_sim.cpp, and one by one the program ink_broken_kernel.
+// Kernels with a mistake, and what becomes of them: tests/kernels/test_sim.cpp, and one by one the program
+// ink_broken_kernel.
 #pragma once
 #include <cstdint>
 #include <vector>

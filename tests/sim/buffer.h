@@ -4,8 +4,7 @@
 
 #include "tensor/cuda/host/launch.h"
 
-template <class T>
-class Buffer {
+template <class T> class Buffer {
  public:
   explicit Buffer(size_t n) : n_(n) { ink::cuda::check(cudaMalloc(&memory_, n * sizeof(T)), "Buffer"); }
   Buffer(const std::vector<T>& values) : Buffer(values.size()) { move(memory_, values.data(), cudaMemcpyHostToDevice); }

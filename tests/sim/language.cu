@@ -45,8 +45,7 @@ __global__ void barrier_votes(int* y) {
 }
 
 // ---- warps
-template <class T>
-__global__ void shuffles(T* y, int width, int by) {
+template <class T> __global__ void shuffles(T* y, int width, int by) {
   const T own = T(100 + threadIdx.x);
   T* out = y + 4 * threadIdx.x;
   out[0] = __shfl_sync(kFull, own, by, width);
@@ -97,8 +96,7 @@ __global__ void bits(unsigned* y) {
 }
 
 // ---- shared memory and vectors
-template <int kArrays>
-__global__ void shared_arrays(int* y) {
+template <int kArrays> __global__ void shared_arrays(int* y) {
   INK_SHARED(int[64], a);
   INK_SHARED(double[64], b);
   int* c = dynamic_shared<int>();

@@ -13,8 +13,7 @@ namespace {
 
 // One warp: C 16 x 8 += A 16 x 16 times B 16 x 8, all by rows. B comes as rows of B turned by ldmatrix, or as rows of
 // B's transpose.
-template <class T, bool kTransposed>
-__global__ void product(float* c, const T* a, const T* b) {
+template <class T, bool kTransposed> __global__ void product(float* c, const T* a, const T* b) {
   INK_SHARED(T[16][16], rows_of_a);
   INK_SHARED(T[16][8], rows_of_b);
   const int lane = int(threadIdx.x), g = lane / 4, t = lane % 4;
@@ -33,8 +32,7 @@ __global__ void product(float* c, const T* a, const T* b) {
   for (int i = 0; i < 4; ++i) c[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = sum[i];
 }
 
-template <int N, bool kTranspose>
-__global__ void load(uint32_t* y, const uint16_t* x) {
+template <int N, bool kTranspose> __global__ void load(uint32_t* y, const uint16_t* x) {
   INK_SHARED(uint16_t[32][8], tile);
   for (int i = int(threadIdx.x); i < 256; i += 32) tile[i / 8][i % 8] = x[i];
   __syncwarp();
@@ -61,8 +59,7 @@ __global__ void pipeline(float* y, const float* x) {
   }
 }
 
-template <class T>
-std::vector<T> random(size_t n, unsigned seed) {
+template <class T> std::vector<T> random(size_t n, unsigned seed) {
   std::mt19937 engine(seed);
   std::vector<T> x(n);
   for (T& v : x) v = T(float(int(engine() % 2001) - 1000) / 250);

@@ -19,8 +19,7 @@ double python_remainder(double a, double b) {
 }
 double floor_quotient(double a, double b) { return std::floor(a / b); }
 
-template <class F>
-ErrorInput no_broadcast(const char* message, F f) {
+template <class F> ErrorInput no_broadcast(const char* message, F f) {
   return fails<ShapeError>("ShapeError", message, [f] { return f(away({2, 3}), away({2})); });
 }
 
@@ -107,10 +106,11 @@ void add_arithmetic_specs(Specs& s) {
   s.push_back({.name = "floor_divide.integers",
                .cases =
                    [] {
-                     return std::vector{make_case(
-                         "signs", {indices({7, -7, 7, -7, 6, -6}, {6}), indices({2, 2, -2, -2, 3, -3}, {6})},
-                         fn2([](T a, T b) { return floor_divide(a, b); }),
-                         [](const NdList& in) { return NdList{zip(in[0], in[1], on_reals(floor_quotient))}; })};
+                     return std::vector{
+                         make_case("signs", {indices({7, -7, 7, -7, 6, -6}, {6}), indices({2, 2, -2, -2, 3, -3}, {6})},
+                                   fn2([](T a, T b) { return floor_divide(a, b); }), [](const NdList& in) {
+                                     return NdList{zip(in[0], in[1], on_reals(floor_quotient))};
+                                   })};
                    },
                .elementwise = true,
                .gradient = false,
@@ -136,10 +136,11 @@ void add_arithmetic_specs(Specs& s) {
   s.push_back({.name = "remainder.integers",
                .cases =
                    [] {
-                     return std::vector{make_case(
-                         "signs", {indices({7, -7, 7, -7, 6, -6}, {6}), indices({2, 2, -2, -2, 3, -3}, {6})},
-                         fn2([](T a, T b) { return remainder(a, b); }),
-                         [](const NdList& in) { return NdList{zip(in[0], in[1], on_reals(python_remainder))}; })};
+                     return std::vector{
+                         make_case("signs", {indices({7, -7, 7, -7, 6, -6}, {6}), indices({2, 2, -2, -2, 3, -3}, {6})},
+                                   fn2([](T a, T b) { return remainder(a, b); }), [](const NdList& in) {
+                                     return NdList{zip(in[0], in[1], on_reals(python_remainder))};
+                                   })};
                    },
                .elementwise = true,
                .gradient = false,
@@ -316,20 +317,20 @@ void add_compare_specs(Specs& s) {
   auto verdict = [](bool (*f)(T, T)) {
     return [f](const TensorList& in) { return TensorList{Tensor(Scalar(f(in[0], in[1])))}; };
   };
-  s.push_back(
-      {.name = "equal",
-       .cases =
-           [verdict] {
-             auto f = verdict([](T a, T b) { return equal(a, b); });
-             auto gives = [](bool y) { return [y](const NdList&) { return NdList{Nd(Shape{}, C(y))}; }; };
-             return std::vector{
-                 make_case("equal", {away({2, 3}), away({2, 3})}, f, gives(true)),
-                 make_case("one differs", {away({2, 3}), away({2, 3}) + eye(3, f64).slice(0, 0, 2)}, f, gives(false)),
-                 make_case("shapes differ", {away({1, 3}), away({3})}, f, gives(false)),
-                 make_case("empty", {away({0}), away({0})}, f, gives(true))};
-           },
-       .gradient = false,
-       .expandable = false});
+  s.push_back({.name = "equal",
+               .cases =
+                   [verdict] {
+                     auto f = verdict([](T a, T b) { return equal(a, b); });
+                     auto gives = [](bool y) { return [y](const NdList&) { return NdList{Nd(Shape{}, C(y))}; }; };
+                     return std::vector{make_case("equal", {away({2, 3}), away({2, 3})}, f, gives(true)),
+                                        make_case("one differs",
+                                                  {away({2, 3}), away({2, 3}) + eye(3, f64).slice(0, 0, 2)}, f,
+                                                  gives(false)),
+                                        make_case("shapes differ", {away({1, 3}), away({3})}, f, gives(false)),
+                                        make_case("empty", {away({0}), away({0})}, f, gives(true))};
+                   },
+               .gradient = false,
+               .expandable = false});
   s.push_back(
       {.name = "allclose",
        .cases =

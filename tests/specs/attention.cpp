@@ -98,8 +98,7 @@ std::vector<Form> forms() {
   };
 }
 
-template <class F>
-Cases attention_cases(F run, bool with_lse) {
+template <class F> Cases attention_cases(F run, bool with_lse) {
   return [=] {
     std::vector<Case> cases;
     for (const Form& f : forms()) {

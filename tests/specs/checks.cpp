@@ -118,8 +118,8 @@ Tensor sliced_view(const Tensor& x) {
     longer = {3};
   else
     longer[x.dim() - 1] = 2 * longer[x.dim() - 1] + 3;
-  Scalar garbage =
-      is_differentiable(x.dtype()) ? Scalar(std::numeric_limits<double>::quiet_NaN()) : nearest(int64_t(1) << 40, x.dtype());
+  Scalar garbage = is_differentiable(x.dtype()) ? Scalar(std::numeric_limits<double>::quiet_NaN())
+                                                : nearest(int64_t(1) << 40, x.dtype());
   Tensor big = raw::full(longer, garbage, x.options());
   Shape strides = big.strides();
   if (x.dim() == 0)
@@ -262,21 +262,24 @@ double largest_error(const Nd& a, const Nd& b) {
   return m;
 }
 
-// got is `exact` rounded to t, besides what the same op makes of f32. An overflow of t is no error. Of a gradient eight roundings of the largest
-// element are allowed: rules start from saved results, which were rounded.
+// got is `exact` rounded to t, besides what the same op makes of f32. An overflow of t is no error. Of a gradient eight
+// roundings of the largest element are allowed: rules start from saved results, which were rounded.
 std::string differs_by_roundings(const Tensor& got, const Tensor& in_f32, const Tensor& exact, DType t, bool gradient) {
   if (got.defined() != exact.defined()) return "one is undefined";
   if (!got.defined()) return "";
-  if (!(got.shape() == exact.shape())) return fmt::format("shape {}; expected {}", got.shape().str(), exact.shape().str());
+  if (!(got.shape() == exact.shape()))
+    return fmt::format("shape {}; expected {}", got.shape().str(), exact.shape().str());
   const Nd a = nd(got), b = nd(exact), f = nd(in_f32);
-  const double least = t == f16 ? 0x1p-25 : 0x1p-134, most = t == f16 ? 65504 : 0x1.fep127, slack = 4 * largest_error(f, b);
+  const double least = t == f16 ? 0x1p-25 : 0x1p-134, most = t == f16 ? 65504 : 0x1.fep127,
+               slack = 4 * largest_error(f, b);
   double size = 0;
   for (C v : b.v)
     if (std::isfinite(v.real())) size = std::max(size, std::abs(v.real()));
   for (size_t i = 0; i < a.v.size(); ++i) {
     const double x = a.v[i].real(), y = b.v[i].real(), z = f.v[i].real();
     if (std::isnan(x) && (std::isnan(y) || std::isnan(z))) continue;
-    const double allowed = slack + (gradient ? 8 * (epsilon(t) * size + least) : 1.02 * epsilon(t) * std::abs(y) + least);
+    const double allowed =
+        slack + (gradient ? 8 * (epsilon(t) * size + least) : 1.02 * epsilon(t) * std::abs(y) + least);
     if (x == y || std::abs(x - y) <= allowed) continue;
     if (std::isinf(x) && (x > 0) == (y > 0) && std::abs(y) + allowed >= most) continue;
     if (std::isinf(z) && x == z) continue;  // beyond f32 too
@@ -356,7 +359,8 @@ std::string check_parity(const OpSpec& spec, const Case& c, DType t, Device devi
     if (x.defined()) x = raw::to_device(x, device);
   there = results_and_gradients(spec, moved, t);
   for (const Tensor& y : there)
-    if (y.defined() && !(y.device() == device) && base_name(spec.name) != "to") return fmt::format("a result stands on {}", y.device().str());
+    if (y.defined() && !(y.device() == device) && base_name(spec.name) != "to")
+      return fmt::format("a result stands on {}", y.device().str());
   return compare_lists(there, here, 4 * tolerance(spec, c, t), false);
 }
 

@@ -12,12 +12,12 @@ std::string check_forward(const OpSpec& spec, const Case& c, DType t);   // agai
 std::string check_layouts(const OpSpec& spec, const Case& c, DType t);   // strided, sliced and expanded views as inputs
 std::string check_threads(const OpSpec& spec, const Case& c, DType t);   // 1 and 2 threads: equal bits, gradients too
 std::string check_gradient(const OpSpec& spec, const Case& c, DType t);  // in t against f64
-// Results in f16 or bf16 are right to one rounding, their gradients to a few: with the inputs as they are, and with each and all of them scaled
-// to just below 2^15.
+// Results in f16 or bf16 are right to one rounding, their gradients to a few: with the inputs as they are, and with
+// each and all of them scaled to just below 2^15.
 std::string check_halves(const OpSpec& spec, const Case& c, DType t);
-std::string check_fused(const OpSpec& spec, const Case& c, DType t);     // create_graph = false against true
-std::string check_modes(const OpSpec& spec, const Case& c);              // NoGrad, outputs without gradients
-std::string check_inputs_kept(const OpSpec& spec, const Case& c);        // values and versions
+std::string check_fused(const OpSpec& spec, const Case& c, DType t);  // create_graph = false against true
+std::string check_modes(const OpSpec& spec, const Case& c);           // NoGrad, outputs without gradients
+std::string check_inputs_kept(const OpSpec& spec, const Case& c);     // values and versions
 // Results and gradients on `device` against those of the CPU.
 std::string check_parity(const OpSpec& spec, const Case& c, DType t, Device device);
 // Results and gradients, for tests that compare several runs bit by bit.

@@ -276,20 +276,20 @@ void add_conv_specs(Specs& s) {
        fails<DTypeError>("DTypeError", "max_pool2d: dtype not supported; got i64", [] {
          return max_pool2d(ones({1, 1, 2, 2}, i64), {});
        })});
-  add_pool(
-      "avg_pool1d", avg_pool1d, true, mean_of,
-      plus(lines,
-           {"without the padding", {1, 1, 4}, {.kernel = 3, .stride = 2, .padding = 1, .count_include_pad = false}}),
-      {fails<ValueError>("ValueError", "avg_pool1d: dilation got 2; expected 1", [] {
-        return avg_pool1d(away({1, 1, 3}), {.dilation = 2});
-      })});
-  add_pool(
-      "avg_pool2d", avg_pool2d, false, mean_of,
-      plus(planes,
-           {"without the padding", {1, 1, 3, 3}, {.kernel = 2, .stride = 2, .padding = 1, .count_include_pad = false}}),
-      {fails<ShapeError>("ShapeError", "avg_pool2d: got [3, 3]; expected [batch, channels, h, w]", [] {
-        return avg_pool2d(away({3, 3}), {});
-      })});
+  add_pool("avg_pool1d", avg_pool1d, true, mean_of,
+           plus(lines, {"without the padding",
+                        {1, 1, 4},
+                        {.kernel = 3, .stride = 2, .padding = 1, .count_include_pad = false}}),
+           {fails<ValueError>("ValueError", "avg_pool1d: dilation got 2; expected 1", [] {
+             return avg_pool1d(away({1, 1, 3}), {.dilation = 2});
+           })});
+  add_pool("avg_pool2d", avg_pool2d, false, mean_of,
+           plus(planes, {"without the padding",
+                         {1, 1, 3, 3},
+                         {.kernel = 2, .stride = 2, .padding = 1, .count_include_pad = false}}),
+           {fails<ShapeError>("ShapeError", "avg_pool2d: got [3, 3]; expected [batch, channels, h, w]", [] {
+             return avg_pool2d(away({3, 3}), {});
+           })});
   s.push_back(
       {.name = "upsample_nearest2d",
        .cases =

@@ -213,41 +213,47 @@ void add_index_specs(Specs& s) {
                                [add] { return index_put(away({3}), std::vector<Index>{Slice()}, away({2}), add); }),
              fails<DTypeError>("DTypeError", "index_put: the value does not fit the tensor; got c128 into f64",
                                [add] { return index_put(away({3}), std::vector<Index>{0}, complex_away({}), add); })}});
-  s.push_back({.name = "index_select",
-               .cases =
-                   [] {
-                     auto f = [](int64_t d) { return fn2([d](T x, T i) { return index_select(x, d, i); }); };
-                     auto reference = [](int d) {
-                       return [d](const NdList& in) { return gathers(d)({in[0], widened(in[1], in[0].shape, d)}); };
-                     };
-                     return std::vector{
-                         make_case("rows", {away({3, 2}), indices({2, 0, 2, -1}, {4})}, f(0), reference(0)),
-                         make_case("columns", {away({2, 3}), indices({1}, {1})}, f(-1), reference(1)),
-                         make_case("none", {away({2, 3}), indices({}, {0})}, f(1), reference(1)),
-                         make_case("empty", {away({2, 0}), indices({1, 0}, {2})}, f(0), reference(0)),
-                         make_case("complex", {complex_away({3}), indices({1, 1}, {2})}, f(0), reference(0)),
-                         make_case("middle", {away({2, 3, 2}), indices({2, 1}, {2})}, f(1), reference(1)),
-                         make_case("of one element", {away({}), indices({-1}, {1})}, f(0), first_element({})),
-                         make_case("of one element, by a 0-dim index", {away({}), indices({0}, {})}, f(-1), first_element({})),
-                         make_case("by a 0-dim index", {away({3, 2}), indices({-3}, {})}, f(0),
-                                   [](const NdList& in) { return NdList{Nd({1, 2}, {in[0].v[0], in[0].v[1]})}; })};
-                   },
-               .elementwise = true,
-               .integers = true,
-               .errors = {fails<IndexError>("IndexError", "index_select: index out of range; got 3; expected -3 to 2",
-                                            [] { return index_select(away({3}), 0, indices({3}, {1})); }),
-                          fails<ShapeError>("ShapeError", "index_select: takes a 1-D index",
-                                            [] {
-                                              return index_select(away({3}), 0, indices({0, 1}, {1, 2}));
-                                            }),
-                          fails<ShapeError>("ShapeError", "index_select: takes a 1-D index, of one element for a 0-dim tensor; got [2] and []",
-                                            [] { return index_select(away({}), 0, indices({0, 0}, {2})); }),
-                          fails<IndexError>("IndexError", "index_select: index out of range; got 1; expected -1 to 0",
-                                            [] { return index_select(away({}), 0, indices({1}, {1})); }),
-                          fails<DTypeError>("DTypeError", "index_select: an index has the wrong dtype; got f64",
-                                            [] { return index_select(away({3}), 0, away({1})); }),
-                          fails<IndexError>("IndexError", "expected none, the dim has no elements",
-                                            [] { return index_select(zeros({0}), 0, indices({0}, {1})); })}});
+  s.push_back(
+      {.name = "index_select",
+       .cases =
+           [] {
+             auto f = [](int64_t d) { return fn2([d](T x, T i) { return index_select(x, d, i); }); };
+             auto reference = [](int d) {
+               return [d](const NdList& in) { return gathers(d)({in[0], widened(in[1], in[0].shape, d)}); };
+             };
+             return std::vector{
+                 make_case("rows", {away({3, 2}), indices({2, 0, 2, -1}, {4})}, f(0), reference(0)),
+                 make_case("columns", {away({2, 3}), indices({1}, {1})}, f(-1), reference(1)),
+                 make_case("none", {away({2, 3}), indices({}, {0})}, f(1), reference(1)),
+                 make_case("empty", {away({2, 0}), indices({1, 0}, {2})}, f(0), reference(0)),
+                 make_case("complex", {complex_away({3}), indices({1, 1}, {2})}, f(0), reference(0)),
+                 make_case("middle", {away({2, 3, 2}), indices({2, 1}, {2})}, f(1), reference(1)),
+                 make_case("of one element", {away({}), indices({-1}, {1})}, f(0), first_element({})),
+                 make_case("of one element, by a 0-dim index", {away({}), indices({0}, {})}, f(-1), first_element({})),
+                 make_case("by a 0-dim index", {away({3, 2}), indices({-3}, {})}, f(0), [](const NdList& in) {
+                   return NdList{Nd({1, 2}, {in[0].v[0], in[0].v[1]})};
+                 })};
+           },
+       .elementwise = true,
+       .integers = true,
+       .errors = {
+           fails<IndexError>("IndexError", "index_select: index out of range; got 3; expected -3 to 2",
+                             [] { return index_select(away({3}), 0, indices({3}, {1})); }),
+           fails<ShapeError>("ShapeError", "index_select: takes a 1-D index",
+                             [] {
+                               return index_select(away({3}), 0, indices({0, 1}, {1, 2}));
+                             }),
+           fails<ShapeError>("ShapeError",
+                             "index_select: takes a 1-D index, of one element for a 0-dim tensor; got [2] and []",
+                             [] {
+                               return index_select(away({}), 0, indices({0, 0}, {2}));
+                             }),
+           fails<IndexError>("IndexError", "index_select: index out of range; got 1; expected -1 to 0",
+                             [] { return index_select(away({}), 0, indices({1}, {1})); }),
+           fails<DTypeError>("DTypeError", "index_select: an index has the wrong dtype; got f64",
+                             [] { return index_select(away({3}), 0, away({1})); }),
+           fails<IndexError>("IndexError", "expected none, the dim has no elements",
+                             [] { return index_select(zeros({0}), 0, indices({0}, {1})); })}});
   s.push_back(
       {.name = "index_add",
        .cases =
@@ -332,40 +338,40 @@ void add_index_specs(Specs& s) {
          .elementwise = !add,
          .integers = true,
          .expandable = true,
-         .errors = {
-             fails<IndexError>("IndexError", "index out of range; got 3",
-                               [add] {
-                                 return add ? scatter_add(away({3}), 0, indices({3}, {1}), away({1}))
-                                            : scatter(away({3}), 0, indices({3}, {1}), away({1}));
-                               }),
-             fails<ShapeError>("ShapeError",
-                               "the source does not fit; got [1]; expected at least the index's shape [2]", [add] {
-                                 return add ? scatter_add(away({3}), 0, indices({0, 1}, {2}), away({1}))
-                                            : scatter(away({3}), 0, indices({0, 1}, {2}), away({1}));
-                               })}});
+         .errors = {fails<IndexError>("IndexError", "index out of range; got 3",
+                                      [add] {
+                                        return add ? scatter_add(away({3}), 0, indices({3}, {1}), away({1}))
+                                                   : scatter(away({3}), 0, indices({3}, {1}), away({1}));
+                                      }),
+                    fails<ShapeError>("ShapeError",
+                                      "the source does not fit; got [1]; expected at least the index's shape [2]",
+                                      [add] {
+                                        return add ? scatter_add(away({3}), 0, indices({0, 1}, {2}), away({1}))
+                                                   : scatter(away({3}), 0, indices({0, 1}, {2}), away({1}));
+                                      })}});
   }
-  s.push_back({.name = "take_along_dim",
-               .cases =
-                   [] {
-                     auto f = [](int64_t d) { return fn2([d](T x, T i) { return take_along_dim(x, i, d); }); };
-                     return std::vector{
-                         make_case("equal", {away({2, 3}), indices({0, 2, 1, 1}, {2, 2})}, f(1), gathers(1)),
-                         make_case("one index for all rows", {away({2, 3}), indices({2, 0}, {1, 2})}, f(1),
-                                   [](const NdList& in) {
-                                     return gathers(1)({in[0], spread_to(in[1], {2, 2})});
-                                   }),
-                         make_case("one row for all", {away({1, 3}), indices({2, 0, 1, 1}, {2, 2})}, f(-1),
-                                   [](const NdList& in) {
-                                     return gathers(1)({spread_to(in[0], {2, 3}), in[1]});
-                                   })};
-                   },
-               .elementwise = true,
-               .integers = true,
-               .expandable = true,
-               .errors = {fails<ShapeError>(
-                   "ShapeError", "take_along_dim: index and tensor need as many dims; got [1] and [2, 3]", [] {
-                     return take_along_dim(away({2, 3}), indices({0}, {1}), 1);
-                   })}});
+  s.push_back(
+      {.name = "take_along_dim",
+       .cases =
+           [] {
+             auto f = [](int64_t d) { return fn2([d](T x, T i) { return take_along_dim(x, i, d); }); };
+             return std::vector{make_case("equal", {away({2, 3}), indices({0, 2, 1, 1}, {2, 2})}, f(1), gathers(1)),
+                                make_case("one index for all rows", {away({2, 3}), indices({2, 0}, {1, 2})}, f(1),
+                                          [](const NdList& in) {
+                                            return gathers(1)({in[0], spread_to(in[1], {2, 2})});
+                                          }),
+                                make_case("one row for all", {away({1, 3}), indices({2, 0, 1, 1}, {2, 2})}, f(-1),
+                                          [](const NdList& in) {
+                                            return gathers(1)({spread_to(in[0], {2, 3}), in[1]});
+                                          })};
+           },
+       .elementwise = true,
+       .integers = true,
+       .expandable = true,
+       .errors = {fails<ShapeError>("ShapeError",
+                                    "take_along_dim: index and tensor need as many dims; got [1] and [2, 3]", [] {
+                                      return take_along_dim(away({2, 3}), indices({0}, {1}), 1);
+                                    })}});
   s.push_back(
       {.name = "masked_select",
        .cases =
@@ -378,12 +384,12 @@ void add_index_specs(Specs& s) {
                y.shape = {int64_t(y.v.size())};
                return NdList{y};
              };
-             return std::vector{
-                 make_case("equal", {away({2, 3}), mask({2, 3})}, f, reference),
-                 make_case("broadcast", {away({2, 3}), to(indices({1, 0, 1}, {3}), boolean)}, f, reference),
-                 make_case("none", {away({3}), zeros({3}, boolean)}, f, reference),
-                 make_case("empty", {away({0}), mask({0})}, f, reference),
-                 make_case("complex", {complex_away({3}), mask({3})}, f, reference)};
+             return std::vector{make_case("equal", {away({2, 3}), mask({2, 3})}, f, reference),
+                                make_case("broadcast", {away({2, 3}), to(indices({1, 0, 1}, {3}), boolean)}, f,
+                                          reference),
+                                make_case("none", {away({3}), zeros({3}, boolean)}, f, reference),
+                                make_case("empty", {away({0}), mask({0})}, f, reference),
+                                make_case("complex", {complex_away({3}), mask({3})}, f, reference)};
            },
        .elementwise = true,
        .integers = true,
@@ -413,30 +419,30 @@ void add_index_specs(Specs& s) {
                .elementwise = true,
                .gradient = false,
                .integers = true});
-  s.push_back({.name = "embedding",
-               .cases =
-                   [] {
-                     OpFn f = fn2(embedding);
-                     Reference reference = [](const NdList& in) {
-                       Shape shape = in[1].shape;
-                       int64_t d = in[0].shape[1];
-                       shape.push_back(d);
-                       Nd y(shape);
-                       for (size_t i = 0; i < y.v.size(); ++i)
-                         y.v[i] = in[0].v[size_t(whole(in[1].v[i / size_t(d)], in[0].shape[0]) * d) + i % size_t(d)];
-                       return NdList{y};
-                     };
-                     return std::vector{
-                         make_case("[2, 2]", {away({3, 2}), indices({2, 0, 2, 1}, {2, 2})}, f, reference),
-                         make_case("one", {away({3, 2}), indices({1}, {})}, f, reference),
-                         make_case("none", {away({3, 2}), indices({}, {0})}, f, reference)};
-                   },
-               .elementwise = true,
-               .errors = {fails<ShapeError>("ShapeError", "embedding: weight is [rows, d]; got [3]",
-                                            [] { return embedding(away({3}), indices({0}, {1})); }),
-                          fails<IndexError>("IndexError", "index out of range; got 3", [] {
-                            return embedding(away({3, 2}), indices({3}, {1}));
-                          })}});
+  s.push_back(
+      {.name = "embedding",
+       .cases =
+           [] {
+             OpFn f = fn2(embedding);
+             Reference reference = [](const NdList& in) {
+               Shape shape = in[1].shape;
+               int64_t d = in[0].shape[1];
+               shape.push_back(d);
+               Nd y(shape);
+               for (size_t i = 0; i < y.v.size(); ++i)
+                 y.v[i] = in[0].v[size_t(whole(in[1].v[i / size_t(d)], in[0].shape[0]) * d) + i % size_t(d)];
+               return NdList{y};
+             };
+             return std::vector{make_case("[2, 2]", {away({3, 2}), indices({2, 0, 2, 1}, {2, 2})}, f, reference),
+                                make_case("one", {away({3, 2}), indices({1}, {})}, f, reference),
+                                make_case("none", {away({3, 2}), indices({}, {0})}, f, reference)};
+           },
+       .elementwise = true,
+       .errors = {fails<ShapeError>("ShapeError", "embedding: weight is [rows, d]; got [3]",
+                                    [] { return embedding(away({3}), indices({0}, {1})); }),
+                  fails<IndexError>("IndexError", "index out of range; got 3", [] {
+                    return embedding(away({3, 2}), indices({3}, {1}));
+                  })}});
   for (bool right : {false, true})
     s.push_back(
         {.name = right ? "searchsorted.right" : "searchsorted",

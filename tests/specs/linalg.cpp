@@ -157,17 +157,17 @@ void add_linalg_specs(Specs& s) {
     }
     return cases;
   };
-  s.push_back({.name = "solve",
-               .cases =
-                   [=] {
-                     return sides(
-                         [](T a, T b) { return solve(a, b); },
-                         [](const NdList& in) { return NdList{product(per_matrix(in[0], inverse_of), in[1])}; });
-                   },
-               .expandable = false,
-               .dtypes = kLapack,
-               .factor = 16,
-               .errors = square_errors([](T a) { solve(a, a); })});
+  s.push_back(
+      {.name = "solve",
+       .cases =
+           [=] {
+             return sides([](T a, T b) { return solve(a, b); },
+                          [](const NdList& in) { return NdList{product(per_matrix(in[0], inverse_of), in[1])}; });
+           },
+       .expandable = false,
+       .dtypes = kLapack,
+       .factor = 16,
+       .errors = square_errors([](T a) { solve(a, a); })});
   s.back().errors.push_back(
       fails<LinalgError>("LinalgError", "solve: matrix 0 of the batch is singular (LAPACK info 1)", [] {
         return solve(zeros({2, 2}, f64), away({2, 1}));
@@ -225,8 +225,9 @@ void add_linalg_specs(Specs& s) {
                    [=] {
                      return square_cases([](T a) { return TensorList{det(a)}; },
                                          [=](const Nd& a) {
-                                           return NdList{dropped(per_matrix(
-                                               a, [](const Matrix& m) { return Matrix{{determinant(m)}}; }))};
+                                           return NdList{dropped(per_matrix(a, [](const Matrix& m) {
+                                             return Matrix{{determinant(m)}};
+                                           }))};
                                          });
                    },
                .expandable = false,

@@ -69,7 +69,8 @@ std::vector<Case> recurrence_cases() {
     side.erase(f.dim);
     if (f.start) inputs.push_back(make(side, 3));
     const OpFn op = [f](const TensorList& in) {
-      return TensorList{linear_recurrence(in[0], in[1], f.dim, {.start = f.start ? in[2] : Tensor(), .reverse = f.reverse, .algorithm = f.algorithm})};
+      return TensorList{linear_recurrence(
+          in[0], in[1], f.dim, {.start = f.start ? in[2] : Tensor(), .reverse = f.reverse, .algorithm = f.algorithm})};
     };
     const Reference reference = [f](const NdList& in) {
       return NdList{recurrence_reference(in[0], in[1], f.start ? &in[2] : nullptr, f.dim, f.reverse)};
@@ -101,17 +102,26 @@ std::vector<Case> selective_cases() {
     bool start;
   };
   std::vector<Case> cases;
-  for (const Sizes& s : {Sizes{1, 3, 2, 2, false}, {2, 2, 1, 1, true}, {1, 1, 2, 3, true}, {1, 18, 1, 1, true}, {2, 0, 2, 2, true}, {0, 3, 2, 2, false},
-                         {2, 37, 19, 5, true}, {1, 50, 70, 17, false}, {1, 17, 3, 40, true}}) {
-    TensorList inputs{away({s.batch, s.n, s.channels}, 1), positive({s.batch, s.n, s.channels}, 2) * 0.5, -positive({s.channels, s.states}, 3),
-                      away({s.batch, s.n, s.states}, 4), away({s.batch, s.n, s.states}, 5)};
+  for (const Sizes& s : {Sizes{1, 3, 2, 2, false},
+                         {2, 2, 1, 1, true},
+                         {1, 1, 2, 3, true},
+                         {1, 18, 1, 1, true},
+                         {2, 0, 2, 2, true},
+                         {0, 3, 2, 2, false},
+                         {2, 37, 19, 5, true},
+                         {1, 50, 70, 17, false},
+                         {1, 17, 3, 40, true}}) {
+    TensorList inputs{away({s.batch, s.n, s.channels}, 1), positive({s.batch, s.n, s.channels}, 2) * 0.5,
+                      -positive({s.channels, s.states}, 3), away({s.batch, s.n, s.states}, 4),
+                      away({s.batch, s.n, s.states}, 5)};
     if (s.start) inputs.push_back(away({s.batch, s.channels, s.states}, 6));
     const OpFn op = [start = s.start](const TensorList& in) {
       auto [y, last] = selective_scan(in[0], in[1], in[2], in[3], in[4], start ? in[5] : Tensor());
       return TensorList{y, last};
     };
-    cases.push_back(make_case(Shape{s.batch, s.n, s.channels, s.states}.str() + (s.start ? " from a start" : ""), inputs, op, selective_reference,
-                              s.n * s.channels * s.states < 20, 20 + double(s.states)));
+    cases.push_back(make_case(Shape{s.batch, s.n, s.channels, s.states}.str() + (s.start ? " from a start" : ""),
+                              inputs, op, selective_reference, s.n * s.channels * s.states < 20,
+                              20 + double(s.states)));
   }
   return cases;
 }
@@ -119,18 +129,25 @@ std::vector<Case> selective_cases() {
 }  // namespace
 
 void add_recurrence_specs(Specs& s) {
-  s.push_back({.name = "linear_recurrence",
-               .cases = recurrence_cases,
-               .expandable = false,
-               .errors = {fails<ShapeError>("ShapeError", "wrong start; got [3]", [] { return linear_recurrence(away({3, 2}), away({3, 2}), 0, {.start = away({3})}); }),
-                          fails<ShapeError>("ShapeError", "it goes along a dim", [] { return linear_recurrence(away({}), away({}), 0); }),
-                          fails<DTypeError>("DTypeError", "linear_recurrence", [] { return linear_recurrence(ones({3}, i64), ones({3}, i64), 0); })}});
+  s.push_back(
+      {.name = "linear_recurrence",
+       .cases = recurrence_cases,
+       .expandable = false,
+       .errors = {fails<ShapeError>("ShapeError", "wrong start; got [3]",
+                                    [] {
+                                      return linear_recurrence(away({3, 2}), away({3, 2}), 0, {.start = away({3})});
+                                    }),
+                  fails<ShapeError>("ShapeError", "it goes along a dim",
+                                    [] { return linear_recurrence(away({}), away({}), 0); }),
+                  fails<DTypeError>("DTypeError", "linear_recurrence",
+                                    [] { return linear_recurrence(ones({3}, i64), ones({3}, i64), 0); })}});
   s.push_back({.name = "selective_scan",
                .cases = selective_cases,
                .expandable = false,
                .factor = 8,
                .errors = {fails<ShapeError>("ShapeError", "shapes do not fit", [] {
-                 return std::get<0>(selective_scan(away({1, 2, 3}), away({1, 2, 3}), away({3, 2}), away({1, 2, 2}), away({1, 2, 3})));
+                 return std::get<0>(
+                     selective_scan(away({1, 2, 3}), away({1, 2, 3}), away({3, 2}), away({1, 2, 2}), away({1, 2, 3})));
                })}});
 }
 

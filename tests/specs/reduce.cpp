@@ -73,8 +73,7 @@ C smallest_of(const Line& x) {
   for (C v : x) m = std::min(m, v.real());
   return m;
 }
-template <class F>
-ErrorInput no_elements(const char* message, F f) {
+template <class F> ErrorInput no_elements(const char* message, F f) {
   return fails<ShapeError>("ShapeError", message, [f] { return f(zeros({2, 0}, f64)); });
 }
 
@@ -126,15 +125,15 @@ void add_reduce_specs(Specs& s) {
                                               [=] { return f(complex_away({2}), {}, false); })}});
     LineReference reference{[=](const Line& x) { return Line{largest ? largest_of(x) : smallest_of(x)}; },
                             [=](const Line& x) { return Line{double(order_of(x, largest)[0])}; }};
-    s.push_back({.name = largest ? "max_with_indices" : "min_with_indices",
-                 .cases = line_cases(
-                     two([=](T x, int64_t d) { return largest ? max_with_indices(x, d) : min_with_indices(x, d); }),
-                     reference, false, true),
-                 .integers = true,
-                 .expandable = false,
-                 .errors = {no_elements("got shape [2, 0]", [=](T x) {
-                   return largest ? max_with_indices(x, 1) : min_with_indices(x, 1);
-                 })}});
+    s.push_back(
+        {.name = largest ? "max_with_indices" : "min_with_indices",
+         .cases =
+             line_cases(two([=](T x, int64_t d) { return largest ? max_with_indices(x, d) : min_with_indices(x, d); }),
+                        reference, false, true),
+         .integers = true,
+         .expandable = false,
+         .errors = {no_elements("got shape [2, 0]",
+                                [=](T x) { return largest ? max_with_indices(x, 1) : min_with_indices(x, 1); })}});
     s.push_back({.name = largest ? "max_with_indices.kept" : "min_with_indices.kept",
                  .cases = line_cases(two([=](T x, int64_t d) {
                                        return largest ? max_with_indices(x, d, true) : min_with_indices(x, d, true);

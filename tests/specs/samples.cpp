@@ -10,10 +10,10 @@ std::string base_name(const std::string& row) { return row.substr(0, row.find('.
 Specs all_specs() {
   Specs s;
   for (auto add :
-       {add_create_specs,  add_random_specs,  add_elementwise_specs, add_activation_specs, add_arithmetic_specs,
-        add_compare_specs, add_complex_specs, add_reduce_specs,      add_scan_specs,       add_view_specs,
-        add_join_specs,    add_index_specs,   add_product_specs,     add_linalg_specs,     add_conv_specs,
-        add_softmax_specs, add_norm_specs,    add_loss_specs,        add_fft_specs,        add_attention_specs,
+       {add_create_specs,    add_random_specs,  add_elementwise_specs, add_activation_specs, add_arithmetic_specs,
+        add_compare_specs,   add_complex_specs, add_reduce_specs,      add_scan_specs,       add_view_specs,
+        add_join_specs,      add_index_specs,   add_product_specs,     add_linalg_specs,     add_conv_specs,
+        add_softmax_specs,   add_norm_specs,    add_loss_specs,        add_fft_specs,        add_attention_specs,
         add_recurrence_specs})
     add(s);
   return s;
@@ -39,8 +39,7 @@ double fraction(int64_t i, int seed) {
   double u = 0.6180339887498949 * double(i + 1) + 0.3719 * seed + 0.137;
   return u - std::floor(u);
 }
-template <class F>
-Tensor filled(const Shape& shape, F f) {
+template <class F> Tensor filled(const Shape& shape, F f) {
   std::vector<double> v(size_t(shape.numel()));
   for (size_t i = 0; i < v.size(); ++i) v[i] = f(int64_t(i));
   return from_data(std::span<const double>(v), shape);

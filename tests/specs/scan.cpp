@@ -61,18 +61,22 @@ void add_scan_specs(Specs& s) {
                .cases = line_cases(one([](T x, int64_t d) { return cumprod(x, d); }),
                                    {running(1, [](C a, C b) { return a * b; })}, true, false, near_one, false),
                .factor = 8});
-  s.push_back({.name = "cumprod.zeros", .cases = [] {
-                 return std::vector{make_case("zeros", {away({2, 4}), tensor({{1, 0, 1, 1}, {1, 0, 0, 1}}, i64)},
-                                              fn2([](T x, T m) { return cumprod(x * m, 1); }), [](const NdList& in) {
-                                                Nd x = zip(in[0], in[1], [](C a, C b) { return a * b; });
-                                                return NdList{along(x, 1, [](const Line& l) {
-                                                  Line y;
-                                                  C t = 1;
-                                                  for (C v : l) y.push_back(t *= v);
-                                                  return y;
-                                                })};
-                                              })};
-               }, .rounds_again = "the row itself multiplies by zeros: a gradient that overflowed becomes NaN there"});
+  s.push_back({.name = "cumprod.zeros",
+               .cases =
+                   [] {
+                     return std::vector{make_case("zeros", {away({2, 4}), tensor({{1, 0, 1, 1}, {1, 0, 0, 1}}, i64)},
+                                                  fn2([](T x, T m) { return cumprod(x * m, 1); }),
+                                                  [](const NdList& in) {
+                                                    Nd x = zip(in[0], in[1], [](C a, C b) { return a * b; });
+                                                    return NdList{along(x, 1, [](const Line& l) {
+                                                      Line y;
+                                                      C t = 1;
+                                                      for (C v : l) y.push_back(t *= v);
+                                                      return y;
+                                                    })};
+                                                  })};
+                   },
+               .rounds_again = "the row itself multiplies by zeros: a gradient that overflowed becomes NaN there"});
   s.push_back({.name = "cumprod.complex",
                .cases =
                    [] {
@@ -112,16 +116,17 @@ void add_scan_specs(Specs& s) {
                                             [] { return logcumsumexp(complex_away({2}), 0); })}});
   s.push_back(
       {.name = "sliding_window_max",
-       .cases = line_cases(
-           one([](T x, int64_t d) { return sliding_window_max(x, x.dim() ? std::min<int64_t>(2, x.size(d)) : 1, d); }),
-           {[](const Line& x) {
-             Line y;
-             size_t window = std::min<size_t>(2, x.size());
-             for (size_t i = 0; i + window <= x.size(); ++i)
-               y.push_back(largest_of(Line(x.begin() + long(i), x.begin() + long(i + window))));
-             return y;
-           }},
-           false),
+       .cases = line_cases(one([](T x, int64_t d) {
+                             return sliding_window_max(x, x.dim() ? std::min<int64_t>(2, x.size(d)) : 1, d);
+                           }),
+                           {[](const Line& x) {
+                             Line y;
+                             size_t window = std::min<size_t>(2, x.size());
+                             for (size_t i = 0; i + window <= x.size(); ++i)
+                               y.push_back(largest_of(Line(x.begin() + long(i), x.begin() + long(i + window))));
+                             return y;
+                           }},
+                           false),
        .integers = true,
        .expandable = false,
        .errors = {fails<Error>("Error", "sliding_window_max", [] { return sliding_window_max(away({3}), 4); }),

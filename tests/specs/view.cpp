@@ -288,30 +288,30 @@ void add_view_specs(Specs& s) {
                    fails<ShapeError>("ShapeError", "shape: too many dims; got 9; expected at most 8", [] {
                      return unsqueeze(away({1, 1, 1, 1, 1, 1, 1, 1}), 0);
                    })}));
-  s.push_back(row(
-      "slice",
-      [](Rows& r) {
-        auto cut = [](Shape shape, int d, int64_t start, int64_t n, int64_t step) {
-          return reads(with(shape, d, n), [=](const Shape& i) { return with(i, d, start + step * i[d]); });
-        };
-        r.add(
-            {5, 2}, [](T x) { return slice(x, 0, 1, 4); }, cut({5, 2}, 0, 1, 3, 1), true);
-        r.add(
-            {2, 5}, [](T x) { return slice(x, -1, 0, 5, 2); }, cut({2, 5}, 1, 0, 3, 2));
-        r.add(
-            {2, 5}, [](T x) { return slice(x, 1, -3, -1); }, cut({2, 5}, 1, 2, 2, 1));
-        r.add(
-            {5}, [](T x) { return slice(x, 0, 3, 100, 4); }, cut({5}, 0, 3, 1, 4));
-        r.add(
-            {5}, [](T x) { return slice(x, 0, 4, 2); }, cut({5}, 0, 0, 0, 1));
-        r.add(
-            {0, 2}, [](T x) { return slice(x, 0, 0, 3); }, cut({0, 2}, 0, 0, 0, 1));
-      },
-      {fails<ShapeError>("ShapeError", "slice: a 0-dim tensor has nothing to slice",
-                         [] { return slice(away({}), 0, 0, 1); }),
-       fails<ValueError>("ValueError", "slice: step must be positive; got -1",
-                         [] { return slice(away({3}), 0, 0, 3, -1); }),
-       fails<IndexError>("IndexError", "slice: dim out of range; got 1", [] { return slice(away({3}), 1, 0, 1); })}));
+  s.push_back(row("slice",
+                  [](Rows& r) {
+                    auto cut = [](Shape shape, int d, int64_t start, int64_t n, int64_t step) {
+                      return reads(with(shape, d, n), [=](const Shape& i) { return with(i, d, start + step * i[d]); });
+                    };
+                    r.add(
+                        {5, 2}, [](T x) { return slice(x, 0, 1, 4); }, cut({5, 2}, 0, 1, 3, 1), true);
+                    r.add(
+                        {2, 5}, [](T x) { return slice(x, -1, 0, 5, 2); }, cut({2, 5}, 1, 0, 3, 2));
+                    r.add(
+                        {2, 5}, [](T x) { return slice(x, 1, -3, -1); }, cut({2, 5}, 1, 2, 2, 1));
+                    r.add(
+                        {5}, [](T x) { return slice(x, 0, 3, 100, 4); }, cut({5}, 0, 3, 1, 4));
+                    r.add(
+                        {5}, [](T x) { return slice(x, 0, 4, 2); }, cut({5}, 0, 0, 0, 1));
+                    r.add(
+                        {0, 2}, [](T x) { return slice(x, 0, 0, 3); }, cut({0, 2}, 0, 0, 0, 1));
+                  },
+                  {fails<ShapeError>("ShapeError", "slice: a 0-dim tensor has nothing to slice",
+                                     [] { return slice(away({}), 0, 0, 1); }),
+                   fails<ValueError>("ValueError", "slice: step must be positive; got -1",
+                                     [] { return slice(away({3}), 0, 0, 3, -1); }),
+                   fails<IndexError>("IndexError", "slice: dim out of range; got 1",
+                                     [] { return slice(away({3}), 1, 0, 1); })}));
   s.push_back(row(
       "narrow",
       [](Rows& r) {
@@ -329,28 +329,28 @@ void add_view_specs(Specs& s) {
        fails<IndexError>("IndexError", "narrow: out of range", [] { return narrow(away({4}), 0, 0, -1); }),
        fails<IndexError>("IndexError", "narrow: out of range",
                          [] { return narrow(away({4}), 0, 1, std::numeric_limits<int64_t>::max()); })}));
-  s.push_back(row(
-      "select",
-      [](Rows& r) {
-        r.add(
-            {2, 3}, [](T x) { return select(x, 0, 1); },
-            reads({3},
-                  [](const Shape& i) {
-                    return Shape{1, i[0]};
-                  }),
-            true);
-        r.add(
-            {2, 3}, [](T x) { return select(x, -1, -3); }, reads({2}, [](const Shape& i) {
-              return Shape{i[0], 0};
-            }));
-        r.add(
-            {3}, [](T x) { return select(x, 0, 2); }, reads({}, [](const Shape&) { return Shape{2}; }));
-      },
-      {fails<IndexError>("IndexError", "select: index out of range; got 3; dim 0 has 3 elements",
-                         [] { return select(away({3}), 0, 3); }),
-       fails<IndexError>("IndexError", "select: index out of range; got -4", [] { return select(away({3}), 0, -4); }),
-       fails<IndexError>("IndexError", "select: a 0-dim tensor cannot be indexed",
-                         [] { return select(away({}), 0, 0); })}));
+  s.push_back(row("select",
+                  [](Rows& r) {
+                    r.add(
+                        {2, 3}, [](T x) { return select(x, 0, 1); },
+                        reads({3},
+                              [](const Shape& i) {
+                                return Shape{1, i[0]};
+                              }),
+                        true);
+                    r.add(
+                        {2, 3}, [](T x) { return select(x, -1, -3); }, reads({2}, [](const Shape& i) {
+                          return Shape{i[0], 0};
+                        }));
+                    r.add(
+                        {3}, [](T x) { return select(x, 0, 2); }, reads({}, [](const Shape&) { return Shape{2}; }));
+                  },
+                  {fails<IndexError>("IndexError", "select: index out of range; got 3; dim 0 has 3 elements",
+                                     [] { return select(away({3}), 0, 3); }),
+                   fails<IndexError>("IndexError", "select: index out of range; got -4",
+                                     [] { return select(away({3}), 0, -4); }),
+                   fails<IndexError>("IndexError", "select: a 0-dim tensor cannot be indexed",
+                                     [] { return select(away({}), 0, 0); })}));
   s.push_back(row("diagonal",
                   [](Rows& r) {
                     r.add(
@@ -401,7 +401,8 @@ void add_view_specs(Specs& s) {
                 }));
             r.add(
                 {0, 3}, [](T x) { return unfold(x, 1, 2, 1); }, reads({0, 2, 2}, [](const Shape& i) { return i; }));
-            r.add({}, [](T x) { return unfold(x, 0, 1, 3); }, reshaped({1}));
+            r.add(
+                {}, [](T x) { return unfold(x, 0, 1, 3); }, reshaped({1}));
           },
           {fails<ShapeError>("ShapeError", "unfold: window does not fit; got size 4 and step 1; shape [3] in dim 0",
                              [] { return unfold(away({3}), 0, 4, 1); }),
@@ -436,16 +437,16 @@ void add_view_specs(Specs& s) {
   using Pieces = std::function<Reference(Shape, int, std::vector<Piece>, bool)>;
   piece_row("split",
             [](Pieces p) {
-              return std::vector{
-                  make_case(
-                      "rows", {away({5, 2})}, [](const TensorList& in) { return split(in[0], 2); },
-                      p({5, 2}, 0, {{0, 2}, {2, 2}, {4, 1}}, false)),
-                  make_case(
-                      "columns", {away({2, 4})}, [](const TensorList& in) { return split(in[0], 4, -1); },
-                      p({2, 4}, 1, {{0, 4}}, false)),
-                  make_case(
-                      "empty", {away({2, 0})}, [](const TensorList& in) { return split(in[0], 2, 1); },
-                      p({2, 0}, 1, {{0, 0}}, false))};
+              return std::vector{make_case(
+                                     "rows", {away({5, 2})}, [](const TensorList& in) { return split(in[0], 2); },
+                                     p({5, 2}, 0, {{0, 2}, {2, 2}, {4, 1}}, false)),
+                                 make_case(
+                                     "columns", {away({2, 4})},
+                                     [](const TensorList& in) { return split(in[0], 4, -1); },
+                                     p({2, 4}, 1, {{0, 4}}, false)),
+                                 make_case(
+                                     "empty", {away({2, 0})}, [](const TensorList& in) { return split(in[0], 2, 1); },
+                                     p({2, 0}, 1, {{0, 0}}, false))};
             },
             {fails<ValueError>("ValueError", "split: size must be positive; got 0", [] { return split(away({3}), 0); }),
              fails<IndexError>("IndexError", "dim out of range", [] { return split(away({3}), 1, 1); })});
@@ -515,33 +516,33 @@ void add_join_specs(Specs& s) {
       {.name = "cat",
        .cases =
            [=] {
-             return std::vector{
-                 make_case("rows", {away({2, 3}), away({1, 3}, 1), away({0, 3}, 2)}, cat_op(0), joined(0)),
-                 make_case("columns", {away({2, 3}), away({2, 2}, 1)}, cat_op(-1), joined(1)),
-                 make_case("one", {away({2})}, cat_op(0), joined(0)),
-                 make_case("complex", {complex_away({2}), away({3}, 1)}, cat_op(0), joined(0)),
-                 make_case("empty", {away({0}), away({0}, 1)}, cat_op(0), joined(0)),
-                 make_case("many",
-                           {away({1}), away({1}, 1), away({1}, 2), away({1}, 3), away({1}, 4), away({1}, 5),
-                            away({1}, 6), away({1}, 7), away({1}, 8), away({1}, 9)},
-                           cat_op(0), joined(0))};
+             return std::vector{make_case("rows", {away({2, 3}), away({1, 3}, 1), away({0, 3}, 2)}, cat_op(0),
+                                          joined(0)),
+                                make_case("columns", {away({2, 3}), away({2, 2}, 1)}, cat_op(-1), joined(1)),
+                                make_case("one", {away({2})}, cat_op(0), joined(0)),
+                                make_case("complex", {complex_away({2}), away({3}, 1)}, cat_op(0), joined(0)),
+                                make_case("empty", {away({0}), away({0}, 1)}, cat_op(0), joined(0)),
+                                make_case("many",
+                                          {away({1}), away({1}, 1), away({1}, 2), away({1}, 3), away({1}, 4),
+                                           away({1}, 5), away({1}, 6), away({1}, 7), away({1}, 8), away({1}, 9)},
+                                          cat_op(0), joined(0))};
            },
        .elementwise = true,
        .integers = true,
-       .errors = {
-           fails<ShapeError>(
-               "ShapeError",
-               "cat: tensor 1 does not fit; got [3, 2] after [2, 3]; expected equal sizes except in dim 0",
-               [] {
-                 return cat({away({2, 3}), away({3, 2})});
-               }),
-           fails<ValueError>("ValueError", "cat: needs at least one tensor",
-                             [] { return cat(std::span<const Tensor>()); }),
-           fails<ShapeError>("ShapeError", "cat: 0-dim tensors cannot be joined; hint: stack()",
-                             [] {
-                               return cat({away({}), away({})});
-                             }),
-           fails<IndexError>("IndexError", "cat: dim out of range; got 1", [] { return cat({away({2})}, 1); })}});
+       .errors = {fails<ShapeError>(
+                      "ShapeError",
+                      "cat: tensor 1 does not fit; got [3, 2] after [2, 3]; expected equal sizes except in dim 0",
+                      [] {
+                        return cat({away({2, 3}), away({3, 2})});
+                      }),
+                  fails<ValueError>("ValueError", "cat: needs at least one tensor",
+                                    [] { return cat(std::span<const Tensor>()); }),
+                  fails<ShapeError>("ShapeError", "cat: 0-dim tensors cannot be joined; hint: stack()",
+                                    [] {
+                                      return cat({away({}), away({})});
+                                    }),
+                  fails<IndexError>("IndexError", "cat: dim out of range; got 1",
+                                    [] { return cat({away({2})}, 1); })}});
   s.push_back({.name = "cat.list",
                .cases =
                    [=] {
@@ -693,8 +694,10 @@ void add_join_specs(Specs& s) {
                         }));
                     r.add(
                         {0, 3}, [](T x) { return flip(x, 0); }, reshaped({0, 3}));
-                    r.add({2, 3}, [](T x) { return flip(x, {}); }, reshaped({2, 3}));
-                    r.add({}, [](T x) { return flip(x, -1); }, reshaped({}));
+                    r.add(
+                        {2, 3}, [](T x) { return flip(x, {}); }, reshaped({2, 3}));
+                    r.add(
+                        {}, [](T x) { return flip(x, -1); }, reshaped({}));
                     r.add(
                         {3, 37}, [](T x) { return flip(x, 1); }, reads({3, 37}, [](const Shape& i) {
                           return Shape{i[0], 36 - i[1]};
@@ -730,49 +733,49 @@ void add_join_specs(Specs& s) {
   };
   triangle_row("tril", true);
   triangle_row("triu", false);
-  s.push_back(row(
-      "repeat",
-      [](Rows& r) {
-        auto tiled = [](Shape shape) {
-          return [=](const NdList& in) {
-            return reads(shape, [&](const Shape& i) {
-              Shape from;
-              int lead = i.size() - in[0].shape.size();
-              for (int d = lead; d < i.size(); ++d) from.push_back(i[d] % in[0].shape[d - lead]);
-              return from;
-            })(in);
-          };
-        };
-        r.add(
-            {2, 3},
-            [](T x) {
-              return repeat(x, {2, 1});
-            },
-            tiled({4, 3}), true);
-        r.add(
-            {2, 3},
-            [](T x) {
-              return repeat(x, {2, 1, 3});
-            },
-            tiled({2, 2, 9}));
-        r.add(
-            {2}, [](T x) { return repeat(x, {1}); }, tiled({2}));
-        r.add(
-            {2}, [](T x) { return repeat(x, {0}); }, tiled({0}));
-        r.add(
-            {}, [](T x) { return repeat(x, {3}); }, tiled({3}));
-        r.add(
-            {0, 2},
-            [](T x) {
-              return repeat(x, {2, 2});
-            },
-            tiled({0, 4}));
-      },
-      {fails<ShapeError>("ShapeError", "repeat: needs a number for every dim; got [2] for shape [2, 3]",
-                         [] {
-                           return repeat(away({2, 3}), {2});
-                         }),
-       fails<ValueError>("ValueError", "repeat: negative number; got [-1]", [] { return repeat(away({2}), {-1}); })}));
+  s.push_back(row("repeat",
+                  [](Rows& r) {
+                    auto tiled = [](Shape shape) {
+                      return [=](const NdList& in) {
+                        return reads(shape, [&](const Shape& i) {
+                          Shape from;
+                          int lead = i.size() - in[0].shape.size();
+                          for (int d = lead; d < i.size(); ++d) from.push_back(i[d] % in[0].shape[d - lead]);
+                          return from;
+                        })(in);
+                      };
+                    };
+                    r.add(
+                        {2, 3},
+                        [](T x) {
+                          return repeat(x, {2, 1});
+                        },
+                        tiled({4, 3}), true);
+                    r.add(
+                        {2, 3},
+                        [](T x) {
+                          return repeat(x, {2, 1, 3});
+                        },
+                        tiled({2, 2, 9}));
+                    r.add(
+                        {2}, [](T x) { return repeat(x, {1}); }, tiled({2}));
+                    r.add(
+                        {2}, [](T x) { return repeat(x, {0}); }, tiled({0}));
+                    r.add(
+                        {}, [](T x) { return repeat(x, {3}); }, tiled({3}));
+                    r.add(
+                        {0, 2},
+                        [](T x) {
+                          return repeat(x, {2, 2});
+                        },
+                        tiled({0, 4}));
+                  },
+                  {fails<ShapeError>("ShapeError", "repeat: needs a number for every dim; got [2] for shape [2, 3]",
+                                     [] {
+                                       return repeat(away({2, 3}), {2});
+                                     }),
+                   fails<ValueError>("ValueError", "repeat: negative number; got [-1]",
+                                     [] { return repeat(away({2}), {-1}); })}));
   s.push_back(row("repeat_interleave",
                   [](Rows& r) {
                     r.add(

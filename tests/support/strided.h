@@ -8,7 +8,8 @@
 
 namespace ink::test {
 
-enum class Layout { contiguous, strided, broadcast };  // strided: dims permuted, padded and flipped at random
+// strided: dims permuted, padded and flipped at random
+enum class Layout { contiguous, strided, broadcast };
 
 struct Strided {
   std::vector<uint64_t> memory;

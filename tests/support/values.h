@@ -12,8 +12,7 @@
 namespace ink::test {
 
 // Normal numbers, rounded to T.
-template <class T>
-std::vector<T> normal_values(int64_t n, unsigned seed, double scale = 1) {
+template <class T> std::vector<T> normal_values(int64_t n, unsigned seed, double scale = 1) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal(0, scale);
   std::vector<T> values(n);
@@ -22,8 +21,7 @@ std::vector<T> normal_values(int64_t n, unsigned seed, double scale = 1) {
 }
 
 // Integers in [0, high): as T, or as indices.
-template <class T>
-std::vector<T> whole_values(int64_t n, int64_t high, unsigned seed) {
+template <class T> std::vector<T> whole_values(int64_t n, int64_t high, unsigned seed) {
   std::mt19937_64 random(seed);
   std::vector<T> values(n);
   for (int64_t i = 0; i < n; ++i) values[i] = T(int64_t(random() % uint64_t(high)));
@@ -31,8 +29,7 @@ std::vector<T> whole_values(int64_t n, int64_t high, unsigned seed) {
 }
 
 // The largest |a - b| / (1 + |b|); infinite where only one is NaN or they differ in an infinity.
-template <class T, class U>
-double error(const std::vector<T>& a, const std::vector<U>& b) {
+template <class T, class U> double error(const std::vector<T>& a, const std::vector<U>& b) {
   if (a.size() != b.size()) return INFINITY;
   double worst = 0;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -46,19 +43,16 @@ double error(const std::vector<T>& a, const std::vector<U>& b) {
 }
 
 // The rounding error that T allows after a row of operations.
-template <class T>
-constexpr double tolerance = sizeof(T) == 4 ? 4e-6 : 1e-13;
+template <class T> constexpr double tolerance = sizeof(T) == 4 ? 4e-6 : 1e-13;
 
 // NaN and -0 as they are.
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   auto bytes = [](const std::vector<T>& v) { return reinterpret_cast<const char*>(v.data()); };
   return a.size() == b.size() && std::equal(bytes(a), bytes(a) + a.size() * sizeof(T), bytes(b));
 }
 
 // Runs f() on one thread, then on two, and says whether all bytes of what it returns agree.
-template <class F>
-bool same_on_two_threads(F f) {
+template <class F> bool same_on_two_threads(F f) {
   int before = num_threads();
   set_num_threads(1);
   auto one = f();

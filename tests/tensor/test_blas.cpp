@@ -19,8 +19,7 @@ using namespace ink;
 namespace {
 
 // What `body` writes, run in a child process that has opened no library yet; standard error included.
-template <class Body>
-std::string in_child(Body body) {
+template <class Body> std::string in_child(Body body) {
   int out[2];
   REQUIRE(pipe(out) == 0);
   pid_t child = fork();
@@ -56,8 +55,10 @@ TEST_CASE("the core type is chosen by what the CPU can do, whatever the environm
   CHECK_FALSE(chosen.empty());
   CHECK(core_with("Prescott", nullptr) == chosen);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2"))  // not one of the cores before AVX, which OpenBLAS takes for a model it does not know
-    for (const char* old : {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom", "Opteron"}) CHECK(chosen != old);
+  if (__builtin_cpu_supports(
+          "avx2"))  // not one of the cores before AVX, which OpenBLAS takes for a model it does not know
+    for (const char* old : {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom", "Opteron"})
+      CHECK(chosen != old);
 #endif
   std::string unknown = core_with(nullptr, "NoSuchCore");  // some core of OpenBLAS' own, and nothing on standard error
   CHECK_FALSE(unknown.empty());

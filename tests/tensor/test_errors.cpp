@@ -27,8 +27,7 @@ std::string text_of(const std::string& path) {
   return s.str();
 }
 
-template <class E, class F>
-std::string message(F f) {
+template <class E, class F> std::string message(F f) {
   try {
     f();
   } catch (const E& e) { return e.what(); } catch (const std::exception& e) {
@@ -114,7 +113,9 @@ TEST_CASE("docs/errors.md lists the limits that are kept on purpose, with what t
   struct NoFields : Module {
   } none;
   const std::vector<std::string> said = {
-      message<ShapeError>([] { zeros({1, 1, 1, 1, 1, 1, 1, 1, 1}); }),
+      message<ShapeError>([] {
+        zeros({1, 1, 1, 1, 1, 1, 1, 1, 1});
+      }),
       message<ValueError>([] { zeros({3}).slice(0, 0, 3, -1); }),
       message<GradError>([] {
         Tensor x = ones({3}).requires_grad_(), y = x * 2, row = y[0];
@@ -129,7 +130,9 @@ TEST_CASE("docs/errors.md lists the limits that are kept on purpose, with what t
       message<ValueError>([] { zeros({2}, u8).fill_(300); }),
       message<DTypeError>([] { masked_fill(zeros({2}, i64), ones({2}, boolean), 2.5); }),
       message<DTypeError>([] { zeros({2}, boolean) - zeros({2}, boolean); }),
-      message<ShapeError>([] { conv2d(zeros({3, 4, 4}), zeros({1, 3, 2, 2})); }),
+      message<ShapeError>([] {
+        conv2d(zeros({3, 4, 4}), zeros({1, 3, 2, 2}));
+      }),
       message<ValueError>([] { Tensor().shape(); }),
       message<ValueError>([] { Sequential(Linear(1, 1), [](const Tensor& x) { return x; })[1]; }),
   };

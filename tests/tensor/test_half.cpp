@@ -33,8 +33,7 @@ struct Format {
 };
 constexpr Format kHalf{10, 5}, kBfloat{7, 8};
 
-template <class T>
-void check_round_trip(const Format& format) {
+template <class T> void check_round_trip(const Format& format) {
   int wrong = 0;
   for (uint32_t bits = 0; bits < 65536; ++bits) {
     T x;
@@ -51,8 +50,7 @@ void check_round_trip(const Format& format) {
 }
 
 // Around every value and every midpoint of neighbours: the point itself, and the floats next to it.
-template <class T>
-void check_rounding(const Format& format) {
+template <class T> void check_rounding(const Format& format) {
   int wrong = 0;
   auto check = [&](float f) {
     if (std::isnan(f)) return;
@@ -78,16 +76,17 @@ void check_rounding(const Format& format) {
 }
 
 // From f64 directly: beside the midpoint of two neighbours by less than f32 can tell, single numbers and tensors.
-template <class T>
-void check_from_double(const Format& format, DType dtype) {
+template <class T> void check_from_double(const Format& format, DType dtype) {
   std::vector<double> all;
   for (uint32_t bits = 0; bits < 32768; bits += 3) {
     const double a = format.value(bits), b = format.value(bits + 1);
     if (!std::isfinite(a) || !std::isfinite(b)) continue;
     const double middle = (a + b) / 2;
-    for (double x : {a, middle, middle * (1 + 0x1p-40), middle * (1 - 0x1p-40), a * (1 + 0x1p-50)}) all.push_back(x), all.push_back(-x);
+    for (double x : {a, middle, middle * (1 + 0x1p-40), middle * (1 - 0x1p-40), a * (1 + 0x1p-50)})
+      all.push_back(x), all.push_back(-x);
   }
-  for (double x : {1e-320, 0x1p-1022, 0x1p-150, 1e39, 1e300, double(INFINITY), 65519.999999999, 65520.}) all.push_back(x), all.push_back(-x);
+  for (double x : {1e-320, 0x1p-1022, 0x1p-150, 1e39, 1e300, double(INFINITY), 65519.999999999, 65520.})
+    all.push_back(x), all.push_back(-x);
   Tensor narrow = to(from_data(std::span<const double>(all), {int64_t(all.size())}), dtype).to(Device::cpu());
   int wrong = 0;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -100,8 +99,7 @@ void check_from_double(const Format& format, DType dtype) {
 }
 
 // The loops of the library (which use packs) must convert as the scalar types do.
-template <class T>
-void check_casts(DType dtype) {
+template <class T> void check_casts(DType dtype) {
   std::vector<float> all;
   for (uint32_t bits = 0; bits < 65536; ++bits) {
     T x;
@@ -115,7 +113,8 @@ void check_casts(DType dtype) {
   }
   Tensor x = from_data(std::span<const float>(all), {int64_t(all.size())});
   auto here = [](const Tensor& t) { return t.to(Device::cpu()); };
-  Tensor on_device = to(x, dtype), narrow = here(on_device), wide = here(to(on_device, f32)), wide64 = here(to(on_device, f64));
+  Tensor on_device = to(x, dtype), narrow = here(on_device), wide = here(to(on_device, f32)),
+         wide64 = here(to(on_device, f64));
   Tensor narrow64 = here(to(to(x, f64), dtype));
   const T* p = narrow.data<T>();
   int wrong = 0;
@@ -145,8 +144,10 @@ TEST_CASE("f64 rounds to 16 bits once", "[half]") {
   CHECK(bits(to(full({1}, above_a_tie, c128), f16)) == 0x3c01);
 }
 TEST_CASE("integers round to 16 bits once", "[half]") {
-  const int64_t above_a_tie = (int64_t(1) << 40) + (int64_t(1) << 32) + 1, far = (int64_t(1) << 62) + (int64_t(1) << 54) + 1;
-  for (int64_t i : {above_a_tie, -above_a_tie, far, -far, int64_t(257), int64_t(-259), std::numeric_limits<int64_t>::min(), int64_t(0)}) {
+  const int64_t above_a_tie = (int64_t(1) << 40) + (int64_t(1) << 32) + 1,
+                far = (int64_t(1) << 62) + (int64_t(1) << 54) + 1;
+  for (int64_t i : {above_a_tie, -above_a_tie, far, -far, int64_t(257), int64_t(-259),
+                    std::numeric_limits<int64_t>::min(), int64_t(0)}) {
     const double unit = std::ldexp(1., i == 0 ? 0 : std::ilogb(double(i)) - 7);
     const double low = std::floor(double(i) / unit) * unit;  // the neighbours of i, compared with i as integers
     const __int128 twice = 2 * __int128(i), middle = 2 * __int128(low) + __int128(unit);

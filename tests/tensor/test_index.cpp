@@ -7,15 +7,13 @@ using namespace ink::test;
 
 namespace {
 
-template <class T>
-Array array_of(std::vector<T>& v, const Shape& shape, const Shape& strides) {
+template <class T> Array array_of(std::vector<T>& v, const Shape& shape, const Shape& strides) {
   return {v.data(), dtype_of<T>, shape, strides};
 }
 Shape row_major(const Shape& shape) { return contiguous_strides(shape); }
 
 // Calls f with the coordinates of every element of `shape`, the last dim fastest.
-template <class F>
-void for_each_position(const Shape& shape, F f) {
+template <class F> void for_each_position(const Shape& shape, F f) {
   for (int64_t i = 0; i < shape.numel(); ++i) {
     Shape at = shape;
     int64_t rest = i;
@@ -63,8 +61,8 @@ TEMPLATE_TEST_CASE("gather and scatter follow the index along any dim", "[index]
       return offset(to, in_s);
     };
     for_each_position(c.index, [&](const Shape& at) { expected[offset(at, turned)] = in[place(at)]; });
-    kernels(Device::cpu()).gather(array_of(out, c.index, turned), array_of(in, c.in, in_s), array_of(index, c.index, index_s),
-                          c.dim);
+    kernels(Device::cpu())
+        .gather(array_of(out, c.index, turned), array_of(in, c.in, in_s), array_of(index, c.index, index_s), c.dim);
     CHECK(same_bits(out, expected));
 
     for (bool add : {false, true}) {
@@ -74,8 +72,9 @@ TEMPLATE_TEST_CASE("gather and scatter follow the index along any dim", "[index]
         T s = src[offset(at, turned)], &w = want[place(at)];
         w = add ? T(w + s) : s;
       });
-      kernels(Device::cpu()).scatter(array_of(to, c.in, in_s), array_of(src, c.index, turned),
-                             array_of(index, c.index, index_s), c.dim, add);
+      kernels(Device::cpu())
+          .scatter(array_of(to, c.in, in_s), array_of(src, c.index, turned), array_of(index, c.index, index_s), c.dim,
+                   add);
       CHECK(same_bits(to, want));
     }
   }
@@ -117,8 +116,8 @@ TEST_CASE("sums over repeated indices have the same bits on one thread and on tw
   CHECK(same_on_two_threads([&] {
     std::vector<float> out(10 * 700);
     Shape big{3000, 700}, small{10, 700};
-    kernels(Device::cpu()).scatter(array_of(out, small, {700, 1}), array_of(src, big, {700, 1}), array_of(wide, big, {700, 1}),
-                           0, true);
+    kernels(Device::cpu())
+        .scatter(array_of(out, small, {700, 1}), array_of(src, big, {700, 1}), array_of(wide, big, {700, 1}), 0, true);
     return out;
   }));
 }

@@ -53,8 +53,7 @@ void check_is(const Tensor& got, DType dtype, const std::vector<int64_t>& want) 
   CHECK(got.dtype() == dtype);
   CHECK(got.to_vector<int64_t>() == want);
 }
-template <class F>
-std::string message_of(F call) {
+template <class F> std::string message_of(F call) {
   try {
     call();
   } catch (const Error& e) { return e.what(); }
@@ -160,8 +159,7 @@ TEST_CASE("names of any length and content do not fill a message", "[io][hostile
 
 #if !defined(__SANITIZE_ADDRESS__)
 // What a call throws in a process that may take only so much more memory: "MemoryError: ..." or another name.
-template <class F>
-std::string outcome_with_little_memory(size_t most, F call) {
+template <class F> std::string outcome_with_little_memory(size_t most, F call) {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
   cpu_allocator().release_cached();

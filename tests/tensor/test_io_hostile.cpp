@@ -18,8 +18,7 @@ namespace {
 std::string little(uint64_t v, int bytes) { return std::string(reinterpret_cast<const char*>(&v), size_t(bytes)); }
 
 // The message of the IoError that load throws for a file of these bytes; "loaded" if it throws none.
-template <class Load>
-std::string refusal(Load load, const std::string& bytes) {
+template <class Load> std::string refusal(Load load, const std::string& bytes) {
   static TemporaryFolder folder;
   std::filesystem::remove(folder / "hostile");  // some file systems flush a file that is truncated and written again
   std::ofstream(folder / "hostile", std::ios::binary) << bytes;
@@ -70,8 +69,7 @@ std::string small_npy() {
 }
 
 // Every prefix is refused; with any one byte changed, the file loads or is refused, but nothing else happens.
-template <class Load>
-void check_damaged(Load load, const std::string& bytes) {
+template <class Load> void check_damaged(Load load, const std::string& bytes) {
   REQUIRE(refusal(load, bytes) == "loaded");
   for (size_t n = 0; n < bytes.size(); ++n) {
     INFO("truncated to " << n << " of " << bytes.size());

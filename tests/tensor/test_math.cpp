@@ -12,10 +12,7 @@ using namespace ink;
 
 namespace {
 
-template <class T>
-std::complex<double> wide(complex<T> z) {
-  return {double(z.re), double(z.im)};
-}
+template <class T> std::complex<double> wide(complex<T> z) { return {double(z.re), double(z.im)}; }
 
 template <class T, class Ours, class Theirs>
 void check_complex(const char* name, Ours ours, Theirs theirs, double bound) {
@@ -38,8 +35,7 @@ void check_complex(const char* name, Ours ours, Theirs theirs, double bound) {
   CHECK(worst < bound);
 }
 
-template <class T>
-void check_all(double bound) {
+template <class T> void check_all(double bound) {
   using C = complex<T>;
   using D = std::complex<double>;
   check_complex<T>(

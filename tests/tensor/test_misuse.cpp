@@ -11,8 +11,7 @@ using namespace ink;
 namespace {
 
 // Calls f and returns the message of the E it throws; anything else fails the test.
-template <class E, class F>
-std::string message_of(F f) {
+template <class E, class F> std::string message_of(F f) {
   try {
     f();
   } catch (const E& e) { return e.what(); } catch (const std::exception& e) {
@@ -131,5 +130,6 @@ TEST_CASE("bool tensors have no sign", "[errors]") {
 }
 
 TEST_CASE("a pooling window that covers padding only is refused", "[errors]") {
-  CHECK_THROWS_WITH(max_pool2d(ones({1, 1, 2, 2}), {.kernel = 2, .padding = 1, .dilation = 3}), contains("covers padding only"));
+  CHECK_THROWS_WITH(max_pool2d(ones({1, 1, 2, 2}), {.kernel = 2, .padding = 1, .dilation = 3}),
+                    contains("covers padding only"));
 }

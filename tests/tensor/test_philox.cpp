@@ -12,8 +12,7 @@ using namespace ink;
 
 namespace {
 
-template <class S>
-Array array(std::vector<S>& v) {
+template <class S> Array array(std::vector<S>& v) {
   return {v.data(), dtype_of<S>, Shape{int64_t(v.size())}, Shape{1}};
 }
 template <class S>
@@ -25,8 +24,7 @@ std::vector<S> draw(void (*kernel)(const Array&, RandomKey, double, double), int
 }
 
 // The largest distance between the distribution of x and the one given (Kolmogorov), times sqrt(n).
-template <class S, class F>
-double kolmogorov(std::vector<S> x, F distribution) {
+template <class S, class F> double kolmogorov(std::vector<S> x, F distribution) {
   std::sort(x.begin(), x.end());
   double d = 0, n = double(x.size());
   for (size_t i = 0; i < x.size(); ++i) {

@@ -1,4 +1,5 @@
-// Golden texts are PyTorch 1.13's, with our names of dtypes; tests/house/exchange.py compares many more where torch is present.
+// Golden texts are PyTorch 1.13's, with our names of dtypes; tests/house/exchange.py compares many more where torch is
+// present.
 #include <cmath>
 
 #include "autograd/ops.h"

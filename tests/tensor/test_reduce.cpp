@@ -17,10 +17,7 @@ const Layout kLayouts[] = {Layout::contiguous, Layout::strided, Layout::broadcas
 const Shape kShapes[] = {{1},          {7},      {300},    {5, 1, 3}, {3, 0, 2},
                          {4, 3, 2, 5}, {3, 130}, {130, 3}, {40, 700}, {9, 67, 61}};
 
-template <class Op>
-DType result_type(DType t) {
-  return std::same_as<Op, fn::CountNonzero> ? i64 : t;
-}
+template <class Op> DType result_type(DType t) { return std::same_as<Op, fn::CountNonzero> ? i64 : t; }
 
 // The output of a reduction of the dims in `mask`: rank kept, stride 0 where reduced.
 Strided reduced_output(DType dtype, const Shape& shape, unsigned mask, Layout layout, std::mt19937& rng) {
@@ -42,8 +39,7 @@ int64_t reduced_index(const Shape& shape, unsigned mask, int64_t flat) {
   return at;
 }
 
-template <class Op>
-void check_reduce(Point start, const std::function<Point(Point, Point)>& combine) {
+template <class Op> void check_reduce(Point start, const std::function<Point(Point, Point)>& combine) {
   std::mt19937 rng(1);
   constexpr int op = index_of<Op, ReduceOps>;
   constexpr bool ordered = std::same_as<Op, fn::Max> || std::same_as<Op, fn::Min>;

@@ -38,10 +38,7 @@ Values softmax_backward_reference(const Values& dy, const Values& y, Lines l, bo
   return dx;
 }
 
-template <class T>
-Values widen(const std::vector<T>& v) {
-  return Values(v.begin(), v.end());
-}
+template <class T> Values widen(const std::vector<T>& v) { return Values(v.begin(), v.end()); }
 
 struct SoftmaxCase {
   Lines lines;
@@ -97,9 +94,10 @@ struct NormCase {
   int64_t rows, cols, groups, inner;
   bool rms;
 };
-const NormCase norm_cases[] = {
-    {0, 5, 1, 1, false}, {3, 1, 1, 1, false},   {5, 17, 1, 1, false},  {300, 130, 1, 1, false}, {2, 4099, 1, 1, false},
-    {7, 33, 1, 1, true}, {200, 96, 1, 1, true}, {12, 35, 4, 7, false}, {6, 64, 3, 32, false},   {8, 6, 2, 1, false}};
+const NormCase norm_cases[] = {{0, 5, 1, 1, false},     {3, 1, 1, 1, false},    {5, 17, 1, 1, false},
+                               {300, 130, 1, 1, false}, {2, 4099, 1, 1, false}, {7, 33, 1, 1, true},
+                               {200, 96, 1, 1, true},   {12, 35, 4, 7, false},  {6, 64, 3, 32, false},
+                               {8, 6, 2, 1, false}};
 
 struct NormResult {
   Values y, mean, rstd, dx, dw, db;
@@ -144,8 +142,8 @@ TEMPLATE_TEST_CASE("layer, RMS and group norm and their gradients follow the for
       if (!(given & 2)) b.assign(affine, T(0));
       const T *wp = given & 1 ? w.data() : nullptr, *bp = given & 2 ? b.data() : nullptr;
       kernels(Device::cpu()).norm(a, y.data(), mean.data(), rstd.data(), x.data(), wp, bp);
-      kernels(Device::cpu()).norm_backward(a, dx.data(), dw.data(), db.data(), dy.data(), x.data(), mean.data(), rstd.data(),
-                                   wp);
+      kernels(Device::cpu())
+          .norm_backward(a, dx.data(), dw.data(), db.data(), dy.data(), x.data(), mean.data(), rstd.data(), wp);
       NormResult r = norm_reference(a, widen(x), widen(w), widen(b), widen(dy));
       double t = 4 * tolerance<T>;
       CHECK(error(y, r.y) < t);
@@ -157,8 +155,10 @@ TEMPLATE_TEST_CASE("layer, RMS and group norm and their gradients follow the for
       }
       CHECK(error(db, r.db) < 4 * t);
       auto dw2 = dw, dx2 = dx;
-      kernels(Device::cpu()).norm_backward(a, dx2.data(), nullptr, nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
-      kernels(Device::cpu()).norm_backward(a, nullptr, dw2.data(), nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
+      kernels(Device::cpu())
+          .norm_backward(a, dx2.data(), nullptr, nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
+      kernels(Device::cpu())
+          .norm_backward(a, nullptr, dw2.data(), nullptr, dy.data(), x.data(), mean.data(), rstd.data(), wp);
       CHECK(dx2 == dx);
       CHECK(dw2 == dw);
     }
@@ -209,11 +209,13 @@ TEST_CASE("the gradient of cross entropy is the same when it is too large for th
   auto x = normal_values<float>(rows * classes, 15), lse = normal_values<float>(rows, 16);
   auto target = whole_values<int64_t>(rows, classes, 17);
   std::vector<float> dloss(rows, 0.5f), all(rows * classes), row(classes);
-  kernels(Device::cpu()).cross_entropy_backward({f32, rows, classes, -1, 0.1}, all.data(), dloss.data(), x.data(), lse.data(),
-                                        target.data());
+  kernels(Device::cpu())
+      .cross_entropy_backward({f32, rows, classes, -1, 0.1}, all.data(), dloss.data(), x.data(), lse.data(),
+                              target.data());
   for (int64_t r : {0, 1, 2, 17, 299}) {
-    kernels(Device::cpu()).cross_entropy_backward({f32, 1, classes, -1, 0.1}, row.data(), &dloss[r], &x[r * classes], &lse[r],
-                                          &target[r]);
+    kernels(Device::cpu())
+        .cross_entropy_backward({f32, 1, classes, -1, 0.1}, row.data(), &dloss[r], &x[r * classes], &lse[r],
+                                &target[r]);
     CHECK(std::equal(row.begin(), row.end(), all.begin() + r * classes));
   }
 }
@@ -246,13 +248,15 @@ TEST_CASE("row kernels give the same bits on one thread and on two", "[rows]") {
     NormArgs a{f32, rows, cols, 1, 1, 1e-5, false};
     std::vector<float> y(x.size()), mean(rows), rstd(rows), all(x.size() + 2 * cols);
     kernels(Device::cpu()).norm(a, y.data(), mean.data(), rstd.data(), x.data(), w.data(), nullptr);
-    kernels(Device::cpu()).norm_backward(a, all.data(), all.data() + x.size(), all.data() + x.size() + cols, dy.data(),
-                                 x.data(), mean.data(), rstd.data(), w.data());
+    kernels(Device::cpu())
+        .norm_backward(a, all.data(), all.data() + x.size(), all.data() + x.size() + cols, dy.data(), x.data(),
+                       mean.data(), rstd.data(), w.data());
     return all;
   }));
   CHECK(same_on_two_threads([&] {
     std::vector<float> loss(2 * rows);
-    kernels(Device::cpu()).cross_entropy({f32, rows, cols, -1, 0.1}, loss.data(), loss.data() + rows, x.data(), target.data());
+    kernels(Device::cpu())
+        .cross_entropy({f32, rows, cols, -1, 0.1}, loss.data(), loss.data() + rows, x.data(), target.data());
     return loss;
   }));
 }

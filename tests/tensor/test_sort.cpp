@@ -10,22 +10,19 @@ using namespace ink::test;
 namespace {
 
 // NaN is above everything: last in ascending, first in descending order.
-template <class T>
-bool less(T a, T b) {
+template <class T> bool less(T a, T b) {
   if constexpr (std::is_floating_point_v<T>)
     if (std::isnan(a) || std::isnan(b)) return !std::isnan(a) && std::isnan(b);
   return a < b;
 }
 
-template <class T>
-struct Sorted {
+template <class T> struct Sorted {
   std::vector<T> values;
   std::vector<int64_t> indices;
 };
 
 // The first k of every line in order; ties as they stood.
-template <class T>
-Sorted<T> reference(const std::vector<T>& x, Lines l, int64_t k, bool descending) {
+template <class T> Sorted<T> reference(const std::vector<T>& x, Lines l, int64_t k, bool descending) {
   Sorted<T> r{std::vector<T>(l.outer * k * l.inner), std::vector<int64_t>(l.outer * k * l.inner)};
   for (int64_t o = 0; o < l.outer; ++o)
     for (int64_t j = 0; j < l.inner; ++j) {
@@ -43,8 +40,7 @@ Sorted<T> reference(const std::vector<T>& x, Lines l, int64_t k, bool descending
   return r;
 }
 
-template <class T>
-std::vector<T> mixed_values(int64_t n, unsigned seed) {
+template <class T> std::vector<T> mixed_values(int64_t n, unsigned seed) {
   if constexpr (std::is_floating_point_v<T>) {
     auto x = normal_values<T>(n, seed, 100);
     for (int64_t i = 0; i < n; ++i) {

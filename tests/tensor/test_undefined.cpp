@@ -146,7 +146,7 @@ std::vector<Member> members() {
       {"- from a number", throws, [](Tensor& t) { 1 - t; }},
       {"==", throws, [=](Tensor& t) { t == other; }},
       {"< a number", throws, [](Tensor& t) { t < 1; }},
-      {"&", throws, [=](Tensor& t) { t & other; }},
+      {"&", throws, [=](Tensor& t) { t& other; }},
   };
 }
 
@@ -156,8 +156,10 @@ TEST_CASE("every member works on an undefined tensor or throws a typed error", "
   for (const Member& m : members()) {
     INFO(m.name);
     Tensor none;
-    if (m.answer == Answer::works) CHECK_NOTHROW(m.call(none));
-    else CHECK_THROWS_AS(m.call(none), Error);
+    if (m.answer == Answer::works)
+      CHECK_NOTHROW(m.call(none));
+    else
+      CHECK_THROWS_AS(m.call(none), Error);
     CHECK(!none.defined());
   }
 }

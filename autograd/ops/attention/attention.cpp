@@ -76,8 +76,7 @@ double attention_flops(const Call& c) {
   return multiply_adds(c.in(0).dtype(), seen * double(c.in(0).size(-1) + c.in(2).size(-1)));
 }
 
-template <class... A>
-std::string what_is_wrong(fmt::format_string<A...> text, A&&... args) {
+template <class... A> std::string what_is_wrong(fmt::format_string<A...> text, A&&... args) {
   return fmt::format("{}: {}", kName, fmt::format(text, std::forward<A>(args)...));
 }
 
@@ -117,7 +116,8 @@ AttentionArgs arguments(const AttentionOptions& o, const Tensor& q, const Tensor
   a.low = o.left ? a.diagonal - std::min(*o.left, kNoBound) : -kNoBound;
   a.high = o.causal != Causal::no ? a.diagonal : o.right ? a.diagonal + std::min(*o.right, kNoBound) : kNoBound;
   a.dropout = o.dropout;
-  a.block_q = std::min(o.block_q, std::max<int64_t>(a.nq, 1)), a.block_k = std::min(o.block_k, std::max<int64_t>(a.nk, 1));
+  a.block_q = std::min(o.block_q, std::max<int64_t>(a.nq, 1)),
+  a.block_k = std::min(o.block_k, std::max<int64_t>(a.nk, 1));
   return a;
 }
 
@@ -152,8 +152,8 @@ AttentionMasks masks_of(const AttentionOptions& o, const AttentionArgs& a) {
       throw ShapeError(
           what_is_wrong("the block mask is of another size; got [{}, {}]; expected [{}, {}]", b.nq, b.nk, a.nq, a.nk));
     if (b.bits.dim() != 3 || b.bits.dtype() != boolean || b.bits.size(1) != kMaskTile || b.bits.size(2) != kMaskTile)
-      throw ShapeError(what_is_wrong("the bits of a block mask are bool [count, {0}, {0}]; got {1} {2}", kMaskTile, name_of(b.bits.dtype()),
-                                     b.bits.shape().str()));
+      throw ShapeError(what_is_wrong("the bits of a block mask are bool [count, {0}, {0}]; got {1} {2}", kMaskTile,
+                                     name_of(b.bits.dtype()), b.bits.shape().str()));
     raw::common_device(kName, {&b.tiles, &b.bits});
     Tensor tiles = raw::cast(raw::checked_index({kName, b.bits.size(0), true}, b.tiles), i32);
     m.tiles = raw::expand(tiles, {a.batch, a.heads, rows, columns});

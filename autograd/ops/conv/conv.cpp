@@ -40,9 +40,7 @@ Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvArgs
                                    }}},
                          .cast = Cast::lower,
                          .flops = conv_flops};
-  auto forward = [&](const Tensor& x, const Tensor& w, const Tensor& b) {
-    return raw::conv2d(op.name, args, x, w, b);
-  };
+  auto forward = [&](const Tensor& x, const Tensor& w, const Tensor& b) { return raw::conv2d(op.name, args, x, w, b); };
   return call(op, args, forward, x, w, bias);
 }
 Tensor backward_input(const Tensor& dy, const Tensor& w, const ConvArgs& args) {
@@ -78,8 +76,8 @@ void check(const char* op, int dims, const Tensor& x, const Tensor& w, const Ten
         op, o.stride, o.dilation, o.groups, o.padding, o.output_padding));
   if (std::max({o.stride, o.dilation, o.groups, o.padding, o.output_padding}) > kMaxOption)
     throw ValueError(fmt::format(
-        "{}: got stride {}, dilation {}, groups {}, padding {}, output_padding {}; expected each at most {}", op, o.stride, o.dilation,
-        o.groups, o.padding, o.output_padding, kMaxOption));
+        "{}: got stride {}, dilation {}, groups {}, padding {}, output_padding {}; expected each at most {}", op,
+        o.stride, o.dilation, o.groups, o.padding, o.output_padding, kMaxOption));
   if (bias.defined() && !(bias.shape() == Shape{out}))
     throw ShapeError(fmt::format("{}: bias has the wrong shape; got {}; expected [{}]", op, bias.shape().str(), out));
 }
@@ -134,8 +132,12 @@ Tensor transposed(const char* op, int dims, const Tensor& x, const Tensor& w, co
   if (dims == 4) image.h = size(y.h, kernel.h);
   ConvArgs args{window_args(dims, image, kernel, y, o), f32, x.size(0), out, in, o.groups};
   return on_plane(x, [&](const Tensor& x) {
-    const auto transposed = [&](const Tensor& x, const Tensor& w) { return backward_input(x, dims == 3 ? unsqueeze(w, 2) : w, args); };
-    const auto biased = [&](const Tensor& x, const Tensor& w, const Tensor& bias) { return transposed(x, w) + reshape(bias, {out, 1, 1}); };
+    const auto transposed = [&](const Tensor& x, const Tensor& w) {
+      return backward_input(x, dims == 3 ? unsqueeze(w, 2) : w, args);
+    };
+    const auto biased = [&](const Tensor& x, const Tensor& w, const Tensor& bias) {
+      return transposed(x, w) + reshape(bias, {out, 1, 1});
+    };
     return bias.defined() ? in_f32_if_half(biased, x, w, bias) : transposed(x, w);
   });
 }

@@ -5,8 +5,8 @@
 
 namespace ink {
 
-// Of convolutions in one or two dims, as ops and as layers. A layer makes its weight and bias from the fields that are marked; the ops read
-// those off their operands.
+// Of convolutions in one or two dims, as ops and as layers. A layer makes its weight and bias from the fields that are
+// marked; the ops read those off their operands.
 struct ConvOptions {
   int64_t in = 0, out = 0;     // channels; layers only
   int64_t kernel = 0;          // side of the kernel; layers only
@@ -36,7 +36,7 @@ Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bia
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
                         const ConvOptions& options = {});
 
-struct PoolOptions {  // in one or two dims, as ops and as layers
+struct PoolOptions {              // in one or two dims, as ops and as layers
   int64_t kernel = 2;             // the window's size, in each of the dims
   int64_t stride = 0;             // distance of windows; 0: kernel
   int64_t padding = 0;            // on both sides, at most half the kernel; never a maximum

@@ -25,8 +25,8 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const PoolOptions&
         "the kernel",
         op, o.kernel, stride, o.dilation, o.padding));
   if (std::max({o.kernel, stride, o.dilation}) > kMaxOption)
-    throw ValueError(fmt::format("{}: got kernel {}, stride {}, dilation {}; expected each at most {}", op, o.kernel, stride, o.dilation,
-                                 kMaxOption));
+    throw ValueError(fmt::format("{}: got kernel {}, stride {}, dilation {}; expected each at most {}", op, o.kernel,
+                                 stride, o.dilation, kMaxOption));
   const int64_t reach = o.dilation * (o.kernel - 1) + 1;
   auto positions = [&](int64_t size) {
     if (size + 2 * o.padding < reach)
@@ -34,13 +34,15 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const PoolOptions&
           fmt::format("{}: the window does not fit the padded input; got window {} and input {} padded to {}", op,
                       reach, size, size + 2 * o.padding));
     const int64_t count = (size + 2 * o.padding - reach) / stride + 1;
-    // A window that starts inside begins with an element, and none starts behind the last: padding is at most half a window.
+    // A window that starts inside begins with an element, and none starts behind the last: padding is at most half a
+    // window.
     for (int64_t at = -o.padding, k = 0; at < 0 && k < count; at += stride, ++k) {
       // the first tap at or after 0; a dilated window may step over all elements
       const int64_t first = at + (-at + o.dilation - 1) / o.dilation * o.dilation;
       if (first >= size || first > at + reach - 1)
-        throw ShapeError(fmt::format("{}: the window at {} covers padding only; got kernel {}, dilation {}, padding {} and size {}", op, at,
-                                     o.kernel, o.dilation, o.padding, size));
+        throw ShapeError(
+            fmt::format("{}: the window at {} covers padding only; got kernel {}, dilation {}, padding {} and size {}",
+                        op, at, o.kernel, o.dilation, o.padding, size));
     }
     return count;
   };
@@ -109,7 +111,8 @@ Tensor upsample_nearest2d(const Tensor& x, int64_t scale) {
   if (scale < 1) throw ValueError(fmt::format("upsample_nearest2d: scale got {}; expected at least 1", scale));
   const int64_t n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
   Tensor blocks = expand(reshape(x, {n, c, h, 1, w, 1}), {n, c, h, scale, w, scale});
-  return reshape(blocks, {n, c, checked_product("upsample_nearest2d", h, scale), checked_product("upsample_nearest2d", w, scale)});
+  return reshape(blocks, {n, c, checked_product("upsample_nearest2d", h, scale),
+                          checked_product("upsample_nearest2d", w, scale)});
 }
 
 }  // namespace ink

@@ -1,5 +1,5 @@
-// Elementwise ops of two operands. The engine undoes broadcasting and promotion, so a rule is written as if a and b had the
-// output's shape and dtype.
+// Elementwise ops of two operands. The engine undoes broadcasting and promotion, so a rule is written as if a and b had
+// the output's shape and dtype.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -36,12 +36,15 @@ Tensor exponent_gradient(const Tensor& g, const Tensor& x, const Tensor& e, cons
 
 void refuse_bool(const char* op, DType a, DType b) {
   if (a == boolean || b == boolean)
-    throw DTypeError(fmt::format("{}: got {} and {}; expected numbers; hint: logical_xor or logical_not, or to(i64) first", op, name_of(a), name_of(b)));
+    throw DTypeError(
+        fmt::format("{}: got {} and {}; expected numbers; hint: logical_xor or logical_not, or to(i64) first", op,
+                    name_of(a), name_of(b)));
 }
 
 Scalar negated(const Scalar& s) {
   if (s.is_complex()) return Scalar(-s.to<complex<double>>());
-  return s.kind() == kFloat ? Scalar(-s.as_double()) : Scalar(int64_t(-uint64_t(s.to<int64_t>())));  // the smallest is its own
+  // the smallest is its own
+  return s.kind() == kFloat ? Scalar(-s.as_double()) : Scalar(int64_t(-uint64_t(s.to<int64_t>())));
 }
 
 Tensor add(const Tensor& a, const Tensor& b, const Scalar& alpha) {
@@ -83,8 +86,9 @@ Tensor mul(const Tensor& a, const Scalar& b) {
   return with_scalar<fn::MulScalar>(op, a, b);
 }
 Tensor div(const Tensor& a, const Tensor& b) {
-  static constexpr Op op{.name = "div", .rules = {{[](B b) { return b.grad() / conj(b.in(1)); }, kIn1},
-                                 {[](B b) { return -(b.grad() * conj(b.out() / b.in(1))); }, kIn1 | kOut0 | kWide}}};
+  static constexpr Op op{.name = "div",
+                         .rules = {{[](B b) { return b.grad() / conj(b.in(1)); }, kIn1},
+                                   {[](B b) { return -(b.grad() * conj(b.out() / b.in(1))); }, kIn1 | kOut0 | kWide}}};
   return binary(op, fn::Div{}, a, b);
 }
 Tensor div(const Tensor& a, const Scalar& b) {
@@ -92,7 +96,8 @@ Tensor div(const Tensor& a, const Scalar& b) {
   return with_scalar<fn::DivScalar>(op, a, b);
 }
 Tensor div(const Scalar& a, const Tensor& b) {
-  static constexpr Op op{.name = "div", .rules = {{[](B b) { return -(b.grad() * conj(b.out() / b.in(0))); }, kIn0 | kOut0 | kWide}}};
+  static constexpr Op op{.name = "div",
+                         .rules = {{[](B b) { return -(b.grad() * conj(b.out() / b.in(0))); }, kIn0 | kOut0 | kWide}}};
   return with_scalar<fn::RdivScalar>(op, b, a);
 }
 
@@ -108,8 +113,10 @@ Tensor floor_divide(const Tensor& a, const Tensor& b) {
 Tensor floor_divide(const Tensor& a, const Scalar& b) { return floor_divide(a, number_like(a, b)); }
 Tensor remainder(const Tensor& a, const Tensor& b) {
   check_divisor("remainder", a, b);
-  static constexpr Op op{.name = "remainder", .rules = {{[](B b) { return b.grad(); }},
-                                       {[](B b) { return -(b.grad() * floor_divide(b.in(0), b.in(1))); }, kIn0 | kIn1 | kWide}}};
+  static constexpr Op op{.name = "remainder",
+                         .rules = {{[](B b) { return b.grad(); }},
+                                   {[](B b) { return -(b.grad() * floor_divide(b.in(0), b.in(1))); },
+                                    kIn0 | kIn1 | kWide}}};
   return binary(op, fn::Remainder{}, a, b);
 }
 Tensor remainder(const Tensor& a, const Scalar& b) { return remainder(a, number_like(a, b)); }
@@ -123,7 +130,8 @@ static Tensor pow_base_rule(B b) {
 static Tensor pow_exponent_rule(B b) { return exponent_gradient(b.grad(), b.in(0), b.in(1), b.out()); }
 Tensor pow(const Tensor& a, const Tensor& b) {
   static constexpr Op op{.name = "pow",
-                         .rules = {{pow_base_rule, kIn0 | kIn1 | kWide}, {pow_exponent_rule, kIn0 | kIn1 | kOut0 | kWide}},
+                         .rules = {{pow_base_rule, kIn0 | kIn1 | kWide},
+                                   {pow_exponent_rule, kIn0 | kIn1 | kOut0 | kWide}},
                          .cast = Cast::raise};
   return binary(op, fn::Pow{}, a, b);
 }
@@ -158,17 +166,21 @@ Tensor atan2(const Tensor& y, const Tensor& x) {
   // g part / (y^2 + x^2), all divided by the larger of the two first; 0 at the origin (as in torch) and at infinity.
   static constexpr auto turned = [](B b, int part, double sign) {
     const Tensor y = b.in(0), x = b.in(1), size = detach(maximum(abs(y), abs(x)));
-    const Tensor end = logical_or(size == 0, isinf(size)), m = where(end, ones_like(size), size), none = zeros_like(size);
+    const Tensor end = logical_or(size == 0, isinf(size)), m = where(end, ones_like(size), size),
+                 none = zeros_like(size);
     const Tensor u = where(end, none, y / m), v = where(end, m, x / m);
     return b.grad() * where(end, none, sign * (part ? v : u) / (square(u) + square(v)) / m);
   };
-  static constexpr Op op{.name = "atan2", .rules = {{[](B b) { return turned(b, 1, 1); }, kIn0 | kIn1 | kWide}, {[](B b) { return turned(b, 0, -1); }, kIn0 | kIn1 | kWide}}};
+  static constexpr Op op{.name = "atan2",
+                         .rules = {{[](B b) { return turned(b, 1, 1); }, kIn0 | kIn1 | kWide},
+                                   {[](B b) { return turned(b, 0, -1); }, kIn0 | kIn1 | kWide}}};
   return binary(op, fn::Atan2{}, y, x);
 }
 
 // The gradient goes to the winner; at a tie each side gets half (torch).
 static Tensor share(const Tensor& g, const Tensor& mine, const Tensor& other, bool largest) {
-  Tensor loses = largest ? mine < other : mine > other;  // neither does beside a NaN: both have the gradient then, as in torch
+  // neither does beside a NaN: both have the gradient then, as in torch
+  Tensor loses = largest ? mine < other : mine > other;
   return where(loses, zeros_like(g), where(mine == other, g * 0.5, g));
 }
 Tensor maximum(const Tensor& a, const Tensor& b) {
@@ -207,9 +219,11 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 }
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Scalar& value) {
   const bool whole = is_integral(x.dtype()) && value.kind() <= kInt;
-  if (!whole && promote(x.dtype(), value) != x.dtype())  // the tensor keeps its dtype; full() refuses a whole number that does not fit
-    throw DTypeError(fmt::format("masked_fill: the number is of a higher kind than the tensor; got {} for {}; hint: convert the tensor first",
-                                 value.as_double(), name_of(x.dtype())));
+  // the tensor keeps its dtype; full() refuses a whole number that does not fit
+  if (!whole && promote(x.dtype(), value) != x.dtype())
+    throw DTypeError(fmt::format(
+        "masked_fill: the number is of a higher kind than the tensor; got {} for {}; hint: convert the tensor first",
+        value.as_double(), name_of(x.dtype())));
   return where(mask, full({}, value, {x.dtype(), x.device()}), x);
 }
 

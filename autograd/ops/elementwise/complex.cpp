@@ -6,8 +6,8 @@
 
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
-#include "autograd/ops/list_op.h"
 #include "autograd/ops/halves.h"
+#include "autograd/ops/list_op.h"
 
 namespace ink {
 
@@ -20,8 +20,9 @@ Tensor real(const Tensor& x) {
 }
 Tensor imag(const Tensor& x) {
   if (!is_complex(x.dtype())) return zeros_like(x);
-  static constexpr Op op{
-      .name = "imag", .rules = {{[](B b) { return complex_of(zeros_like(b.grad()), b.grad()); }}}, .flops = no_flops};
+  static constexpr Op op{.name = "imag",
+                         .rules = {{[](B b) { return complex_of(zeros_like(b.grad()), b.grad()); }}},
+                         .flops = no_flops};
   return unary(op, fn::ImagPart{}, x);
 }
 Tensor conj(const Tensor& x) {

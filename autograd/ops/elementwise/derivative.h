@@ -27,8 +27,7 @@ struct Quantity {
 };
 
 // f of the two tensors, of tensor and number, or of the two numbers.
-template <class F>
-Quantity combined(const Quantity& a, const Quantity& b, F f) {
+template <class F> Quantity combined(const Quantity& a, const Quantity& b, F f) {
   if (a.tensor.defined() && b.tensor.defined()) return Quantity(f(a.tensor, b.tensor));
   if (a.tensor.defined()) return Quantity(f(a.tensor, Scalar(b.number)));
   if (b.tensor.defined()) return Quantity(f(Scalar(a.number), b.tensor));
@@ -61,8 +60,7 @@ inline Quantity finite(const Quantity& x) {
 
 // The gradient of an elementwise op's input: Formula{}(g, saved), where `saved` is the input or the output. A complex
 // function that is holomorphic has the conjugate of its derivative here; conj() is free for reals.
-template <class Formula>
-Tensor derivative(const Backward& b, const Tensor& saved) {
+template <class Formula> Tensor derivative(const Backward& b, const Tensor& saved) {
   const Tensor& g = b.grad();
   if (!grad_enabled() && !is_complex(g.dtype())) return raw::binary(b.node().op->name, Formula{}, g, saved);
   return Formula{}(Quantity(g), Quantity(conj(saved))).tensor;

@@ -1,5 +1,5 @@
-// Elementwise ops of one operand: y = f(x). Rules are written for complex x too (gradients follow torch's convention, so a
-// holomorphic f gives g * conj(f'(x)); conj() is free for reals).
+// Elementwise ops of one operand: y = f(x). Rules are written for complex x too (gradients follow torch's convention,
+// so a holomorphic f gives g * conj(f'(x)); conj() is free for reals).
 #include <cmath>
 
 #include "autograd/ops.h"
@@ -29,42 +29,56 @@ Tensor sign(const Tensor& x) {
   return unary(op, fn::Sign{}, x);
 }
 Tensor exp(const Tensor& x) {
-  static constexpr Op op{
-      .name = "exp", .rules = {{[](B b) { return b.grad() * conj(b.out()); }, kOut0}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "exp",
+                         .rules = {{[](B b) { return b.grad() * conj(b.out()); }, kOut0}},
+                         .cast = Cast::raise};
   return unary(op, fn::Exp{}, x);
 }
 Tensor expm1(const Tensor& x) {
-  static constexpr Op op{.name = "expm1", .rules = {{[](B b) { return b.grad() * (b.out() + 1); }, kOut0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "expm1",
+                         .rules = {{[](B b) { return b.grad() * (b.out() + 1); }, kOut0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Expm1{}, x);
 }
 Tensor log(const Tensor& x) {
-  static constexpr Op op{
-      .name = "log", .rules = {{[](B b) { return b.grad() / conj(b.in(0)); }, kIn0}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "log",
+                         .rules = {{[](B b) { return b.grad() / conj(b.in(0)); }, kIn0}},
+                         .cast = Cast::raise};
   return unary(op, fn::Log{}, x);
 }
 Tensor log1p(const Tensor& x) {
-  static constexpr Op op{.name = "log1p", .rules = {{[](B b) { return b.grad() / (b.in(0) + 1); }, kIn0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "log1p",
+                         .rules = {{[](B b) { return b.grad() / (b.in(0) + 1); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Log1p{}, x);
 }
 Tensor log2(const Tensor& x) {
-  static constexpr Op op{.name = "log2", .rules = {{[](B b) { return b.grad() / b.in(0) / M_LN2; }, kIn0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "log2",
+                         .rules = {{[](B b) { return b.grad() / b.in(0) / M_LN2; }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Log2{}, x);
 }
 Tensor log10(const Tensor& x) {
-  static constexpr Op op{.name = "log10", .rules = {{[](B b) { return b.grad() / b.in(0) / M_LN10; }, kIn0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "log10",
+                         .rules = {{[](B b) { return b.grad() / b.in(0) / M_LN10; }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Log10{}, x);
 }
 Tensor sqrt(const Tensor& x) {
-  static constexpr Op op{.name = "sqrt", .rules = {{[](B b) { return b.grad() / (2 * conj(b.out())); }, kOut0 | kWide}}};
+  static constexpr Op op{.name = "sqrt",
+                         .rules = {{[](B b) { return b.grad() / (2 * conj(b.out())); }, kOut0 | kWide}}};
   return unary(op, fn::Sqrt{}, x);
 }
 Tensor rsqrt(const Tensor& x) {
-  static constexpr Op op{.name = "rsqrt", .rules = {{[](B b) { return b.grad() * (-0.5 * pow(b.out(), 3)); }, kOut0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "rsqrt",
+                         .rules = {{[](B b) { return b.grad() * (-0.5 * pow(b.out(), 3)); }, kOut0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Rsqrt{}, x);
 }
 Tensor reciprocal(const Tensor& x) { return div(Scalar(1), x); }
 Tensor square(const Tensor& x) {
-  static constexpr Op op{.name = "square", .rules = {{[](B b) { return b.grad() * (2 * conj(b.in(0))); }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "square",
+                         .rules = {{[](B b) { return b.grad() * (2 * conj(b.in(0))); }, kIn0 | kWide}}};
   return unary(op, fn::Square{}, x);
 }
 Tensor sin(const Tensor& x) {
@@ -72,23 +86,28 @@ Tensor sin(const Tensor& x) {
   return unary(op, fn::Sin{}, x);
 }
 Tensor cos(const Tensor& x) {
-  static constexpr Op op{.name = "cos", .rules = {{[](B b) { return -(b.grad() * conj(sin(b.in(0)))); }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "cos",
+                         .rules = {{[](B b) { return -(b.grad() * conj(sin(b.in(0)))); }, kIn0 | kWide}}};
   return unary(op, fn::Cos{}, x);
 }
 Tensor tan(const Tensor& x) {
-  static constexpr Op op{.name = "tan", .rules = {{[](B b) { return b.grad() * (1 + square(b.out())); }, kOut0 | kWide}}};
+  static constexpr Op op{.name = "tan",
+                         .rules = {{[](B b) { return b.grad() * (1 + square(b.out())); }, kOut0 | kWide}}};
   return unary(op, fn::Tan{}, x);
 }
 Tensor asin(const Tensor& x) {
-  static constexpr Op op{.name = "asin", .rules = {{[](B b) { return b.grad() * rsqrt(1 - square(b.in(0))); }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "asin",
+                         .rules = {{[](B b) { return b.grad() * rsqrt(1 - square(b.in(0))); }, kIn0 | kWide}}};
   return unary(op, fn::Asin{}, x);
 }
 Tensor acos(const Tensor& x) {
-  static constexpr Op op{.name = "acos", .rules = {{[](B b) { return -(b.grad() * rsqrt(1 - square(b.in(0)))); }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "acos",
+                         .rules = {{[](B b) { return -(b.grad() * rsqrt(1 - square(b.in(0)))); }, kIn0 | kWide}}};
   return unary(op, fn::Acos{}, x);
 }
 Tensor atan(const Tensor& x) {
-  static constexpr Op op{.name = "atan", .rules = {{[](B b) { return b.grad() / (1 + square(b.in(0))); }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "atan",
+                         .rules = {{[](B b) { return b.grad() / (1 + square(b.in(0))); }, kIn0 | kWide}}};
   return unary(op, fn::Atan{}, x);
 }
 Tensor sinh(const Tensor& x) {
@@ -104,18 +123,22 @@ Tensor tanh(const Tensor& x) {
   return unary(op, fn::Tanh{}, x);
 }
 Tensor erf(const Tensor& x) {
-  static constexpr Op op{.name = "erf", .rules = {{[](B b) { return b.grad() * (M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0 | kWide}}};
+  static constexpr Op op{
+      .name = "erf", .rules = {{[](B b) { return b.grad() * (M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0 | kWide}}};
   return unary(op, fn::Erf{}, x);
 }
 Tensor erfc(const Tensor& x) {
-  static constexpr Op op{.name = "erfc", .rules = {{[](B b) { return b.grad() * (-M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0 | kWide}}};
+  static constexpr Op op{
+      .name = "erfc", .rules = {{[](B b) { return b.grad() * (-M_2_SQRTPI * exp(-square(b.in(0)))); }, kIn0 | kWide}}};
   return unary(op, fn::Erfc{}, x);
 }
 Tensor erfinv(const Tensor& x) {
-  static constexpr Op op{.name = "erfinv", .rules = {{[](B b) { return b.grad() * (exp(square(b.out())) / M_2_SQRTPI); }, kOut0 | kWide}}};
+  static constexpr Op op{
+      .name = "erfinv", .rules = {{[](B b) { return b.grad() * (exp(square(b.out())) / M_2_SQRTPI); }, kOut0 | kWide}}};
   return unary(op, fn::Erfinv{}, x);
 }
-// psi'(x) by its recurrence, then the asymptotic series; left of 1/2 by reflection (Abramowitz & Stegun 6.4.6, 6.4.12, 6.4.7).
+// psi'(x) by its recurrence, then the asymptotic series; left of 1/2 by reflection (Abramowitz &
+// Stegun 6.4.6, 6.4.12, 6.4.7).
 static Tensor trigamma(const Tensor& x) {
   Tensor left = x < 0.5, z = where(left, 1 - x, x), y = zeros_like(z);
   for (int k = 0; k < 12; ++k) y = y + 1 / square(z + k);
@@ -125,11 +148,15 @@ static Tensor trigamma(const Tensor& x) {
   return where(left, square(M_PI / sin(M_PI * (inside - round(inside)))) - y, y);
 }
 Tensor digamma(const Tensor& x) {
-  static constexpr Op op{.name = "digamma", .rules = {{[](B b) { return b.grad() * trigamma(b.in(0)); }, kIn0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "digamma",
+                         .rules = {{[](B b) { return b.grad() * trigamma(b.in(0)); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Digamma{}, x);
 }
 Tensor lgamma(const Tensor& x) {
-  static constexpr Op op{.name = "lgamma", .rules = {{[](B b) { return b.grad() * digamma(b.in(0)); }, kIn0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "lgamma",
+                         .rules = {{[](B b) { return b.grad() * digamma(b.in(0)); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Lgamma{}, x);
 }
 
@@ -173,10 +200,13 @@ Tensor leaky_relu(const Tensor& x, double slope) {
   return unary(op, fn::LeakyRelu{{}, slope}, x);
 }
 Tensor elu(const Tensor& x, double alpha) {
-  static constexpr Op op{.name = "elu", .rules = {{[](B b) {  // alpha e^x below 0
-                           Tensor x = b.in(0);
-                           return where(x > 0, b.grad(), b.grad() * exp(clamp(x, {}, 0)) * b.context<fn::Elu>().alpha);
-                         }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "elu",
+                         .rules = {{[](B b) {  // alpha e^x below 0
+                                      Tensor x = b.in(0);
+                                      return where(x > 0, b.grad(),
+                                                   b.grad() * exp(clamp(x, {}, 0)) * b.context<fn::Elu>().alpha);
+                                    },
+                                    kIn0 | kWide}}};
   return unary(op, fn::Elu{{}, alpha}, x);
 }
 Tensor silu(const Tensor& x) {
@@ -184,7 +214,9 @@ Tensor silu(const Tensor& x) {
   return unary(op, fn::Silu{}, x);
 }
 Tensor softplus(const Tensor& x) {
-  static constexpr Op op{.name = "softplus", .rules = {{[](B b) { return b.grad() * sigmoid(b.in(0)); }, kIn0 | kWide}}, .cast = Cast::raise};
+  static constexpr Op op{.name = "softplus",
+                         .rules = {{[](B b) { return b.grad() * sigmoid(b.in(0)); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Softplus{}, x);
 }
 static Tensor gelu_erf(const Tensor& x) {

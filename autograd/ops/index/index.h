@@ -18,15 +18,16 @@ Tensor index(const Tensor& x, std::span<const Index> where);
 // that is written twice the last value stays. ShapeError if the value does not fit.
 Tensor index_put(const Tensor& x, std::span<const Index> where, const Tensor& value, bool accumulate = false);
 
-// Elements of one dim, in the order of index [k]: [.., n, ..] -> [.., k, ..]. A 0-dim x or index counts as one element, and the result has
-// x's number of dims. ShapeError for an index of more dims.
+// Elements of one dim, in the order of index [k]: [.., n, ..] -> [.., k, ..]. A 0-dim x or index counts as one element,
+// and the result has x's number of dims. ShapeError for an index of more dims.
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index);
 // x with source [.., k, ..] added to the elements that index [k] names; x's shape. ShapeError if the source does not
 // fit.
 Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
 
 // y[i, j, ..] = x[i, index[i, j, ..], ..] (for dim 1): the index's shape, which has x's number of dims and no larger
-// sizes but in `dim` (ShapeError else); 0-dim operands count as one element. take_along_dim broadcasts the two in the other dims.
+// sizes but in `dim` (ShapeError else); 0-dim operands count as one element. take_along_dim broadcasts the two in the
+// other dims.
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);
 Tensor take_along_dim(const Tensor& x, const Tensor& index, int64_t dim);
 // x with y[i, index[i, j, ..], ..] = source[i, j, ..], or added to it; x's shape. The source has the index's shape or

@@ -42,7 +42,8 @@ Targets check_targets(const char* op, const Tensor& scores, const Tensor& target
 
 // The mean runs over the targets that count; it is NaN if none does, as in torch.
 Tensor reduce(const Tensor& losses, Reduction reduction, const Targets& targets) {
-  return reduction == Reduction::mean ? sum(losses) / to(count_nonzero(targets.counts), losses.dtype()) : reduce(losses, reduction);
+  return reduction == Reduction::mean ? sum(losses) / to(count_nonzero(targets.counts), losses.dtype())
+                                      : reduce(losses, reduction);
 }
 
 // dz = g (softmax(z) - q), where q holds 1 - s at the target and s / classes everywhere (Szegedy et al. 2016, sec. 7).
@@ -114,7 +115,8 @@ Tensor huber_loss(const Tensor& x, const Tensor& target, double delta, Reduction
 // -t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) = softplus(x) - t x
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {
   check_pair("binary_cross_entropy_with_logits", logits, target);
-  return in_f32_if_half([&](const Tensor& z, const Tensor& t) { return reduce(softplus(z) - t * z, reduction); }, logits, target);
+  return in_f32_if_half([&](const Tensor& z, const Tensor& t) { return reduce(softplus(z) - t * z, reduction); },
+                        logits, target);
 }
 
 // p (log p - log q), which is 0 where p is 0.

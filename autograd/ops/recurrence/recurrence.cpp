@@ -1,4 +1,5 @@
-// First-order linear recurrences. With h_t = a_t h_{t-1} + b_t and g the gradient of h, the gradient of b is the recurrence backwards,
+// First-order linear recurrences. With h_t = a_t h_{t-1} + b_t and g the gradient of h, the gradient of b is the
+// recurrence backwards,
 //
 //   G_t = g_t + conj(a_{t+1}) G_{t+1},   da_t = G_t conj(h_{t-1}),   db_t = G_t,   dstart = conj(a_0) G_0.
 #include "autograd/recurrence.h"
@@ -58,7 +59,9 @@ Tensor run_recurrence(const Tensor& a, const Tensor& b, const Tensor& start, Rec
                          .flops = recurrence_flops};
   return call(
       op, way,
-      [&](const Tensor& a, const Tensor& b, const Tensor& start) { return raw::recurrence("linear_recurrence", a, b, start, way.dim, way.reverse); },
+      [&](const Tensor& a, const Tensor& b, const Tensor& start) {
+        return raw::recurrence("linear_recurrence", a, b, start, way.dim, way.reverse);
+      },
       a, b, start);
 }
 
@@ -66,26 +69,29 @@ Tensor run_recurrence(const Tensor& a, const Tensor& b, const Tensor& start, Rec
 
 Tensor linear_recurrence(const Tensor& a, const Tensor& b, int64_t dim, const LinearRecurrenceOptions& o) {
   const Shape full = broadcast_shapes("linear_recurrence", a.shape(), b.shape());
-  if (full.empty()) throw ShapeError("linear_recurrence: it goes along a dim; got two numbers; expected at least one dim");
+  if (full.empty())
+    throw ShapeError("linear_recurrence: it goes along a dim; got two numbers; expected at least one dim");
   const int d = wrap_dim("linear_recurrence", dim, full.size());
   Shape side = full, factors = full;
   side.erase(d);
   DType t = promote(a.dtype(), b.dtype());
   if (o.start.defined()) {
     if (!(o.start.shape() == side))
-      throw ShapeError(fmt::format("linear_recurrence: wrong start; got {}; expected {}, the result {} without dim {}", o.start.shape().str(), side.str(),
-                                   full.str(), d));
+      throw ShapeError(fmt::format("linear_recurrence: wrong start; got {}; expected {}, the result {} without dim {}",
+                                   o.start.shape().str(), side.str(), full.str(), d));
     t = promote(t, o.start.dtype());
   }
   raw::check_domain("linear_recurrence", t, kField);
   if (is_half(t)) {
     LinearRecurrenceOptions wide = o;
     wide.start = widened(o.start);
-    return in_f32_if_half([&](const Tensor& a, const Tensor& b) { return linear_recurrence(a, b, dim, wide); }, to(a, t), to(b, t));
+    return in_f32_if_half([&](const Tensor& a, const Tensor& b) { return linear_recurrence(a, b, dim, wide); },
+                          to(a, t), to(b, t));
   }
   const bool constant = a.dim() < full.size() - d || a.size(d - full.size()) == 1;
   if (constant && full[d] > 1) factors[d] = 1;
-  Tensor factor = expand(to(a, t), factors), added = expand(to(b, t), full), start = o.start.defined() ? to(o.start, t) : o.start;
+  Tensor factor = expand(to(a, t), factors), added = expand(to(b, t), full),
+         start = o.start.defined() ? to(o.start, t) : o.start;
   if (full[d] == 0) return added;
   if (o.algorithm == ScanAlgorithm::sequential) return run_recurrence(factor, added, start, {d, o.reverse});
   return recurrence_by(o.algorithm, expand(factor, full), added, start, d, o.reverse);

@@ -1,5 +1,5 @@
-// Reductions. A gradient of a reduction is spread back over the dims that were reduced: it is reshaped to keep them with
-// size 1, and broadcasts from there.
+// Reductions. A gradient of a reduction is spread back over the dims that were reduced: it is reshaped to keep them
+// with size 1, and broadcasts from there.
 #include <fmt/format.h>
 
 #include <limits>
@@ -29,7 +29,8 @@ Tensor sum(const Tensor& x, const Dims& dims, bool keepdim) {
                          .rules = {{[](B b) { return spread(b.grad(), b.context<Reduced>()); }}},
                          .cast = Cast::raise,
                          .flops = flops_per_input<1>};
-  return call(op, reduced("sum", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Sum>("sum", x, dims, keepdim); }, x);
+  return call(
+      op, reduced("sum", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Sum>("sum", x, dims, keepdim); }, x);
 }
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
   raw::check_domain("mean", x.dtype(), kField);
@@ -38,9 +39,11 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
 }
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  static constexpr Op op{
-      .name = "sum_to", .rules = {{[](B b) { return expand(b.grad(), b.in_shape(0)); }}}, .flops = flops_per_input<1>};
-  return call(op, NoContext{}, [&](const Tensor& x) { return raw::alias(raw::sum_to(x, shape)); }, x);
+  static constexpr Op op{.name = "sum_to",
+                         .rules = {{[](B b) { return expand(b.grad(), b.in_shape(0)); }}},
+                         .flops = flops_per_input<1>};
+  return call(
+      op, NoContext{}, [&](const Tensor& x) { return raw::alias(raw::sum_to(x, shape)); }, x);
 }
 
 // d prod / d x_i is the product of the others: from both sides by running products, so that zeros need no special case.
@@ -69,14 +72,17 @@ static Tensor prod_rule(B b) {
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{
       .name = "prod", .rules = {{prod_rule, kIn0 | kWide}}, .cast = Cast::raise, .flops = flops_per_input<1>};
-  return call(op, reduced("prod", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Prod>("prod", x, dims, keepdim); }, x);
+  return call(
+      op, reduced("prod", x, dims), [&](const Tensor& x) { return raw::reduce<fn::Prod>("prod", x, dims, keepdim); },
+      x);
 }
 
 // The maximum over several dims; its gradient goes to the first one in row-major order.
 static Tensor extreme(const char* name, const Tensor& x, const Dims& dims, bool keepdim, bool largest) {
   Reduced r = reduced(name, x, dims);
   if (count_of(r) == 0)
-    throw ShapeError(fmt::format("{}: nothing to reduce; got shape {}; expected at least one element", name, x.shape().str()));
+    throw ShapeError(
+        fmt::format("{}: nothing to reduce; got shape {}; expected at least one element", name, x.shape().str()));
   if (!(grad_enabled() && x.requires_grad()))
     return largest ? raw::reduce<fn::Max>(name, x, dims, keepdim) : raw::reduce<fn::Min>(name, x, dims, keepdim);
   Tensor flat = flat_reduced(x, r);
@@ -86,7 +92,9 @@ static Tensor extreme(const char* name, const Tensor& x, const Dims& dims, bool 
 Tensor max(const Tensor& x, const Dims& dims, bool keepdim) { return extreme("max", x, dims, keepdim, true); }
 Tensor min(const Tensor& x, const Dims& dims, bool keepdim) { return extreme("min", x, dims, keepdim, false); }
 
-Tensor count_nonzero(const Tensor& x, const Dims& dims, bool keepdim) { return raw::reduce<fn::CountNonzero>("count_nonzero", x, dims, keepdim); }
+Tensor count_nonzero(const Tensor& x, const Dims& dims, bool keepdim) {
+  return raw::reduce<fn::CountNonzero>("count_nonzero", x, dims, keepdim);
+}
 Tensor any(const Tensor& x, const Dims& dims, bool keepdim) { return gt(count_nonzero(x, dims, keepdim), 0); }
 Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
   return eq(count_nonzero(x, dims, keepdim), count_of(reduced("all", x, dims)));
@@ -125,11 +133,14 @@ static Tensor norm_of_wide(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{
       .name = "norm", .rules = {{euclidean_rule, kIn0 | kOut0}}, .cast = Cast::raise, .flops = flops_per_input<2>};
   raw::check_domain("norm", x.dtype(), kField);
-  return call(op, reduced("norm", x, dims), [&](const Tensor& x) {
-    NoGrad guard;
-    Tensor y = euclidean(is_complex(x.dtype()) ? raw::unary("norm", fn::Abs{}, x) : x, dims);
-    return keepdim ? y : raw::reshape(y, squeezed_shape(reduced("norm", x, dims)));
-  }, x);
+  return call(
+      op, reduced("norm", x, dims),
+      [&](const Tensor& x) {
+        NoGrad guard;
+        Tensor y = euclidean(is_complex(x.dtype()) ? raw::unary("norm", fn::Abs{}, x) : x, dims);
+        return keepdim ? y : raw::reshape(y, squeezed_shape(reduced("norm", x, dims)));
+      },
+      x);
 }
 Tensor norm(const Tensor& x, const Dims& dims, bool keepdim) {
   return in_f32_if_half([&](const Tensor& x) { return norm_of_wide(x, dims, keepdim); }, x);

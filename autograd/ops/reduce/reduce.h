@@ -29,8 +29,8 @@ Tensor min(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 // {values, i64 positions of the first} along one dim; errors as above.
 std::tuple<Tensor, Tensor> max_with_indices(const Tensor& x, int64_t dim, bool keepdim = false);
 std::tuple<Tensor, Tensor> min_with_indices(const Tensor& x, int64_t dim, bool keepdim = false);
-// The positions alone, i64 (no gradient); without a dim the position among all elements, row by row, as a 0-dim tensor (keepdim: of sizes
-// 1). NaN counts as the largest for argmax, as the least for argmin.
+// The positions alone, i64 (no gradient); without a dim the position among all elements, row by row, as a 0-dim tensor
+// (keepdim: of sizes 1). NaN counts as the largest for argmax, as the least for argmin.
 Tensor argmax(const Tensor& x, std::optional<int64_t> dim = {}, bool keepdim = false);
 Tensor argmin(const Tensor& x, std::optional<int64_t> dim = {}, bool keepdim = false);
 

@@ -36,8 +36,8 @@ inline int64_t count_of(const Reduced& r) {
 inline Tensor keep(const Tensor& t, const Reduced& r) { return reshape(t, kept_shape(r)); }
 inline Tensor spread(const Tensor& g, const Reduced& r) { return expand(keep(g, r), r.shape); }
 
-// Squares overflow long before their root does, and vanish long before: may that have happened to one of these sums of squares? Then x is
-// first divided by scale_of(x).
+// Squares overflow long before their root does, and vanish long before: may that have happened to one of these sums of
+// squares? Then x is first divided by scale_of(x).
 bool out_of_range(const Tensor& squares);
 // The largest |x| along dims, which stay with size 1; 1 where that is 0 or no number.
 Tensor scale_of(const Tensor& x, const Dims& dims);

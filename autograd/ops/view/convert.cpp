@@ -10,13 +10,15 @@ using B = const Backward&;
 Tensor to(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   static constexpr Op op{.name = "to", .rules = {{[](B b) { return b.grad(); }}}};
-  return call(op, NoContext{}, [&](const Tensor& x) { return raw::cast(x, dtype); }, x);
+  return call(
+      op, NoContext{}, [&](const Tensor& x) { return raw::cast(x, dtype); }, x);
 }
 Tensor to(const Tensor& x, Device device, bool non_blocking) {
   if (x.device() == device) return x;
   static constexpr Op op{.name = "to_device",
                          .rules = {{[](B b) { return to(b.grad(), b.node().inputs[0]->device); }}}};
-  return call(op, NoContext{}, [&](const Tensor& x) { return raw::to_device(x, device, non_blocking); }, x);
+  return call(
+      op, NoContext{}, [&](const Tensor& x) { return raw::to_device(x, device, non_blocking); }, x);
 }
 Tensor to(const Tensor& x, const Options& options) { return to(to(x, options.device), options.dtype); }
 Tensor clone(const Tensor& x) {

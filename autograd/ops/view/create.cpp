@@ -14,7 +14,9 @@ namespace ink {
 Tensor empty(const Shape& shape, const Options& options) { return raw::empty(shape, options); }
 Tensor zeros(const Shape& shape, const Options& options) { return raw::full(shape, 0, options); }
 Tensor ones(const Shape& shape, const Options& options) { return raw::full(shape, 1, options); }
-Tensor full(const Shape& shape, const Scalar& value, const Options& options) { return raw::full(shape, value, options); }
+Tensor full(const Shape& shape, const Scalar& value, const Options& options) {
+  return raw::full(shape, value, options);
+}
 Tensor empty_like(const Tensor& x) { return raw::empty(x.shape(), x.options()); }
 Tensor zeros_like(const Tensor& x) { return raw::full(x.shape(), 0, x.options()); }
 Tensor ones_like(const Tensor& x) { return raw::full(x.shape(), 1, x.options()); }
@@ -22,9 +24,11 @@ Tensor full_like(const Tensor& x, const Scalar& value) { return raw::full(x.shap
 
 Tensor arange(const Scalar& start, const Scalar& stop, const Scalar& step, const Options& options) {
   double a = start.as_double(), z = stop.as_double(), s = step.as_double();
-  if (s == 0 || (z - a) / s < 0) throw ValueError(fmt::format("arange: the steps do not lead from start to stop; got {}, {}, {}", a, z, s));
+  if (s == 0 || (z - a) / s < 0)
+    throw ValueError(fmt::format("arange: the steps do not lead from start to stop; got {}, {}, {}", a, z, s));
   const double steps = std::ceil((z - a) / s);
-  if (!(steps < 0x1p62)) throw ValueError(fmt::format("arange: too many steps; got {}, {}, {}; expected fewer than 2^62", a, z, s));
+  if (!(steps < 0x1p62))
+    throw ValueError(fmt::format("arange: too many steps; got {}, {}, {}; expected fewer than 2^62", a, z, s));
   int64_t count = int64_t(steps);
   if (start.kind() <= kInt && stop.kind() <= kInt && step.kind() <= kInt) {  // beyond 2^53 a double is not exact
     const __int128 by = step.to<int64_t>(), span = __int128(stop.to<int64_t>()) - start.to<int64_t>();
@@ -64,7 +68,8 @@ Tensor tri(int64_t rows, int64_t cols, int64_t diagonal) {
 template <class T> static Tensor copied(std::span<const T> data, const Shape& shape, const Options& options) {
   Tensor x = raw::empty(shape, {dtype_of<T>, Device::cpu()});
   if (int64_t(data.size()) != x.numel())
-    throw ShapeError(fmt::format("from_data: the counts differ; got {} numbers for shape {}", data.size(), shape.str()));
+    throw ShapeError(
+        fmt::format("from_data: the counts differ; got {} numbers for shape {}", data.size(), shape.str()));
   if (!data.empty()) std::memcpy(x.raw_data(), data.data(), data.size_bytes());
   return raw::to_device(raw::cast(x, options.dtype), options.device);
 }
@@ -83,8 +88,10 @@ static void flatten_into(std::initializer_list<Nested> list, int dim, Shape& sha
   for (const Nested& x : list) {
     if (x.is_list ? dim + 1 == shape.size() && !flat.empty() : dim + 1 < shape.size())
       throw ShapeError("tensor: a number stands beside a list; expected one depth everywhere");
-    if (x.is_list) flatten_into(x.list, dim + 1, shape, flat);
-    else flat.push_back(x.number);
+    if (x.is_list)
+      flatten_into(x.list, dim + 1, shape, flat);
+    else
+      flat.push_back(x.number);
   }
 }
 Tensor tensor(std::initializer_list<Nested> values, const Options& options) {

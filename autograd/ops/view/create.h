@@ -45,21 +45,21 @@ Tensor from_data(std::span<const float> data, const Shape& shape);
 Tensor from_data(std::span<const double> data, const Shape& shape);
 Tensor from_data(std::span<const int64_t> data, const Shape& shape);
 Tensor from_data(std::initializer_list<double> data, const Shape& shape, const Options& options = {});
-// A number or a list of such, so that braces may be nested as deep as a tensor has dims. Lives as long as the call it stands in.
+// A number or a list of such, so that braces may be nested as deep as a tensor has dims. Lives as long as the call it
+// stands in.
 struct Nested {
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Nested(T number) : number(number) {}
+  requires std::is_arithmetic_v<T> Nested(T number) : number(number) {}
   Nested(std::initializer_list<Nested> list) : list(list), is_list(true) {}
   Scalar number;
   std::initializer_list<Nested> list;
   bool is_list = false;
 };
-// A tensor of the numbers as written: {5, 7} is [2], {{5}, {7}} is [2, 1], {{{1, 2}}} is [1, 1, 2]. ShapeError for ragged lists.
+// A tensor of the numbers as written: {5, 7} is [2], {{5}, {7}} is [2, 1], {{{1, 2}}} is [1, 1, 2]. ShapeError for
+// ragged lists.
 Tensor tensor(std::initializer_list<Nested> values, const Options& options = {});
 // A list that has a name.
-template <std::same_as<double> T>
-Tensor tensor(std::initializer_list<T> values, const Options& options = {}) {
+template <std::same_as<double> T> Tensor tensor(std::initializer_list<T> values, const Options& options = {}) {
   return from_data(values, {int64_t(values.size())}, options);
 }
 // A tensor on memory that somebody else owns, on options.device, contiguous and large enough for the shape (which is

@@ -1,5 +1,5 @@
-// In-place writes under autograd. A write to a tensor that takes part in a graph is recorded as the functional form, whose
-// result is copied into the tensor, and the handle takes over the new history.
+// In-place writes under autograd. A write to a tensor that takes part in a graph is recorded as the functional form,
+// whose result is copied into the tensor, and the handle takes over the new history.
 #pragma once
 #include "autograd/graph/mode.h"
 #include "tensor/tensor.h"

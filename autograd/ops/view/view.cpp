@@ -17,27 +17,32 @@ static Shape infer(const char* op, const Tensor& x, const Shape& shape) {
   int open = -1;
   Shape known;
   for (int i = 0; i < shape.size(); ++i) {
-    if (shape[i] == -1 && open < 0) open = i;
-    else if (shape[i] < 0) throw ShapeError(fmt::format("{}: bad size; got {}; expected sizes >= 0 and at most one -1", op, shape.str()));
-    else known.push_back(shape[i]);
+    if (shape[i] == -1 && open < 0)
+      open = i;
+    else if (shape[i] < 0)
+      throw ShapeError(fmt::format("{}: bad size; got {}; expected sizes >= 0 and at most one -1", op, shape.str()));
+    else
+      known.push_back(shape[i]);
   }
   const int64_t count = checked_numel(op, known);
   if (open >= 0 && count > 0 && x.numel() % count == 0) out[open] = x.numel() / count;
   if ((open >= 0 && out[open] < 0) || checked_numel(op, out) != x.numel())
-    throw ShapeError(fmt::format("{}: the number of elements differs; got {} with {} elements; cannot become {}", op, x.shape().str(), x.numel(),
-                                 shape.str()));
+    throw ShapeError(fmt::format("{}: the number of elements differs; got {} with {} elements; cannot become {}", op,
+                                 x.shape().str(), x.numel(), shape.str()));
   return out;
 }
 Tensor reshape(const Tensor& x, const Shape& shape) {
   static constexpr Op op{.name = "reshape", .rules = {{[](B b) { return reshape(b.grad(), b.in_shape(0)); }}}};
   Shape to = infer("reshape", x, shape);
-  return call(op, NoContext{}, [&](const Tensor& x) { return raw::reshape(x, to); }, x);
+  return call(
+      op, NoContext{}, [&](const Tensor& x) { return raw::reshape(x, to); }, x);
 }
 Tensor view(const Tensor& x, const Shape& shape) {
   Tensor y = reshape(x, shape);
   if (!y.shares_storage(x))
-    throw ShapeError(fmt::format("view: the strides do not allow it; got {} with strides {}; expected {}; hint: use reshape, which copies",
-                                 x.shape().str(), x.strides().str(), shape.str()));
+    throw ShapeError(fmt::format(
+        "view: the strides do not allow it; got {} with strides {}; expected {}; hint: use reshape, which copies",
+        x.shape().str(), x.strides().str(), shape.str()));
   return y;
 }
 Tensor flatten(const Tensor& x, int64_t first, int64_t last) {
@@ -82,7 +87,8 @@ Tensor permute(const Tensor& x, const Dims& order) {
     throw ShapeError(fmt::format("permute: not an order of the dims; got {} for {} dims", order.str(), x.dim()));
   Shape wrapped = order;
   for (int64_t& d : wrapped) d = wrap_dim("permute", d, x.dim());
-  return call(op, wrapped, [&](const Tensor& x) { return raw::permute(x, wrapped); }, x);
+  return call(
+      op, wrapped, [&](const Tensor& x) { return raw::permute(x, wrapped); }, x);
 }
 Tensor transpose(const Tensor& x, int64_t a, int64_t b) {
   if (x.dim() == 0) return reshape(x, {});
@@ -104,7 +110,8 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   Shape to = shape;
   for (int i = 0; i < to.size(); ++i)
     if (to[i] == -1 && i >= to.size() - x.dim()) to[i] = x.shape()[i - to.size() + x.dim()];
-  return call(op, NoContext{}, [&](const Tensor& x) { return raw::alias(raw::expand(x, to)); }, x);
+  return call(
+      op, NoContext{}, [&](const Tensor& x) { return raw::alias(raw::expand(x, to)); }, x);
 }
 
 // ---- slice, diagonal, unfold: views that skip or repeat elements
@@ -113,14 +120,16 @@ namespace {
 struct ViewArgs {
   enum Kind { kSlice, kDiagonal, kUnfold } kind;
   int dim, dim2;
-  int64_t start, size, step;  // slice: start, size, step; diagonal: offset in start, size; unfold: count in start, size, step
-  Shape base;                 // the shape the view is taken of
+  // slice: start, size, step; diagonal: offset in start, size; unfold: count in start, size, step
+  int64_t start, size, step;
+  Shape base;  // the shape the view is taken of
 };
 
 Tensor raw_view(const Tensor& x, const ViewArgs& v) {
   Shape shape = x.shape(), strides = x.strides();
   int64_t offset = x.storage_offset();
-  if (x.numel() == 0) strides = Shape::filled(shape.size(), 0);  // nothing is read; products of huge sizes would overflow
+  // nothing is read; products of huge sizes would overflow
+  if (x.numel() == 0) strides = Shape::filled(shape.size(), 0);
   switch (v.kind) {
     case ViewArgs::kSlice:
       if (v.size > 0) offset += v.start * strides[v.dim];
@@ -156,31 +165,37 @@ Tensor take_view(const Tensor& x, const ViewArgs& args);
 Tensor embed_view(const Tensor& g, const ViewArgs& args) {
   static constexpr Op op{.name = "embed_view",
                          .rules = {{[](B b) { return take_view(b.grad(), b.context<ViewArgs>()); }}}};
-  return call(op, args, [&](const Tensor& g) {
-    const bool overlap = args.kind == ViewArgs::kUnfold && args.size > 1 && args.step < args.size;
-    Tensor from = overlap ? raw::cast(g, compute_type(g.dtype())) : g, base = raw::zeros(args.base, from.options()), view = raw_view(base, args);
-    if (!overlap) {
-      raw::copy_into(view, from);
-    } else {  // one position within the window at a time
-      int last = view.dim() - 1;
-      for (int64_t j = 0; j < args.size; ++j) {
-        ViewArgs one{ViewArgs::kSlice, last, 0, j, 1, 1, {}};
-        raw::add_into(raw_view(view, one), raw_view(from, one));
-      }
-    }
-    return raw::cast(base, g.dtype());
-  }, g);
+  return call(
+      op, args,
+      [&](const Tensor& g) {
+        const bool overlap = args.kind == ViewArgs::kUnfold && args.size > 1 && args.step < args.size;
+        Tensor from = overlap ? raw::cast(g, compute_type(g.dtype())) : g, base = raw::zeros(args.base, from.options()),
+               view = raw_view(base, args);
+        if (!overlap) {
+          raw::copy_into(view, from);
+        } else {  // one position within the window at a time
+          int last = view.dim() - 1;
+          for (int64_t j = 0; j < args.size; ++j) {
+            ViewArgs one{ViewArgs::kSlice, last, 0, j, 1, 1, {}};
+            raw::add_into(raw_view(view, one), raw_view(from, one));
+          }
+        }
+        return raw::cast(base, g.dtype());
+      },
+      g);
 }
 Tensor take_view(const Tensor& x, const ViewArgs& args) {
   static constexpr Op op{.name = "slice", .rules = {{[](B b) { return embed_view(b.grad(), b.context<ViewArgs>()); }}}};
-  return call(op, args, [&](const Tensor& x) { return raw_view(x, args); }, x);
+  return call(
+      op, args, [&](const Tensor& x) { return raw_view(x, args); }, x);
 }
 }  // namespace
 
 Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t step) {
   if (x.dim() == 0) throw ShapeError("slice: a 0-dim tensor has nothing to slice");
   int d = wrap_dim("slice", dim, x.dim());
-  if (step < 1) throw ValueError(fmt::format("slice: step must be positive; got {}; hint: flip() reverses a dim", step));
+  if (step < 1)
+    throw ValueError(fmt::format("slice: step must be positive; got {}; hint: flip() reverses a dim", step));
   int64_t n = x.shape()[d];
   auto clamp = [&](int64_t i) {
     if (i < 0) i += n;
@@ -193,19 +208,23 @@ Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
   int64_t n = x.size(dim);
   if (start < 0) start += n;
   if (start < 0 || start > n || length < 0 || length > n - start)
-    throw IndexError(fmt::format("narrow: out of range; got start {} and length {}; the dim has {} elements", start, length, n));
+    throw IndexError(
+        fmt::format("narrow: out of range; got start {} and length {}; the dim has {} elements", start, length, n));
   return slice(x, dim, start, start + length);
 }
 Tensor select(const Tensor& x, int64_t dim, int64_t index) {
   if (x.dim() == 0) throw IndexError("select: a 0-dim tensor cannot be indexed; hint: item()");
   int d = wrap_dim("select", dim, x.dim());
   int64_t n = x.shape()[d], i = index < 0 ? index + n : index;
-  if (i < 0 || i >= n) throw IndexError(fmt::format("select: index out of range; got {}; dim {} has {} elements", index, d, n));
+  if (i < 0 || i >= n)
+    throw IndexError(fmt::format("select: index out of range; got {}; dim {} has {} elements", index, d, n));
   return squeeze(slice(x, d, i, i + 1), d);
 }
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   int a = wrap_dim("diagonal", dim1, x.dim()), b = wrap_dim("diagonal", dim2, x.dim());
-  if (x.dim() < 2 || a == b) throw ShapeError(fmt::format("diagonal: needs two different dims; got {} and {} of shape {}", dim1, dim2, x.shape().str()));
+  if (x.dim() < 2 || a == b)
+    throw ShapeError(
+        fmt::format("diagonal: needs two different dims; got {} and {} of shape {}", dim1, dim2, x.shape().str()));
   int64_t rows = x.shape()[a] + (offset < 0 ? offset : 0), cols = x.shape()[b] - (offset > 0 ? offset : 0);
   int64_t size = rows < cols ? rows : cols;
   return take_view(x, {ViewArgs::kDiagonal, a, b, offset, size > 0 ? size : 0, 1, x.shape()});
@@ -214,7 +233,8 @@ Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step) {
   int d = wrap_dim("unfold", dim, x.dim());
   if (x.dim() == 0 && size == 1 && step >= 1) return unsqueeze(x, 0);  // the one window of one element
   if (x.dim() == 0 || size < 1 || step < 1 || size > x.shape()[d])
-    throw ShapeError(fmt::format("unfold: window does not fit; got size {} and step {}; shape {} in dim {}", size, step, x.shape().str(), dim));
+    throw ShapeError(fmt::format("unfold: window does not fit; got size {} and step {}; shape {} in dim {}", size, step,
+                                 x.shape().str(), dim));
   return take_view(x, {ViewArgs::kUnfold, d, 0, (x.shape()[d] - size) / step + 1, size, step, x.shape()});
 }
 
@@ -259,7 +279,9 @@ std::vector<Tensor> pieces(const Tensor& x, const PiecesArgs& args) {
   auto cut = [&](const Tensor& x) {
     const int64_t n = x.shape()[args.dim], count = n / args.size + (n % args.size != 0);
     constexpr int64_t most = 1 << 20;  // each piece is a tensor of its own
-    if (count > most) throw MemoryError(fmt::format("split: too many pieces; got {} in dim {}; expected at most {}", count, args.dim, most));
+    if (count > most)
+      throw MemoryError(
+          fmt::format("split: too many pieces; got {} in dim {}; expected at most {}", count, args.dim, most));
     std::vector<Tensor> parts;
     for (int64_t i = 0; i < count; ++i) parts.push_back(piece(x, args, i * args.size));
     return parts;
@@ -275,7 +297,9 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, int64_t dim) {
     parts.push_back(narrow(x, dim, at, n));
     at += n;  // at most the dim's size, as narrow has seen
   }
-  if (at != x.size(dim)) throw ShapeError(fmt::format("split: the sizes do not add up; got {}; expected a sum of {}", sizes.str(), x.size(dim)));
+  if (at != x.size(dim))
+    throw ShapeError(
+        fmt::format("split: the sizes do not add up; got {}; expected a sum of {}", sizes.str(), x.size(dim)));
   return parts;
 }
 std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {

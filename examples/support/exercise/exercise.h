@@ -73,15 +73,13 @@ class Check {
 int64_t peak_bytes(const std::function<void()>& f);
 
 // An answer that is wrong on purpose: the checks must end at the property that it breaks.
-template <class Function>
-struct Wrong {
+template <class Function> struct Wrong {
   std::string what, breaks;
   Function function;
 };
 
 // The functions that are held against the checks of one exercise.
-template <class Function>
-struct Answers {
+template <class Function> struct Answers {
   Function yours, solution;
   std::vector<Wrong<Function>> wrong;
 };

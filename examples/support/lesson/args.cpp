@@ -11,8 +11,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "examples/support/page/number.h"
 #include "examples/support/lesson/terminal.h"
+#include "examples/support/page/number.h"
 
 namespace ink::lesson {
 
@@ -83,8 +83,7 @@ std::string Args::choice(const std::string& name, const std::vector<std::string>
 
 namespace {
 
-template <class T>
-T parse_number(const std::string& name, const std::string& text, const char* kind) {
+template <class T> T parse_number(const std::string& name, const std::string& text, const char* kind) {
   T value{};
   const char *begin = text.data() + (text.starts_with('+') ? 1 : 0), *end = text.data() + text.size();
   auto [stop, error] = std::from_chars(begin, end, value);

@@ -173,8 +173,8 @@ void Lesson::begin() {
   line += fmt::format("{} thread{}", num_threads(), num_threads() == 1 ? "" : "s");
   print(terminal_.paint(Style::dim, wrapped(line, terminal_.width(), "")));
   if (mode_ == Mode::full && !info_.full_time.empty()) {
-    print(terminal_.paint(
-        Style::dim, fmt::format("The full run takes about {} on two cores; --quick is short.\n", info_.full_time)));
+    print(terminal_.paint(Style::dim, fmt::format("The full run takes about {} on two cores; --quick is short.\n",
+                                                  info_.full_time)));
   }
 }
 

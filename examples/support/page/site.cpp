@@ -73,8 +73,9 @@ std::string neighbours_html(const std::string& folder) {
   const std::string path = std::string(kSourceRoot) + "/docs/lessons.md", own = fs::path(folder).filename().string();
   std::vector<std::string> names;
   if (fs::is_regular_file(path)) names = linked_notes(read_file(path));
-  std::erase_if(
-      names, [&](const std::string& name) { return name != own && !fs::is_regular_file(out / name / "metrics.json"); });
+  std::erase_if(names, [&](const std::string& name) {
+    return name != own && !fs::is_regular_file(out / name / "metrics.json");
+  });
   const auto at = std::find(names.begin(), names.end(), own);
   if (at == names.end()) return "";
   const auto link = [&](const std::string& name, const char* pattern) {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "examples/support/page/number.h"
 #include "examples/support/plot/colours.h"
 #include "examples/support/plot/frame.h"
-#include "examples/support/page/number.h"
 #include "examples/support/plot/plot.h"
 #include "tensor/error.h"
 

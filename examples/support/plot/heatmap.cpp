@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "examples/support/page/number.h"
 #include "examples/support/plot/axis.h"
 #include "examples/support/plot/frame.h"
-#include "examples/support/page/number.h"
 #include "examples/support/plot/png.h"
 #include "examples/support/plot/svg.h"
 #include "tensor/error.h"

@@ -6,7 +6,8 @@
 
 namespace ink::lesson {
 
-enum class Mark { line, points, steps, dashed };  // a line of at most 25 points also shows the points
+// a line of at most 25 points also shows the points
+enum class Mark { line, points, steps, dashed };
 
 struct Series {
   std::string name = {};       // the legend's text; none if empty

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
-#include "examples/support/programs/machine.h"
 #include "examples/support/lesson/terminal.h"
+#include "examples/support/programs/machine.h"
 #include "tensor/backend/cpu_level.h"
 #include "tensor/error.h"
 
@@ -41,9 +41,9 @@ Finding level_finding() {
 
 int main() {
   Terminal terminal = Terminal::standard_output();
-  std::vector<Finding> all{build_finding(),   level_finding(),  blas_finding(),         core_type_finding(),
-                           threads_finding(), memory_finding(), cuda_toolkit_finding(), cuda_driver_finding(),
-                           cuda_devices_finding()};
+  std::vector<Finding> all{build_finding(),        level_finding(),       blas_finding(),
+                           core_type_finding(),    threads_finding(),     memory_finding(),
+                           cuda_toolkit_finding(), cuda_driver_finding(), cuda_devices_finding()};
   for (Finding& f : data_findings(INK_DATA_DIR)) all.push_back(std::move(f));
   std::error_code error;
   all.push_back(disk_finding(std::filesystem::current_path(error).string()));

@@ -9,9 +9,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "tensor/runtime/blas.h"
 #include "tensor/cuda.h"
 #include "tensor/parallel.h"
+#include "tensor/runtime/blas.h"
 
 namespace ink::lesson {
 namespace {
@@ -142,7 +142,8 @@ Finding cuda_devices_finding() {
   if (cuda_is_available()) return ok("CUDA devices", cuda_status());
   bool driver = !first_existing({"/dev/nvidia0", "/dev/dxg"}).empty();
   std::string value = fmt::format("none: {}", cuda_status());
-  return driver ? advice("CUDA devices", value, "build with -DINK_CUDA=ON, and look at the driver's version") : ok("CUDA devices", value);
+  return driver ? advice("CUDA devices", value, "build with -DINK_CUDA=ON, and look at the driver's version")
+                : ok("CUDA devices", value);
 }
 
 Finding disk_finding(const std::string& folder) {

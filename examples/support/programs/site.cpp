@@ -8,8 +8,9 @@
 int main(int argc, char** argv) {
   using namespace ink::lesson;
   try {
-    Args args(argc, argv,
-              "Writes one page a note, of its prose and of what the lesson's run recorded, and the gallery that links them.");
+    Args args(
+        argc, argv,
+        "Writes one page a note, of its prose and of what the lesson's run recorded, and the gallery that links them.");
     std::string out = args.path("out", "out", "the folder with the lessons' results", Path::folder, "DIR");
     if (args.help()) {
       fmt::print("{}", args.help_page());

@@ -57,7 +57,7 @@ Tensor random_features(RandomFeatures kind, const Tensor& x, const Tensor& w) {
   switch (kind) {
     case RandomFeatures::positive:
       return exp(log_features(x, w)) * share;  // (6.7)
-    case RandomFeatures::trigonometric: {  // e^{q'.k'} = e^{|q'|^2/2 + |k'|^2/2} E cos(w . (q' - k'))
+    case RandomFeatures::trigonometric: {      // e^{q'.k'} = e^{|q'|^2/2 + |k'|^2/2} E cos(w . (q' - k'))
       Tensor s = scaled(x), angle = linear(s, w);
       return cat({cos(angle), sin(angle)}, -1) * exp(half_square(s)) * share;
     }

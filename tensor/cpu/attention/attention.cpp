@@ -10,8 +10,7 @@ namespace {
 
 // Takes a tile of scores into the states m, l of its queries: scores become e^{s - m}; scale[i] is what o must be
 // multiplied by.
-template <class T>
-void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
+template <class T> void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
   using P = Lanes<T>;
   for (int64_t i = 0; i < t.width; i += kLanes<T>) {
     const P before = P::load(m + i);
@@ -33,8 +32,7 @@ void absorb(T* s, T* m, T* l, T* scale, const Tile& t) {
 }
 
 // The forward pass; block() computes one block of queries of one batch entry and head.
-template <class T>
-struct Forward {
+template <class T> struct Forward {
   const AttentionArgs& a;
   const TurnedTiles& turned;
   T *out, *lse;

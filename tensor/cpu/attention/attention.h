@@ -109,13 +109,11 @@ INK_INLINE void fill_seen(uint8_t* seen, const Visible& see, const TurnedTiles& 
 }
 
 // Calls f(at) for each pack of a tile: its elements are at, at + 1, ...
-template <class T, class F>
-INK_INLINE void for_tile(const Tile& t, F f) {
+template <class T, class F> INK_INLINE void for_tile(const Tile& t, F f) {
   for (int64_t at = 0; at < t.keys * t.width; at += kLanes<T>) f(at);
 }
 // s = value where a pair is not seen.
-template <class T>
-INK_INLINE void hide(T* s, const uint8_t* seen, const Tile& t, T value) {
+template <class T> INK_INLINE void hide(T* s, const uint8_t* seen, const Tile& t, T value) {
   for_tile<T>(t, [&](int64_t at) {
     select(Mask<T, kLanes<T>>::load(reinterpret_cast<const bool*>(seen) + at), Lanes<T>::load(s + at), Lanes<T>(value))
         .store(s + at);
@@ -123,8 +121,7 @@ INK_INLINE void hide(T* s, const uint8_t* seen, const Tile& t, T value) {
 }
 
 // s = c tanh(s / c); slope[..] = 1 - (s / c)^2, the derivative, unless it is null.
-template <class T>
-void cap_scores(T* s, T* slope, const Tile& t, double cap) {
+template <class T> void cap_scores(T* s, T* slope, const Tile& t, double cap) {
   const Lanes<T> one(T(1)), c{T(cap)}, inverse(T(1 / cap));
   for_tile<T>(t, [&](int64_t at) {
     const Lanes<T> y = tanh(Lanes<T>::load(s + at) * inverse);
@@ -133,8 +130,7 @@ void cap_scores(T* s, T* slope, const Tile& t, double cap) {
   });
 }
 // s -= slope |j - i - diagonal|
-template <class T>
-void add_alibi(T* s, const Tile& t, T slope, int64_t diagonal) {
+template <class T> void add_alibi(T* s, const Tile& t, T slope, int64_t diagonal) {
   Lanes<T> lane;
   for (int i = 0; i < kLanes<T>; ++i) lane.v[i] = T(i);
   for (int64_t j = 0; j < t.keys; ++j)
@@ -145,8 +141,7 @@ void add_alibi(T* s, const Tile& t, T slope, int64_t diagonal) {
     }
 }
 // z[j][i] = 0 where the weight is dropped, else 1 / (1 - p).
-template <class T>
-void dropout_factors(T* z, const AttentionArgs& a, const Tile& t, int64_t matrix) {
+template <class T> void dropout_factors(T* z, const AttentionArgs& a, const Tile& t, int64_t matrix) {
   const float p = float(a.dropout);
   const T kept = a.dropout < 1 ? T(1 / (1 - a.dropout)) : T(0);
   constexpr int64_t kGroup = 4 * kLanes<uint64_t>;  // draws of one call
@@ -160,8 +155,7 @@ void dropout_factors(T* z, const AttentionArgs& a, const Tile& t, int64_t matrix
 }
 
 // Whether no number of x [rows, cols] is NaN or an infinity.
-template <class T>
-bool all_finite(const T* x, int64_t row, int64_t rows, int64_t cols) {
+template <class T> bool all_finite(const T* x, int64_t row, int64_t rows, int64_t cols) {
   Lanes<T> bad(T(0));  // x * 0 is NaN for NaN and infinities; lanes beyond the end are loaded as 0
   for (int64_t r = 0; r < rows; ++r)
     for_packs<T>(cols, [&](int64_t c, auto k) { bad += load(x + r * row + c, k) * Lanes<T>(T(0)); });
@@ -179,19 +173,16 @@ void add_product(Seen seen, int64_t m, int64_t k, const LeftFactor<T>& a, const 
 }
 
 // A block of queries transposed and scaled: [d][width].
-template <class T>
-void turned_queries(T* to, const AttentionArgs& a, const T* queries, const Tile& t) {
+template <class T> void turned_queries(T* to, const AttentionArgs& a, const T* queries, const Tile& t) {
   transpose(to, t.width, queries, a.q_strides[2], t.queries, a.d, true);
   row_map(
       a.d * t.width, to, [c = Lanes<T>(T(a.scale))](Lanes<T> x) { return x * c; }, to);
 }
-template <class T>
-INK_INLINE T slope_of(const AttentionArgs& a, int64_t head) {
+template <class T> INK_INLINE T slope_of(const AttentionArgs& a, int64_t head) {
   return a.slopes ? static_cast<const T*>(a.slopes)[head] : T(0);
 }
 // What the scores of one block of queries are made with, in one batch entry and head, and where they go.
-template <class T>
-struct Scores {
+template <class T> struct Scores {
   const AttentionArgs& a;
   int64_t head;
   const Visible& see;

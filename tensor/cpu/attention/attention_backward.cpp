@@ -11,8 +11,7 @@
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
-template <class T>
-struct Backward {
+template <class T> struct Backward {
   const AttentionArgs& a;
   const TurnedTiles& turned;
   T* dq;
@@ -74,7 +73,7 @@ struct Backward {
       if (shown == Seen::some) hide_gradients(p, ds, seen.data(), t);
 
       add_product(Seen::all, t.keys, t.queries, {p, t.width, 1}, gradient_rows, dv + t.j0 * value_width());  // (4.10)
-      add_product(Seen::all, t.keys, t.queries, {ds, t.width, 1}, query_rows, dk + t.j0 * wide);  // (4.13)
+      add_product(Seen::all, t.keys, t.queries, {ds, t.width, 1}, query_rows, dk + t.j0 * wide);             // (4.13)
       add_product(shown, t.queries, t.keys, {ds, 1, t.width}, WholeRows<T>(key, a.k_strides[2], t.keys, a.d),
                   dquery.data());
     }

@@ -13,8 +13,7 @@ namespace {
 
 constexpr int64_t kChunk = 64;
 
-template <class T>
-struct Line {  // one batch entry, columns c0 .. c0 + columns of v
+template <class T> struct Line {  // one batch entry, columns c0 .. c0 + columns of v
   const LinearAttentionArgs& a;
   const T *q, *k, *v, *decay;  // decay may be null
   T* out;
@@ -79,8 +78,7 @@ struct Line {  // one batch entry, columns c0 .. c0 + columns of v
     tile_product<T, true>(a.d, wide, rows, {from, 1, a.d}, values.rows(), {state.data(), wide});
   }
 
-  template <class F>
-  const T* scale_rows(const T* from, int64_t rows, F factor) {  // in `scaled`
+  template <class F> const T* scale_rows(const T* from, int64_t rows, F factor) {  // in `scaled`
     for (int64_t r = 0; r < rows; ++r)
       row_map(
           a.d, scaled.data() + r * a.d, [c = Lanes<T>(factor(r))](Lanes<T> x) { return x * c; }, from + r * a.d);

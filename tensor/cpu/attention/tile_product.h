@@ -14,14 +14,12 @@ inline constexpr int kProductRows = 6;  // 12 + 2 + 1 of 16
 #endif
 
 // The left factor of a product: element (i, p) stands at data[i * row + p * col], so it may lie transposed.
-template <class T>
-struct LeftFactor {
+template <class T> struct LeftFactor {
   const T* data;
   int64_t row, col;
 };
 // Rows of contiguous elements, `row` elements from one to the next.
-template <class T>
-struct RowsAt {
+template <class T> struct RowsAt {
   T* data;
   int64_t row;
 };
@@ -86,15 +84,11 @@ void careful_product(int64_t m, int64_t n, int64_t k, const LeftFactor<T>& a, Ro
         for (int64_t j = 0; j < n; ++j) c.data[i * c.row + j] += x * b.data[p * b.row + j];
 }
 
-template <class T>
-INK_INLINE int64_t whole_packs(int64_t n) {
-  return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-}
+template <class T> INK_INLINE int64_t whole_packs(int64_t n) { return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>; }
 
 // Rows that a product may read in whole packs: the matrix itself if its rows are that long, else a copy with zeros at
 // the ends.
-template <class T>
-class WholeRows {
+template <class T> class WholeRows {
  public:
   WholeRows(const T* x, int64_t row, int64_t rows, int64_t cols)
       : wide_(whole_packs<T>(cols)), copy_(wide_ == cols ? 0 : rows * wide_), data_(x), row_(row) {

@@ -1,8 +1,8 @@
 // conv2d and its gradient to the input: the same correlation (conv_window.h) with other taps, strides and weights.
 #include "tensor/cpu/conv/conv_plane.h"
 #include "tensor/cpu/conv/conv_tile.h"
-#include "tensor/cpu/table.h"
 #include "tensor/cpu/elementwise/transpose.h"
+#include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -18,8 +18,7 @@ struct Phase {  // the output pixels (y + i write_h, x + j write_w), i < oh, j <
 
 // The work of conv2d and of conv2d_backward_input: `a` reads x and writes y. For the gradient to the input it is the
 // adjoint; x then stands for dy, and y for dx.
-template <class T>
-struct Correlation {
+template <class T> struct Correlation {
   ConvArgs a;
   int64_t write_h, write_w;       // rows and columns between the output pixels of a phase
   int64_t weight_out, weight_in;  // elements between the weights of neighbouring output and input channels
@@ -41,14 +40,13 @@ struct Correlation {
   }
 };
 
-constexpr int64_t kStripBytes = 256 << 10;   // of the input of a strip: leaves room in a 1 MiB cache for weights
-constexpr int64_t kPieces = 16;              // wanted of a convolution
-constexpr int64_t kPieceProducts = 1 << 17;  // of the smallest piece worth a thread's while
+constexpr int64_t kStripBytes = 256 << 10;        // of the input of a strip: leaves room in a 1 MiB cache for weights
+constexpr int64_t kPieces = 16;                   // wanted of a convolution
+constexpr int64_t kPieceProducts = 1 << 17;       // of the smallest piece worth a thread's while
 constexpr int64_t kPixelChunk = 8 * kTilePixels;  // pixels that are computed before they are brought to y's order
 
 // A piece of work: output rows [first, first + rows) of a phase, of one group of one image.
-template <class T>
-struct Strip {
+template <class T> struct Strip {
   const Correlation<T>& s;
   const Phase& phase;
   TapSum sum;
@@ -63,8 +61,7 @@ struct Strip {
 };
 
 // w[group][block][in][tap][lane] from w[out][in][tap], either of the first two dims outermost.
-template <class T>
-void pack_weights(const Correlation<T>& s, T* packed) {
+template <class T> void pack_weights(const Correlation<T>& s, T* packed) {
   constexpr int64_t chunk = 16;
   const int64_t taps = s.a.taps(), chunks = ceil_div(s.in, chunk), size = chunk * taps * kBlock<T>;
   parallel_for(s.a.groups * s.blocks() * chunks, ceil_div(kPieceProducts / 4, size), [&](int64_t begin, int64_t end) {
@@ -104,8 +101,7 @@ void tile_block(const TapSum& sum, T* out, const T* x, const T* w, const T* star
 }
 
 // Block `b` of the output channels of a strip.
-template <class T>
-void correlate_block(const Strip<T>& t, int64_t b, const T* packed) {
+template <class T> void correlate_block(const Strip<T>& t, int64_t b, const T* packed) {
   constexpr int64_t B = kBlock<T>;
   const Correlation<T>& s = t.s;
   const Phase& f = t.phase;
@@ -135,15 +131,18 @@ void correlate_block(const Strip<T>& t, int64_t b, const T* packed) {
 }
 
 // The same for a few output channels: lanes are pixels.
-template <class T>
-void correlate_few(const Strip<T>& t) {
+template <class T> void correlate_few(const Strip<T>& t) {
   const Correlation<T>& s = t.s;
   const Phase& f = t.phase;
   for (int64_t o = 0; o < s.out; ++o) {
     T* y = t.output(o);
-    PlaneTask<T> task{.out = s.dense() ? y + s.pixel(f, t.first, 0) : t.scratch, .out_row = f.ow,
-                      .x = t.input, .weight = s.weight + t.group * s.in * s.out * s.a.taps() + o * s.weight_out,
-                      .start = t.start(o), .rows = t.rows, .cols = f.ow};
+    PlaneTask<T> task{.out = s.dense() ? y + s.pixel(f, t.first, 0) : t.scratch,
+                      .out_row = f.ow,
+                      .x = t.input,
+                      .weight = s.weight + t.group * s.in * s.out * s.a.taps() + o * s.weight_out,
+                      .start = t.start(o),
+                      .rows = t.rows,
+                      .cols = f.ow};
     plane_forward(t.sum, task);
     if (s.dense()) continue;
     for (int64_t i = 0; i < t.rows; ++i)
@@ -159,8 +158,7 @@ struct Cuts {
   int64_t products;       // multiplications of a strip
   int64_t input;          // elements of the largest copy of a strip's input
 };
-template <class T>
-Cuts cut(Correlation<T>& s) {
+template <class T> Cuts cut(Correlation<T>& s) {
   Cuts c{};
   int64_t taps = 0;
   for (Phase* f = s.phase; f < s.phase + s.phases; ++f) {
@@ -186,8 +184,7 @@ Cuts cut(Correlation<T>& s) {
   return c;
 }
 
-template <class T>
-void correlate(Correlation<T> s) {
+template <class T> void correlate(Correlation<T> s) {
   if (s.a.batch == 0) return;
   const Cuts c = cut(s);
   if (c.strip == 0) return;
@@ -205,12 +202,22 @@ void correlate(Correlation<T> s) {
         if (rows <= 0 || f->ow == 0) continue;
         const InputLayout& v = f->layout;
         if (!v.direct) copy_input(v, copy.data(), image, s.in, first);
-        const Strip<T> t{.s = s, .phase = *f,
-                         .sum = {.channels = s.in, .plane = v.plane, .tap = f->tap, .taps = f->taps,
-                                 .weights = s.few() ? s.weight_in : s.a.taps() * kBlock<T>, .output_row = v.output_row()},
+        const Strip<T> t{.s = s,
+                         .phase = *f,
+                         .sum = {.channels = s.in,
+                                 .plane = v.plane,
+                                 .tap = f->tap,
+                                 .taps = f->taps,
+                                 .weights = s.few() ? s.weight_in : s.a.taps() * kBlock<T>,
+                                 .output_row = v.output_row()},
                          .input = v.direct ? image : copy.data(),
-                         .image = n, .group = g, .first = first, .rows = rows, .scratch = pixels.data()};
-        if (s.few()) correlate_few(t);
+                         .image = n,
+                         .group = g,
+                         .first = first,
+                         .rows = rows,
+                         .scratch = pixels.data()};
+        if (s.few())
+          correlate_few(t);
         else
           for (int64_t b = 0; b < s.blocks(); ++b) correlate_block(t, b, packed.data());
       }
@@ -225,9 +232,17 @@ void conv2d(const ConvArgs& args, void* y, const void* x, const void* weight, co
   visit_float(a.dtype, [&]<class T>() {
     Scratch<Tap> taps(a.taps());
     Phase all{.y = 0, .x = 0, .tap = taps.data(), .taps = forward_taps(a, taps.data())};
-    correlate<T>({.a = a, .write_h = 1, .write_w = 1, .weight_out = a.group_in() * a.taps(), .weight_in = a.taps(),
-                  .x = static_cast<const T*>(x), .y = static_cast<T*>(y), .weight = static_cast<const T*>(weight),
-                  .bias = static_cast<const T*>(bias), .phase = &all, .phases = 1});
+    correlate<T>({.a = a,
+                  .write_h = 1,
+                  .write_w = 1,
+                  .weight_out = a.group_in() * a.taps(),
+                  .weight_in = a.taps(),
+                  .x = static_cast<const T*>(x),
+                  .y = static_cast<T*>(y),
+                  .weight = static_cast<const T*>(weight),
+                  .bias = static_cast<const T*>(bias),
+                  .phase = &all,
+                  .phases = 1});
   });
 }
 
@@ -243,10 +258,17 @@ void conv2d_backward_input(const ConvArgs& args, void* dx, const void* dy, const
       phase[i] = {.y = y, .x = x, .tap = next, .taps = count};
       next += count;
     }
-    correlate<T>({.a = adjoint(a), .write_h = a.stride_h, .write_w = a.stride_w,
-                  .weight_out = a.taps(), .weight_in = a.group_in() * a.taps(),
-                  .x = static_cast<const T*>(dy), .y = static_cast<T*>(dx), .weight = static_cast<const T*>(weight),
-                  .bias = nullptr, .phase = phase.data(), .phases = phases});
+    correlate<T>({.a = adjoint(a),
+                  .write_h = a.stride_h,
+                  .write_w = a.stride_w,
+                  .weight_out = a.taps(),
+                  .weight_in = a.group_in() * a.taps(),
+                  .x = static_cast<const T*>(dy),
+                  .y = static_cast<T*>(dx),
+                  .weight = static_cast<const T*>(weight),
+                  .bias = nullptr,
+                  .phase = phase.data(),
+                  .phases = phases});
   });
 }
 

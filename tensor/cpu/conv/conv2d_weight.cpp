@@ -1,8 +1,8 @@
 // The gradient of conv2d to the weights: dw[o, c, t] = sum over images and pixels of dy[o, pixel] x[c, t + pixel].
 #include "tensor/cpu/conv/conv_plane.h"
 #include "tensor/cpu/conv/conv_tile.h"
-#include "tensor/cpu/table.h"
 #include "tensor/cpu/elementwise/transpose.h"
+#include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -13,8 +13,7 @@ constexpr int64_t kPieces = 16;              // wanted of the whole
 constexpr int64_t kPieceProducts = 1 << 17;  // of the smallest piece worth a thread's while
 constexpr int64_t kPiecePixels = 128;        // so that adding up the pieces costs little
 
-template <class T>
-struct WeightSum {
+template <class T> struct WeightSum {
   ConvArgs a;
   const T *dy, *x;
   T* dw;
@@ -53,14 +52,16 @@ void sum_units(const WeightSum<T>& s, const Units& u, int64_t b, int64_t begin, 
                 rows * a.ow, true);
     }
     const T* from = v.direct ? s.x_at(n, g * s.in) + first * a.stride_h * a.w : copy.data();
-    const Pixels pixels{.images = count, .image = image, .rows = rows, .cols = a.ow,
-                        .output_row = v.output_row(), .step = v.step};
+    const Pixels pixels{
+        .images = count, .image = image, .rows = rows, .cols = a.ow, .output_row = v.output_row(), .step = v.step};
     const int64_t tiles = ceil_div(s.sums, kTileWeights);
     for (int64_t i = 0, j = 0; i < tiles; ++i) {
       int64_t size = s.sums / tiles + (i < s.sums % tiles);
       with_constant<kTileWeights>(size, [&]<int Q>() {
-        if (lanes > kLanes<T>) tile_weight<T, 2, Q>(pixels, part + j * B, from, u.offset + j, dy.data());
-        else tile_weight<T, 1, Q>(pixels, part + j * B, from, u.offset + j, dy.data());
+        if (lanes > kLanes<T>)
+          tile_weight<T, 2, Q>(pixels, part + j * B, from, u.offset + j, dy.data());
+        else
+          tile_weight<T, 1, Q>(pixels, part + j * B, from, u.offset + j, dy.data());
       });
       j += size;
     }
@@ -68,8 +69,7 @@ void sum_units(const WeightSum<T>& s, const Units& u, int64_t b, int64_t begin, 
 }
 
 // The sums of `pieces` pieces, [piece][block][sum][lane], added up in order and brought to dw's layout.
-template <class T>
-void add_pieces(const WeightSum<T>& s, T* part, int64_t pieces) {
+template <class T> void add_pieces(const WeightSum<T>& s, T* part, int64_t pieces) {
   constexpr int64_t chunk = 64, B = kBlock<T>;
   using P = Pack<T, kLanes<T>>;
   const int64_t all_blocks = s.a.groups * s.blocks, size = s.sums * B, chunks = ceil_div(s.sums, chunk);
@@ -88,15 +88,16 @@ void add_pieces(const WeightSum<T>& s, T* part, int64_t pieces) {
   });
 }
 
-template <class T>
-void many_channels(const WeightSum<T>& s, Tap* taps) {
+template <class T> void many_channels(const WeightSum<T>& s, Tap* taps) {
   constexpr int64_t B = kBlock<T>;
   const ConvArgs& a = s.a;
   WindowArgs part = a;
   part.oh = ceil_div(a.oh, smaller(ceil_div(s.in * a.plane() * int64_t(sizeof(T)), 2 * kChunkBytes), a.oh));
   Scratch<int64_t> offset(s.sums);
-  const Units u{.strip = part.oh, .strips = ceil_div(a.oh, part.oh),
-                .layout = layout_for(part, taps, s.taps, a.oh == part.oh ? a.stride_w : 0), .offset = offset.data()};
+  const Units u{.strip = part.oh,
+                .strips = ceil_div(a.oh, part.oh),
+                .layout = layout_for(part, taps, s.taps, a.oh == part.oh ? a.stride_w : 0),
+                .offset = offset.data()};
   for (int64_t j = 0; j < s.sums; ++j) offset[j] = j / s.taps * u.layout.plane + taps[j % s.taps].offset;
 
   // Each piece has sums of its own, added in order afterwards: the result does not depend on who computes what.
@@ -117,8 +118,7 @@ void many_channels(const WeightSum<T>& s, Tap* taps) {
   add_pieces(s, sums.data(), pieces);
 }
 
-template <class T>
-void few_channels(const WeightSum<T>& s, Tap* taps) {
+template <class T> void few_channels(const WeightSum<T>& s, Tap* taps) {
   const ConvArgs& a = s.a;
   const InputLayout v = layout_for(a, taps, s.taps, 1);
   const Pixels pixels{.images = 1, .image = 0, .rows = a.oh, .cols = a.ow, .output_row = v.output_row(), .step = 1};
@@ -133,9 +133,8 @@ void few_channels(const WeightSum<T>& s, Tap* taps) {
         if (!v.direct) copy_input(v, copy.data(), s.x_at(n, c), 1, 0);
         const T* x = v.direct ? s.x_at(n, c) : copy.data();
         for (int64_t t = 0; t < s.taps; t += kTileWeights)
-          with_constant<kTileWeights>(smaller(s.taps - t, kTileWeights), [&]<int Q>() {
-            plane_weight<T, Q>(pixels, dw, x, taps + t, s.dy_at(n, o));
-          });
+          with_constant<kTileWeights>(smaller(s.taps - t, kTileWeights),
+                                      [&]<int Q>() { plane_weight<T, Q>(pixels, dw, x, taps + t, s.dy_at(n, o)); });
       }
     }
   });
@@ -148,8 +147,8 @@ void conv2d_backward_weight(const ConvArgs& args, void* dweight, const void* dy,
   visit_float(a.dtype, [&]<class T>() {
     Scratch<Tap> taps(a.taps());
     forward_taps(a, taps.data());
-    const WeightSum<T> s{.a = a, .dy = static_cast<const T*>(dy), .x = static_cast<const T*>(x),
-                         .dw = static_cast<T*>(dweight)};
+    const WeightSum<T> s{
+        .a = a, .dy = static_cast<const T*>(dy), .x = static_cast<const T*>(x), .dw = static_cast<T*>(dweight)};
     2 * s.out < kLanes<T> ? few_channels(s, taps.data()) : many_channels(s, taps.data());
   });
 }

@@ -7,8 +7,7 @@ namespace ink::INK_CPU_LEVEL {
 
 // One output channel of `rows` x `cols` pixels:
 //   out[p out_row + q] = start + sum over c, t of w[c, t] x[c plane + offset of t + pixel].
-template <class T>
-struct PlaneTask {
+template <class T> struct PlaneTask {
   T* out;
   int64_t out_row;
   const T *x, *weight;
@@ -50,8 +49,7 @@ void tile_plane(const TapSum& s, const PlaneTask<T>& task, int64_t p, int64_t q,
 }
 
 // May read a pack beyond the last input row.
-template <class T>
-void plane_forward(const TapSum& s, const PlaneTask<T>& task) {
+template <class T> void plane_forward(const TapSum& s, const PlaneTask<T>& task) {
   constexpr int L = kLanes<T>, wide = 2;
   for (int64_t q = 0; q < task.cols; q += wide * L) {
     int64_t rest = task.cols - q, tail = rest >= wide * L ? L : rest % L ? rest % L : L, p = 0;
@@ -69,8 +67,7 @@ void plane_forward(const TapSum& s, const PlaneTask<T>& task) {
 }
 
 // dw[t] += sum over the pixels of one image of x[offset of t + pixel] dy[pixel] for Q taps.
-template <class T, int Q>
-void plane_weight(const Pixels& s, T* dw, const T* x, const Tap* tap, const T* dy) {
+template <class T, int Q> void plane_weight(const Pixels& s, T* dw, const T* x, const Tap* tap, const T* dy) {
   const int64_t cols = s.cols;
   constexpr int L = kLanes<T>;
   using P = Pack<T, L>;

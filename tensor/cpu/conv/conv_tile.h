@@ -99,8 +99,7 @@ void tile_weight(const Pixels& s, T* dw, const T* x, const int64_t* offset, cons
 }
 
 // f.template operator()<i>() for the run-time i in [1, max].
-template <int max, class F>
-INK_INLINE void with_constant(int64_t i, F&& f) {
+template <int max, class F> INK_INLINE void with_constant(int64_t i, F&& f) {
   if constexpr (max > 1) {
     if (i < max) return with_constant<max - 1>(i, f);
   }

@@ -1,12 +1,12 @@
 // The geometry that the convolution kernels share, and the padded copy of their input. All of them are one operation, a
 // correlation: output pixel (p, q) of a channel is the sum over input channels c and taps t of
 // w[c, t] x[c, p stride_h + t.y, q stride_w + t.x], x being 0 outside its plane. The gradient to the input is a
-// correlation of dy with taps of the other sign; with stride s its pixels fall into s x s phases, each of which sees only
-// some of the taps.
+// correlation of dy with taps of the other sign; with stride s its pixels fall into s x s phases, each of which sees
+// only some of the taps.
 #pragma once
+#include "tensor/backend/kernels.h"
 #include "tensor/cpu/pack/pack_split.h"
 #include "tensor/cpu/scratch.h"
-#include "tensor/backend/kernels.h"
 
 namespace ink::INK_CPU_LEVEL {
 
@@ -29,8 +29,8 @@ INK_INLINE ConvArgs flattened(ConvArgs a) {
   a.h = a.oh = 1;
   return a;
 }
-// The gradient to the input as a convolution of its own: it reads what the convolution writes, and writes what it reads.
-// Its output pixels, not its input pixels, are a stride apart; see Correlation (conv2d.cpp).
+// The gradient to the input as a convolution of its own: it reads what the convolution writes, and writes what it
+// reads. Its output pixels, not its input pixels, are a stride apart; see Correlation (conv2d.cpp).
 INK_INLINE ConvArgs adjoint(const ConvArgs& a) {
   ConvArgs b = a;
   b.in = a.out, b.out = a.in;
@@ -57,9 +57,9 @@ INK_INLINE int64_t adjoint_taps(const ConvArgs& a, int64_t phase_y, int64_t phas
   return n;
 }
 
-// How the input of some output rows is stored for the kernels: as planes with their zeros around them, so that no kernel
-// tests for borders, the columns sorted by their remainder modulo stride_w, so that neighbouring output pixels read
-// neighbours.
+// How the input of some output rows is stored for the kernels: as planes with their zeros around them, so that no
+// kernel tests for borders, the columns sorted by their remainder modulo stride_w, so that neighbouring output pixels
+// read neighbours.
 struct InputLayout {
   int64_t h, w;  // of the planes of x
   int64_t stride_h, stride_w;
@@ -99,8 +99,8 @@ INK_INLINE InputLayout layout_for(const WindowArgs& a, Tap* taps, int64_t n, int
   }
   for (int64_t t = 0; t < n; ++t) {
     int64_t left = floor_div(taps[t].x, a.stride_w), rest = taps[t].x - left * a.stride_w;
-    taps[t].offset = v.direct ? taps[t].y * a.w + taps[t].x
-                              : (taps[t].y - v.top) * v.row + rest * v.cols + left - v.left;
+    taps[t].offset =
+        v.direct ? taps[t].y * a.w + taps[t].x : (taps[t].y - v.top) * v.row + rest * v.cols + left - v.left;
   }
   return v;
 }
@@ -109,16 +109,14 @@ INK_INLINE InputLayout layout_for(const WindowArgs& a, Tap* taps, int64_t n, int
 // After the last one there must be room for kCopySlack values.
 inline constexpr int64_t kCopySlack = 32;
 
-template <class T>
-INK_INLINE void copy_row(T* to, const T* from, int64_t n) {
+template <class T> INK_INLINE void copy_row(T* to, const T* from, int64_t n) {
   using P = Pack<T, kLanes<T>>;
   int64_t i = 0;
   for (; i + P::lanes <= n; i += P::lanes) P::load(from + i).store(to + i);
   if (i < n) P::load(from + i, n - i).store(to + i);
 }
 // Every second value.
-template <class T>
-INK_INLINE void copy_every_second(T* to, const T* from, int64_t n) {
+template <class T> INK_INLINE void copy_every_second(T* to, const T* from, int64_t n) {
   using P = Pack<T, kLanes<T>>;
   int64_t i = 0;
   for (; i + P::lanes < n; i += P::lanes) {
@@ -128,14 +126,12 @@ INK_INLINE void copy_every_second(T* to, const T* from, int64_t n) {
   }
   for (; i < n; ++i) to[i] = from[2 * i];
 }
-template <class T>
-INK_INLINE void clear_row(T* to, int64_t n) {
+template <class T> INK_INLINE void clear_row(T* to, int64_t n) {
   using P = Pack<T, kLanes<T>>;
   for (int64_t i = 0; i < n; i += P::lanes) P(T(0)).store(to + i);
 }
 // Copies `planes` planes of x into this layout, for output rows from `first` on.
-template <class T>
-void copy_input(const InputLayout& v, T* to, const T* x, int64_t planes, int64_t first) {
+template <class T> void copy_input(const InputLayout& v, T* to, const T* x, int64_t planes, int64_t first) {
   const int64_t top = first * v.stride_h + v.top;
   const int64_t begin_row = larger(-top, 0), end_row = smaller(v.h - top, v.rows);
   const int64_t begin = smaller(larger(-v.left, 0), v.cols);

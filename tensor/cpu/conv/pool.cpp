@@ -26,8 +26,7 @@ struct Taps {
 };
 
 // Calls f(row, column) for the positions of window (p, q) that lie inside the plane, in order.
-template <class F>
-INK_INLINE void for_window(const PoolArgs& a, int64_t p, int64_t q, F&& f) {
+template <class F> INK_INLINE void for_window(const PoolArgs& a, int64_t p, int64_t q, F&& f) {
   const int64_t top = p * a.stride_h - a.pad_h, left = q * a.stride_w - a.pad_w;
   const Taps rows(top, a.h, a.kh, a.dilation_h), cols(left, a.w, a.kw, a.dilation_w);
   for (int64_t r = rows.begin; r < rows.end; r++)
@@ -50,8 +49,7 @@ INK_INLINE bool is_2x2(const PoolArgs& a) {
          a.dilation_h == 1 && a.dilation_w == 1 && 2 * a.oh <= a.h && 2 * a.ow <= a.w;
 }
 
-template <class T>
-struct Quad {  // the four values of each of n <= lanes windows
+template <class T> struct Quad {  // the four values of each of n <= lanes windows
   static constexpr int L = kLanes<T>;
   using P = Pack<T, L>;
   P a, b, c, d;  // a b over c d
@@ -65,16 +63,14 @@ struct Quad {  // the four values of each of n <= lanes windows
 };
 
 // Calls f(first output, first input, count) for runs of at most `lanes` windows of planes [begin, end).
-template <class F>
-INK_INLINE void for_runs(const PoolArgs& a, int64_t begin, int64_t end, int64_t lanes, F&& f) {
+template <class F> INK_INLINE void for_runs(const PoolArgs& a, int64_t begin, int64_t end, int64_t lanes, F&& f) {
   for (int64_t j = begin; j < end; j++)
     for (int64_t p = 0; p < a.oh; p++)
       for (int64_t q = 0; q < a.ow; q += lanes)
         f((j * a.oh + p) * a.ow + q, (j * a.h + 2 * p) * a.w + 2 * q, a.ow - q < lanes ? a.ow - q : lanes);
 }
 
-template <class T>
-void max_2x2(const PoolArgs& a, T* y, int64_t* indices, const T* x, int64_t begin, int64_t end) {
+template <class T> void max_2x2(const PoolArgs& a, T* y, int64_t* indices, const T* x, int64_t begin, int64_t end) {
   constexpr int L = kLanes<T>, half = (L + 1) / 2;
   using P = Pack<T, L>;
   using I = Pack<int_of<T>, L>;
@@ -107,8 +103,7 @@ void max_2x2(const PoolArgs& a, T* y, int64_t* indices, const T* x, int64_t begi
 }
 
 // The adjoint of the mean of 2x2 windows that cover the plane: a quarter of each value, four times.
-template <class T>
-void spread_2x2(const PoolArgs& a, T* dx, const T* dy) {
+template <class T> void spread_2x2(const PoolArgs& a, T* dx, const T* dy) {
   constexpr int L = kLanes<T>;
   using P = Pack<T, L>;
   for (int64_t p = 0; p < a.oh; p++, dx += 2 * a.w)

@@ -11,8 +11,7 @@ namespace ink::INK_CPU_LEVEL {
 namespace {
 
 // Calls f(offset in the buffer, offset of operand k, elements) for the rows that n elements from `at` on touch.
-template <class F>
-INK_INLINE void each_row(const Loop& loop, int k, Position& at, int64_t n, F&& f) {
+template <class F> INK_INLINE void each_row(const Loop& loop, int k, Position& at, int64_t n, F&& f) {
   for (int64_t done = 0; done < n;) {
     int64_t run = loop.size[0] - at.index[0] < n - done ? loop.size[0] - at.index[0] : n - done;
     f(done, at.offset[k], run);
@@ -78,15 +77,13 @@ void scatter_run(void* data, const Loop& loop, int k, Position at, const void* b
   scatter_raw(data, loop, k, at, raw, 2, n);
 }
 
-template <class H>
-INK_INLINE void widen_packs(float* out, const H* in, int64_t n) {
+template <class H> INK_INLINE void widen_packs(float* out, const H* in, int64_t n) {
   using P = Pack<float, kLanes<float>>;
   int64_t i = 0;
   for (; i + P::lanes <= n; i += P::lanes) load<P>(in + i).store(out + i);
   if (i < n) load<P>(in + i, n - i).store(out + i, n - i);
 }
-template <class H>
-INK_INLINE void narrow_packs(H* out, const float* in, int64_t n) {
+template <class H> INK_INLINE void narrow_packs(H* out, const float* in, int64_t n) {
   using P = Pack<float, kLanes<float>>;
   int64_t i = 0;
   for (; i + P::lanes <= n; i += P::lanes) store(out + i, P::load(in + i));

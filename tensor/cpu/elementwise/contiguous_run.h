@@ -1,8 +1,8 @@
 // Copying a run of a strided operand into a small contiguous buffer and back. Every inner function of the CPU
 // backend then sees contiguous memory, so that one instantiation serves all layouts and gives the same bits for all.
 #pragma once
-#include "tensor/cpu/table.h"
 #include "tensor/backend/loop.h"
+#include "tensor/cpu/table.h"
 
 namespace ink::INK_CPU_LEVEL {
 
@@ -11,32 +11,15 @@ inline constexpr int64_t kGrain = 32768;   // elements in a piece of parallel wo
 inline constexpr int64_t kDirectRow = 64;  // shorter rows are gathered several at a time
 
 // Elements by their size only: moving them needs no more.
-template <int64_t size>
-struct Bits;
-template <>
-struct Bits<1> {
-  using type __attribute__((may_alias)) = uint8_t;
-};
-template <>
-struct Bits<2> {
-  using type __attribute__((may_alias)) = uint16_t;
-};
-template <>
-struct Bits<4> {
-  using type __attribute__((may_alias)) = uint32_t;
-};
-template <>
-struct Bits<8> {
-  using type __attribute__((may_alias)) = uint64_t;
-};
-template <>
-struct Bits<16> {
-  using type __attribute__((may_alias, aligned(8))) = unsigned __int128;
-};
+template <int64_t size> struct Bits;
+template <> struct Bits<1> { using type __attribute__((may_alias)) = uint8_t; };
+template <> struct Bits<2> { using type __attribute__((may_alias)) = uint16_t; };
+template <> struct Bits<4> { using type __attribute__((may_alias)) = uint32_t; };
+template <> struct Bits<8> { using type __attribute__((may_alias)) = uint64_t; };
+template <> struct Bits<16> { using type __attribute__((may_alias, aligned(8))) = unsigned __int128; };
 
 // Calls f.operator()<B>() with the Bits of that size. (The type itself, as a template argument, would lose may_alias.)
-template <class F>
-INK_INLINE decltype(auto) visit_bits(int64_t size, F&& f) {
+template <class F> INK_INLINE decltype(auto) visit_bits(int64_t size, F&& f) {
   switch (size) {
     case 1:
       return f.template operator()<Bits<1>>();

@@ -1,12 +1,11 @@
-#include "tensor/cpu/elementwise/map.h"
 #include "tensor/cpu/elementwise/copy_transposed.h"
+#include "tensor/cpu/elementwise/map.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
 // Static conversion; a complex number gives its real part, anything but zero is true.
-template <class To, class From>
-INK_INLINE To converted(From x) {
+template <class To, class From> INK_INLINE To converted(From x) {
   if constexpr (std::same_as<To, From>)
     return x;
   else if constexpr (domain_of(dtype_of<From>) == kComplex && domain_of(dtype_of<To>) == kComplex)
@@ -25,8 +24,7 @@ INK_INLINE To converted(From x) {
     return To(x);
 }
 
-template <class To, class From>
-void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
+template <class To, class From> void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
   constexpr int64_t kBlock = 32;  // blocks of a fixed length are what the compiler turns into vector code
   To* __restrict y = static_cast<To*>(out);
   const From* __restrict x = static_cast<const From*>(in[0]);
@@ -36,13 +34,11 @@ void convert_inner(const void*, void* out, const void* const* in, int64_t n, boo
   for (; i < n; ++i) y[i] = converted<To>(x[i]);
 }
 
-template <class To>
-Inner convert_from(DType from) {
+template <class To> Inner convert_from(DType from) {
   return visit(from, []<class From>() -> Inner { return convert_inner<To, From>; });
 }
 
-template <class B>
-void move_inner(const void*, void* out, const void* const* in, int64_t n, bool past_caches) {
+template <class B> void move_inner(const void*, void* out, const void* const* in, int64_t n, bool past_caches) {
   constexpr int64_t size = sizeof(typename B::type);
   if (past_caches) return stream(out, in[0], n * size);
   __builtin_memcpy(out, in[0], size_t(n * size));

@@ -4,8 +4,8 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-// Whether operand k is a transposed one: its contiguous dim is not the loop's innermost, so that reading it along the innermost
-// dim would touch a new cache line for every element.
+// Whether operand k is a transposed one: its contiguous dim is not the loop's innermost, so that reading it along the
+// innermost dim would touch a new cache line for every element.
 bool is_transposed(const Loop& loop, int k);
 
 // Copies operand 1 to operand 0 tile by tile, when operand 0 is contiguous along dim 0 and is_transposed(loop, 1).

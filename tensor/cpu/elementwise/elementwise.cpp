@@ -18,8 +18,7 @@ void binary(int op, const void* functor, const Array& out, const Array& a, const
   map(operands, 3, inner, functor, true, is_floating(t) && out.dtype == a.dtype);
 }
 
-template <class B>
-static void where_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
+template <class B> static void where_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
   using U = typename B::type;
   U* y = static_cast<U*>(out);
   const bool* c = static_cast<const bool*>(in[0]);
@@ -33,8 +32,7 @@ void where(const Array& out, const Array& condition, const Array& a, const Array
   map(operands, 4, inner, nullptr, false);
 }
 
-template <class B>
-static void fill_inner(const void* value, void* out, const void* const*, int64_t n, bool) {
+template <class B> static void fill_inner(const void* value, void* out, const void* const*, int64_t n, bool) {
   using U = typename B::type;
   const U v = *static_cast<const U*>(value);
   U* y = static_cast<U*>(out);

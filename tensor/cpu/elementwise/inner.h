@@ -1,13 +1,12 @@
-// From a formula of tensor/math/functors.h to an inner function over contiguous memory, and the tables of them by op and
-// dtype.
+// From a formula of tensor/math/functors.h to an inner function over contiguous memory, and the tables of them by op
+// and dtype.
 #pragma once
 #include "tensor/cpu/elementwise/map.h"
 #include "tensor/cpu/pack/pack_math.h"
 
 namespace ink::INK_CPU_LEVEL {
 
-template <class T>
-inline constexpr Domain domain_of_type = domain_of(dtype_of<T>);
+template <class T> inline constexpr Domain domain_of_type = domain_of(dtype_of<T>);
 
 // Floats go through packs, the last elements too: a value has the same bits wherever it stands.
 template <class F, class T>
@@ -16,8 +15,7 @@ inline constexpr int64_t kUnroll =
     16;  // plain loops: blocks of a fixed length are what the compiler turns into vectors
 
 // A result of whole packs; masks (comparisons) are stored as bytes and never past the caches.
-template <class R, class P>
-INK_INLINE void store_result(R* y, P x, bool past_caches) {
+template <class R, class P> INK_INLINE void store_result(R* y, P x, bool past_caches) {
   if constexpr (requires { x.stream(y); }) {
     if (past_caches) return x.stream(y);
   }
@@ -67,27 +65,23 @@ void binary_inner(const void* functor, void* out, const void* const* in, int64_t
 }
 
 // The inner function of formula F for T; null where T is outside F's domain.
-template <class F, class T>
-constexpr Inner unary_entry() {
+template <class F, class T> constexpr Inner unary_entry() {
   if constexpr ((F::domain & domain_of_type<T>) != 0)
     return unary_inner<F, T>;
   else
     return nullptr;
 }
-template <class F, class T>
-constexpr Inner binary_entry() {
+template <class F, class T> constexpr Inner binary_entry() {
   if constexpr ((F::domain & domain_of_type<T>) != 0)
     return binary_inner<F, T>;
   else
     return nullptr;
 }
-template <class T, class... F>
-INK_INLINE Inner unary_at(List<F...>, int op) {
+template <class T, class... F> INK_INLINE Inner unary_at(List<F...>, int op) {
   static constexpr Inner table[] = {unary_entry<F, T>()...};
   return table[op];
 }
-template <class T, class... F>
-INK_INLINE Inner binary_at(List<F...>, int op) {
+template <class T, class... F> INK_INLINE Inner binary_at(List<F...>, int op) {
   static constexpr Inner table[] = {binary_entry<F, T>()...};
   return table[op];
 }

@@ -1,7 +1,7 @@
 #include "tensor/cpu/elementwise/map.h"
 
-#include "tensor/cpu/scratch.h"
 #include "tensor/cpu/elementwise/copy_transposed.h"
+#include "tensor/cpu/scratch.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {

@@ -4,8 +4,8 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-// out[0, n) = f(in[0][0, n), ...); everything contiguous. `functor` is what the op was called with. With `past_caches` the
-// output is large and 64-byte aligned, and streaming stores pay.
+// out[0, n) = f(in[0][0, n), ...); everything contiguous. `functor` is what the op was called with. With `past_caches`
+// the output is large and 64-byte aligned, and streaming stores pay.
 using Inner = void (*)(const void* functor, void* out, const void* const* in, int64_t n, bool past_caches);
 
 // operands[0] is the output, the other count - 1 are the inputs, of its shape. With `widen_halves` an f16 or bf16

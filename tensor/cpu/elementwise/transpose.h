@@ -5,8 +5,7 @@
 namespace ink::INK_CPU_LEVEL {
 
 // log2(L) perfect shuffles: each rotates the bits of (row, lane) by one place, so all of them exchange row and lane.
-template <class T, int L>
-INK_INLINE void transpose_square(Pack<T, L> (&row)[L]) {
+template <class T, int L> INK_INLINE void transpose_square(Pack<T, L> (&row)[L]) {
 #pragma GCC unroll 4
   for (int round = 1; round < L; round *= 2) {
     Pack<T, L> next[L];

@@ -1,32 +1,27 @@
 // Discrete Fourier transform of rows: y[k] = scale * sum over j of x[j] exp(-+ 2 pi i j k / n), for any n.
 // The inverse is the forward transform with real and imaginary parts exchanged, before and after.
-#include "tensor/math/complex.h"
+#include "tensor/cpu/elementwise/transpose.h"
 #include "tensor/cpu/fft/fft_stage.h"
 #include "tensor/cpu/pack/pack_split.h"
 #include "tensor/cpu/scratch.h"
 #include "tensor/cpu/table.h"
-#include "tensor/cpu/elementwise/transpose.h"
+#include "tensor/math/complex.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
-template <class T>
-INK_INLINE int64_t padded(int64_t n) {
-  return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-}
+template <class T> INK_INLINE int64_t padded(int64_t n) { return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>; }
 
 // n <= lanes complex numbers from memory, the parts apart; the other lanes are 0.
-template <class T>
-INK_INLINE Cx<T> load_complex(const complex<T>* x, int64_t n) {
+template <class T> INK_INLINE Cx<T> load_complex(const complex<T>* x, int64_t n) {
   constexpr int L = kLanes<T>;
   const T* p = &x->re;
   Cx<T> v{load_up_to<L>(p, 2 * n), load_up_to<L>(p + L, 2 * n - L)};
   split(v.re, v.im);
   return v;
 }
-template <class T>
-INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t n) {
+template <class T> INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t n) {
   constexpr int L = kLanes<T>;
   T* p = &y->re;
   interleave(v.re, v.im);
@@ -36,8 +31,7 @@ INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t n) {
 
 // Working memory: two arrays of `size` complex numbers. Their four parts start at different sets of the first cache, or
 // passes over powers of two would evict what they are about to read.
-template <class T>
-struct Arrays {
+template <class T> struct Arrays {
   Parts<T> a, b;
 
   static int64_t values(int64_t size) { return 4 * (size + kApart); }
@@ -51,8 +45,7 @@ struct Arrays {
   static constexpr int64_t kApart = 5 * 64 / int64_t(sizeof(T));
 };
 
-template <class T>
-INK_INLINE Parts<T> exchanged(Parts<T> x, bool exchange) {
+template <class T> INK_INLINE Parts<T> exchanged(Parts<T> x, bool exchange) {
   return exchange ? Parts<T>{x.im, x.re} : x;
 }
 
@@ -123,8 +116,7 @@ void row_by_columns(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, 
     }
 }
 
-template <class T>
-int64_t memory_for(const FftPlan<T>& plan) {
+template <class T> int64_t memory_for(const FftPlan<T>& plan) {
   if (plan.kind == FftPlan<T>::stages) return Arrays<T>::values(plan.n * kLanes<T>);
   int64_t a = plan.rows * padded<T>(plan.columns), b = plan.columns * padded<T>(plan.rows);
   return Arrays<T>::values(a > b ? a : b);

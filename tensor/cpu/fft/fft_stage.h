@@ -7,13 +7,11 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-template <class T>
-struct Parts {  // an array of complex numbers
+template <class T> struct Parts {  // an array of complex numbers
   T *re, *im;
 };
 
-template <class T>
-struct Cx {
+template <class T> struct Cx {
   using P = Pack<T, kLanes<T>>;
   P re, im;
 
@@ -31,8 +29,7 @@ struct Cx {
 };
 
 // x[0 ... R) become their transform.
-template <class T, int R>
-INK_INLINE void butterfly(Cx<T>* x, const T* root, int64_t radix) {
+template <class T, int R> INK_INLINE void butterfly(Cx<T>* x, const T* root, int64_t radix) {
   using C = Cx<T>;
   using P = typename C::P;
   if constexpr (R == 2) {
@@ -75,8 +72,7 @@ INK_INLINE void butterfly(Cx<T>* x, const T* root, int64_t radix) {
 }
 
 // One pass; `s` values (a multiple of the lanes) stand between neighbours. R = 0: any odd radix.
-template <class T, int R>
-void stage(const FftStage<T>& f, Parts<T> y, Parts<T> x, int64_t s) {
+template <class T, int R> void stage(const FftStage<T>& f, Parts<T> y, Parts<T> x, int64_t s) {
   const int r = R ? R : int(f.radix);
   for (int64_t p = 0; p < f.m; ++p) {
     const T* w = f.twiddle + p * 2 * (r - 1);
@@ -98,8 +94,7 @@ void stage(const FftStage<T>& f, Parts<T> y, Parts<T> x, int64_t s) {
 
 // Transforms the columns of x[n][columns], `columns` a multiple of the lanes; `spare` is as large. Says where the
 // result is.
-template <class T>
-Parts<T> transform_columns(const FftPlan<T>& plan, Parts<T> x, Parts<T> spare, int64_t columns) {
+template <class T> Parts<T> transform_columns(const FftPlan<T>& plan, Parts<T> x, Parts<T> spare, int64_t columns) {
   int64_t s = columns;
   for (int64_t i = 0; i < plan.stage_count; ++i) {
     const FftStage<T>& f = plan.stage[i];

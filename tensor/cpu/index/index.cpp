@@ -11,13 +11,9 @@ namespace {
 
 constexpr int64_t kGrain = 16384;  // elements per piece
 
-template <int bytes>
-struct Item {
-  unsigned char data[bytes];
-};  // any dtype: indexing moves, it does not compute
+template <int bytes> struct Item { unsigned char data[bytes]; };  // any dtype: indexing moves, it does not compute
 
-template <class F>
-void visit_size(int64_t bytes, F&& f) {
+template <class F> void visit_size(int64_t bytes, F&& f) {
   switch (bytes) {
     case 1:
       return f.template operator()<Item<1>>();
@@ -90,8 +86,7 @@ struct Walk {
 
 // Calls f(offsets, first, count) for every row of the walk and every block of at most `width` of the `n` positions of
 // its innermost loop; `work` is the cost of one position.
-template <class F>
-void for_rows(const Walk& walk, int64_t n, int64_t width, int64_t work, F f) {
+template <class F> void for_rows(const Walk& walk, int64_t n, int64_t width, int64_t work, F f) {
   if (n == 0 || work == 0) return;
   if (width > n) width = n;
   int64_t blocks = (n + width - 1) / width;
@@ -107,10 +102,11 @@ void for_rows(const Walk& walk, int64_t n, int64_t width, int64_t work, F f) {
 }
 
 // a + b in the type that T computes in; for bools: whether one is set.
-template <class T>
-INK_INLINE T add(T a, T b) {
-  if constexpr (is_half(dtype_of<T>)) return T(float(a) + float(b));
-  else return fn::plus(a, b);
+template <class T> INK_INLINE T add(T a, T b) {
+  if constexpr (is_half(dtype_of<T>))
+    return T(float(a) + float(b));
+  else
+    return fn::plus(a, b);
 }
 
 // Lines along `dim` are independent, as no two share an output element; one line is written in its order.

@@ -12,14 +12,12 @@ namespace {
 
 constexpr int64_t kBlock = 1024;
 
-template <class T>
-struct RowStatistics {
+template <class T> struct RowStatistics {
   double lse;
   double sum;  // of x, for label smoothing
 };
 
-template <class T>
-RowStatistics<T> statistics(int64_t n, const T* x, bool smoothing) {
+template <class T> RowStatistics<T> statistics(int64_t n, const T* x, bool smoothing) {
   using P = Lanes<T>;
   T m = lowest<T>();
   double exp_sum = 0, sum = 0;

@@ -15,8 +15,7 @@ INK_INLINE int64_t visible(const SoftmaxArgs& a, int64_t row) {
   return n < 0 ? 0 : n;
 }
 
-template <class T>
-void forward_row(bool of_log, int64_t n, T* y, const T* x) {
+template <class T> void forward_row(bool of_log, int64_t n, T* y, const T* x) {
   using P = Lanes<T>;
   T top = row_max(n, x);
   P m(top);
@@ -35,8 +34,7 @@ void forward_row(bool of_log, int64_t n, T* y, const T* x) {
 }
 
 // dx = y (dy - sum dy y); for the log form dx = dy - e^y sum dy.
-template <class T>
-void backward_row(bool of_log, int64_t n, T* dx, const T* dy, const T* y) {
+template <class T> void backward_row(bool of_log, int64_t n, T* dx, const T* dy, const T* y) {
   using P = Lanes<T>;
   if (of_log) {
     P sum(T(row_sum(
@@ -107,8 +105,7 @@ void backward_columns(bool of_log, int64_t n, int64_t count, int64_t step, T* dx
 constexpr int64_t kColumns = 128;
 
 // Calls f(offset, count) for every block of columns of every matrix [n, inner].
-template <class F>
-void for_columns(Lines lines, F f) {
+template <class F> void for_columns(Lines lines, F f) {
   int64_t blocks = (lines.inner + kColumns - 1) / kColumns;
   parallel_for(lines.outer * blocks, 8192 / (lines.n * kColumns + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
@@ -118,8 +115,7 @@ void for_columns(Lines lines, F f) {
   });
 }
 
-template <class T>
-INK_INLINE void fill_hidden(T* row, int64_t from, int64_t n, T value) {
+template <class T> INK_INLINE void fill_hidden(T* row, int64_t from, int64_t n, T value) {
   for (int64_t i = from; i < n; ++i) row[i] = value;
 }
 

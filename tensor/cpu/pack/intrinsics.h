@@ -26,12 +26,10 @@ inline constexpr bool kHasFma = false;
 
 namespace hw {
 
-template <class T, int N, int bytes>
-inline constexpr bool fills = sizeof(T) * N == bytes;
+template <class T, int N, int bytes> inline constexpr bool fills = sizeof(T) * N == bytes;
 
 // a b + c, rounded once.
-template <class T, int N, class V>
-INK_INLINE V fma(V a, V b, V c) {
+template <class T, int N, class V> INK_INLINE V fma(V a, V b, V c) {
   constexpr bool f32 = std::is_same_v<T, float>;
 #if defined(__AVX512F__)
   if constexpr (fills<T, N, 64> && f32) return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -59,8 +57,7 @@ INK_INLINE V fma(V a, V b, V c) {
 }
 
 // (The masked form with all lanes on: g++ 12 warns about the register that the plain one leaves undefined.)
-template <class T, int N, class V>
-INK_INLINE V sqrt(V a) {
+template <class T, int N, class V> INK_INLINE V sqrt(V a) {
   constexpr bool f32 = std::is_same_v<T, float>;
 #if defined(__AVX512F__)
   if constexpr (fills<T, N, 64> && f32) return (V)_mm512_mask_sqrt_ps((__m512)a, -1, (__m512)a);
@@ -86,8 +83,7 @@ INK_INLINE V sqrt(V a) {
 }
 
 // a > b ? a : b and a < b ? a : b; b where either is NaN.
-template <class T, int N, class V>
-INK_INLINE V max(V a, V b) {
+template <class T, int N, class V> INK_INLINE V max(V a, V b) {
 #if defined(__AVX512F__)
   constexpr bool f32 = std::is_same_v<T, float>;
   if constexpr (fills<T, N, 64> && f32) return (V)_mm512_mask_max_ps((__m512)a, -1, (__m512)a, (__m512)b);
@@ -95,8 +91,7 @@ INK_INLINE V max(V a, V b) {
 #endif
   return a > b ? a : b;  // other widths: the compiler finds the instruction
 }
-template <class T, int N, class V>
-INK_INLINE V min(V a, V b) {
+template <class T, int N, class V> INK_INLINE V min(V a, V b) {
 #if defined(__AVX512F__)
   constexpr bool f32 = std::is_same_v<T, float>;
   if constexpr (fills<T, N, 64> && f32) return (V)_mm512_mask_min_ps((__m512)a, -1, (__m512)a, (__m512)b);
@@ -107,10 +102,8 @@ INK_INLINE V min(V a, V b) {
 
 // a 2^n with gradual underflow, where the CPU has it (the plain form stands in pack_exp.h).
 #if defined(__AVX512F__)
-template <class T, int N>
-inline constexpr bool has_scale = sizeof(T) * N == 64;
-template <class T, int N, class V>
-INK_INLINE V scale(V a, V n) {
+template <class T, int N> inline constexpr bool has_scale = sizeof(T) * N == 64;
+template <class T, int N, class V> INK_INLINE V scale(V a, V n) {
   if constexpr (std::is_same_v<T, float>) {
     return (V)_mm512_mask_scalef_ps((__m512)a, -1, (__m512)a, (__m512)n);
   } else {
@@ -118,15 +111,12 @@ INK_INLINE V scale(V a, V n) {
   }
 }
 #else
-template <class T, int N>
-inline constexpr bool has_scale = false;
-template <class T, int N, class V>
-V scale(V a, V n);
+template <class T, int N> inline constexpr bool has_scale = false;
+template <class T, int N, class V> V scale(V a, V n);
 #endif
 
 // Is any lane of the comparison result m (all ones or zero) set?
-template <class T, int N, class V>
-INK_INLINE bool any(V m) {
+template <class T, int N, class V> INK_INLINE bool any(V m) {
 #if defined(__AVX512DQ__)
   if constexpr (fills<T, N, 64> && sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m) != 0;
   if constexpr (fills<T, N, 64> && sizeof(T) == 8) return _mm512_movepi64_mask((__m512i)m) != 0;
@@ -144,8 +134,7 @@ INK_INLINE bool any(V m) {
 }
 
 // The low 32 bits of each 64-bit lane, multiplied to 64 bits.
-template <int N, class V>
-INK_INLINE V mul_low32(V a, V b) {
+template <int N, class V> INK_INLINE V mul_low32(V a, V b) {
 #if defined(__AVX512F__)
   if constexpr (N == 8) return (V)_mm512_mask_mul_epu32((__m512i)a, -1, (__m512i)a, (__m512i)b);
 #endif
@@ -159,8 +148,7 @@ INK_INLINE V mul_low32(V a, V b) {
 }
 
 // The first n < N lanes at p; the others read as 0, and nothing beyond p[n - 1] is touched.
-template <class T, int N, class V>
-INK_INLINE V load_some(const T* p, int64_t n) {
+template <class T, int N, class V> INK_INLINE V load_some(const T* p, int64_t n) {
 #if defined(__AVX512F__)
   if constexpr (fills<T, N, 64> && sizeof(T) == 4) return (V)_mm512_maskz_loadu_epi32(__mmask16((1u << n) - 1), p);
   if constexpr (fills<T, N, 64> && sizeof(T) == 8) return (V)_mm512_maskz_loadu_epi64(__mmask8((1u << n) - 1), p);
@@ -169,8 +157,7 @@ INK_INLINE V load_some(const T* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) r[i] = p[i];
   return r;
 }
-template <class T, int N, class V>
-INK_INLINE void store_some(T* p, V v, int64_t n) {
+template <class T, int N, class V> INK_INLINE void store_some(T* p, V v, int64_t n) {
 #if defined(__AVX512F__)
   if constexpr (fills<T, N, 64> && sizeof(T) == 4) {
     _mm512_mask_storeu_epi32(p, __mmask16((1u << n) - 1), (__m512i)v);
@@ -185,8 +172,7 @@ INK_INLINE void store_some(T* p, V v, int64_t n) {
 }
 
 // Past the caches; p is aligned to the size of V. Call stream_fence() before another thread reads.
-template <class T, int N, class V>
-INK_INLINE void stream(T* p, V v) {
+template <class T, int N, class V> INK_INLINE void stream(T* p, V v) {
 #if defined(__AVX512F__)
   if constexpr (fills<T, N, 64>) return _mm512_stream_si512((__m512i*)p, (__m512i)v);
 #endif

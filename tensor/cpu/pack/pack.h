@@ -20,40 +20,20 @@ inline constexpr int kVectorBytes = 0;
 inline constexpr int kVectorBytes = 16;
 #endif
 // Lanes of T in one register of this level.
-template <class T>
-inline constexpr int kLanes = kVectorBytes ? kVectorBytes / int(sizeof(T)) : 1;
+template <class T> inline constexpr int kLanes = kVectorBytes ? kVectorBytes / int(sizeof(T)) : 1;
 
-template <int bytes>
-struct IntOf;
-template <>
-struct IntOf<1> {
-  using type = int8_t;
-};
-template <>
-struct IntOf<2> {
-  using type = int16_t;
-};
-template <>
-struct IntOf<4> {
-  using type = int32_t;
-};
-template <>
-struct IntOf<8> {
-  using type = int64_t;
-};
-template <class T>
-using int_of = typename IntOf<sizeof(T)>::type;  // the signed integer of T's size
+template <int bytes> struct IntOf;
+template <> struct IntOf<1> { using type = int8_t; };
+template <> struct IntOf<2> { using type = int16_t; };
+template <> struct IntOf<4> { using type = int32_t; };
+template <> struct IntOf<8> { using type = int64_t; };
+template <class T> using int_of = typename IntOf<sizeof(T)>::type;  // the signed integer of T's size
 
-template <class T, int N>
-struct VectorOf {
-  using type __attribute__((vector_size(N * sizeof(T)))) = T;
-};
-template <class T, int N>
-using vector_of = typename VectorOf<T, N>::type;
+template <class T, int N> struct VectorOf { using type __attribute__((vector_size(N * sizeof(T)))) = T; };
+template <class T, int N> using vector_of = typename VectorOf<T, N>::type;
 
 // The result of comparing packs of T: all bits of a lane set where true.
-template <class T, int N>
-struct Mask {
+template <class T, int N> struct Mask {
   using V = vector_of<int_of<T>, N>;
   V v;
 
@@ -84,17 +64,10 @@ struct Mask {
     for (int64_t i = 0; i < n; ++i) p[i] = v[i] != 0;
   }
 };
-template <class T, int N>
-INK_INLINE bool any(Mask<T, N> m) {
-  return hw::any<T, N>(m.v);
-}
-template <class T, int N>
-INK_INLINE bool all(Mask<T, N> m) {
-  return !any(!m);
-}
+template <class T, int N> INK_INLINE bool any(Mask<T, N> m) { return hw::any<T, N>(m.v); }
+template <class T, int N> INK_INLINE bool all(Mask<T, N> m) { return !any(!m); }
 
-template <class T, int N>
-struct Pack {
+template <class T, int N> struct Pack {
   using Lane = T;
   using V = vector_of<T, N>;
   static constexpr int lanes = N;
@@ -145,19 +118,16 @@ struct Pack {
   INK_INLINE friend M operator>=(Pack a, Pack b) { return M((typename M::V)(a.v >= b.v)); }
 };
 
-template <class T, int N>
-INK_INLINE Pack<T, N> select(Mask<T, N> m, Pack<T, N> a, Pack<T, N> b) {
+template <class T, int N> INK_INLINE Pack<T, N> select(Mask<T, N> m, Pack<T, N> a, Pack<T, N> b) {
   return Pack<T, N>(m.v ? a.v : b.v);
 }
 
 // Each lane converted to U: rounded, or truncated to an integer.
-template <class U, class T, int N>
-INK_INLINE Pack<U, N> convert(Pack<T, N> x) {
+template <class U, class T, int N> INK_INLINE Pack<U, N> convert(Pack<T, N> x) {
   return Pack<U, N>(__builtin_convertvector(x.v, vector_of<U, N>));
 }
 // The same bits as lanes of U, which has T's size.
-template <class U, class T, int N>
-INK_INLINE Pack<U, N> bit_cast(Pack<T, N> x) {
+template <class U, class T, int N> INK_INLINE Pack<U, N> bit_cast(Pack<T, N> x) {
   static_assert(sizeof(U) == sizeof(T));
   return Pack<U, N>((vector_of<U, N>)x.v);
 }
@@ -181,21 +151,17 @@ INK_INLINE Pack<T, 2 * N> join(Pack<T, N> a, Pack<T, N> b, std::integer_sequence
 }
 }  // namespace detail
 
-template <class T, int N>
-INK_INLINE Pack<T, N / 2> low_half(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N / 2> low_half(Pack<T, N> x) {
   return detail::lanes_of<0>(x, std::make_integer_sequence<int, N / 2>());
 }
-template <class T, int N>
-INK_INLINE Pack<T, N / 2> high_half(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N / 2> high_half(Pack<T, N> x) {
   return detail::lanes_of<N / 2>(x, std::make_integer_sequence<int, N / 2>());
 }
-template <class T, int N>
-INK_INLINE Pack<T, 2 * N> join(Pack<T, N> a, Pack<T, N> b) {
+template <class T, int N> INK_INLINE Pack<T, 2 * N> join(Pack<T, N> a, Pack<T, N> b) {
   return detail::join(a, b, std::make_integer_sequence<int, 2 * N>());
 }
 // (a, b) becomes (a0 b0 a1 b1 ...), its first half in a, its second in b.
-template <class T, int N>
-INK_INLINE void interleave(Pack<T, N>& a, Pack<T, N>& b) {
+template <class T, int N> INK_INLINE void interleave(Pack<T, N>& a, Pack<T, N>& b) {
   if constexpr (N > 1) {
     Pack<T, N> first = detail::zip<0>(a, b, std::make_integer_sequence<int, N>());
     b = detail::zip<N / 2>(a, b, std::make_integer_sequence<int, N>());
@@ -204,8 +170,7 @@ INK_INLINE void interleave(Pack<T, N>& a, Pack<T, N>& b) {
 }
 
 // The reverse: a takes the lanes at even places of (a, b), b those at odd ones.
-template <class T, int N>
-INK_INLINE void deinterleave(Pack<T, N>& a, Pack<T, N>& b) {
+template <class T, int N> INK_INLINE void deinterleave(Pack<T, N>& a, Pack<T, N>& b) {
   if constexpr (N > 1) {
     Pack<T, N> even = detail::unzip<0>(a, b, std::make_integer_sequence<int, N>());
     b = detail::unzip<1>(a, b, std::make_integer_sequence<int, N>());
@@ -214,8 +179,7 @@ INK_INLINE void deinterleave(Pack<T, N>& a, Pack<T, N>& b) {
 }
 
 // The lanes combined in a tree: lane i with lane i + N/2, and so on.
-template <class T, int N, class F>
-INK_INLINE T reduce(Pack<T, N> x, F combine) {
+template <class T, int N, class F> INK_INLINE T reduce(Pack<T, N> x, F combine) {
   if constexpr (N == 1) {
     return x[0];
   } else {

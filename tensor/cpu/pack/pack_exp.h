@@ -6,35 +6,29 @@
 namespace ink::INK_CPU_LEVEL {
 
 // The split of x = n ln 2 + r, and the arguments beyond which e^x is 0 or infinite.
-template <class T>
-struct ExpRange;
-template <>
-struct ExpRange<float> {
+template <class T> struct ExpRange;
+template <> struct ExpRange<float> {
   static constexpr float magic = 0x1.8p23f, low = -104, high = 89, tiny = 0x1p-25f;
   static constexpr float log2e = 0x1.715476p0f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
 };
-template <>
-struct ExpRange<double> {
+template <> struct ExpRange<double> {
   static constexpr double magic = 0x1.8p52, low = -746, high = 710, tiny = 0x1p-54;
   static constexpr double log2e = 0x1.71547652b82fep0, ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
 };
 
 // 2^n for whole n inside the exponent range, n given as an integer.
-template <class T, int N>
-INK_INLINE Pack<T, N> power_of_two(Pack<int_of<T>, N> n) {
+template <class T, int N> INK_INLINE Pack<T, N> power_of_two(Pack<int_of<T>, N> n) {
   constexpr int bits = sizeof(T) == 4 ? 23 : 52, bias = sizeof(T) == 4 ? 127 : 1023;
   return bit_cast<T>(Pack<int_of<T>, N>((n.v + bias) << bits));
 }
 
 // x = n ln 2 + r with |r| <= ln 2 / 2. Adding `magic` leaves the nearest whole number in the low bits of the sum; n
 // ln2_high is exact, as ln2_high has few digits.
-template <class T, int N>
-struct Reduced {
+template <class T, int N> struct Reduced {
   Pack<T, N> r, n;
   Pack<int_of<T>, N> whole;
 };
-template <class T, int N>
-INK_INLINE Reduced<T, N> reduce_exp(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Reduced<T, N> reduce_exp(Pack<T, N> x) {
   using P = Pack<T, N>;
   using R = ExpRange<T>;
   P shifted = muladd(x, P(R::log2e), P(R::magic)), n = shifted - P(R::magic);
@@ -43,41 +37,37 @@ INK_INLINE Reduced<T, N> reduce_exp(Pack<T, N> x) {
 }
 
 // e^r - 1 = r + r^2 q(r), |r| <= ln 2 / 2; error 2^-26 (float), 2^-61 (double).
-template <class T, int N>
-INK_INLINE Pack<T, N> expm1_poly(Pack<T, N> r) {
+template <class T, int N> INK_INLINE Pack<T, N> expm1_poly(Pack<T, N> r) {
   if constexpr (sizeof(T) == 4) {
     return muladd(r * r,
                   horner(r, 0.49999998153012181, 0.16666543571867732, 0.041667200054167116, 0.0083665272183164981,
                          0.0013882521284908447),
                   r);
   } else {
-    return muladd(
-        r * r,
-        horner(r, 0.5, 0.1666666666666667652, 0.04166666666666650861, 0.008333333333321682133, 0.001388888888896244133,
-               0.0001984126988599303261, 0.00002480158717243842755, 2.755724434388672789e-6, 2.755740269344721888e-7,
-               2.510899040592495804e-8, 2.087532510473467769e-9),
-        r);
+    return muladd(r * r,
+                  horner(r, 0.5, 0.1666666666666667652, 0.04166666666666650861, 0.008333333333321682133,
+                         0.001388888888896244133, 0.0001984126988599303261, 0.00002480158717243842755,
+                         2.755724434388672789e-6, 2.755740269344721888e-7, 2.510899040592495804e-8,
+                         2.087532510473467769e-9),
+                  r);
   }
 }
 
 // p 2^n with gradual underflow.
-template <class T, int N>
-INK_INLINE Pack<T, N> scale(Pack<T, N> p, Reduced<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> scale(Pack<T, N> p, Reduced<T, N> x) {
   if constexpr (hw::has_scale<T, N>) return Pack<T, N>(hw::scale<T, N>(p.v, x.n.v));
   using I = Pack<int_of<T>, N>;
   I half(x.whole.v >> 1), rest(x.whole.v - half.v);  // 2^n itself may not be a normal number
   return p * power_of_two<T, N>(half) * power_of_two<T, N>(rest);
 }
 
-template <class T, int N>
-INK_INLINE Pack<T, N> exp(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> exp(Pack<T, N> x) {
   auto reduced = reduce_exp(clamp(x, ExpRange<T>::low, ExpRange<T>::high));
   return scale(Pack<T, N>(T(1)) + expm1_poly(reduced.r), reduced);
 }
 
 // 2^n (e^r - 1) + (2^n - 1), all of it halved and doubled again: 2^128 is no float.
-template <class T, int N>
-INK_INLINE Pack<T, N> expm1(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> expm1(Pack<T, N> x) {
   using P = Pack<T, N>;
   auto reduced = reduce_exp(clamp(x, T(-40), ExpRange<T>::high));
   P s = power_of_two<T, N>(Pack<int_of<T>, N>(reduced.whole.v - 1));
@@ -86,15 +76,13 @@ INK_INLINE Pack<T, N> expm1(Pack<T, N> x) {
 }
 
 // a - b modulo the word: the bits of a negative or NaN argument may overflow, and its result is replaced later.
-template <class I, int N>
-INK_INLINE Pack<I, N> wrapping_sub(Pack<I, N> a, Pack<I, N> b) {
+template <class I, int N> INK_INLINE Pack<I, N> wrapping_sub(Pack<I, N> a, Pack<I, N> b) {
   using U = std::make_unsigned_t<I>;
   return bit_cast<I>(bit_cast<U>(a) - bit_cast<U>(b));
 }
 
 // x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), for positive x, subnormals included. `e` is returned as a float.
-template <class T, int N>
-INK_INLINE void split_log(Pack<T, N> x, Pack<T, N>& f, Pack<T, N>& e) {
+template <class T, int N> INK_INLINE void split_log(Pack<T, N> x, Pack<T, N>& f, Pack<T, N>& e) {
   using I = int_of<T>;
   constexpr int bits = sizeof(T) == 4 ? 23 : 52;
   constexpr I root_half = sizeof(T) == 4 ? I(0x3f3504f3) : I(0x3fe6a09e667f3bcd);
@@ -107,8 +95,7 @@ INK_INLINE void split_log(Pack<T, N> x, Pack<T, N>& f, Pack<T, N>& e) {
 
 // log(1 + f) + e ln 2. float: f - f^2/2 + f^3 p(f), error 2^-27. double: with s = f / (2 + f), log(1 + f) = 2 atanh(s)
 // = f - s (f - s^2 p(s^2)) (as in FreeBSD's e_log.c), error 2^-66.
-template <class T, int N>
-INK_INLINE Pack<T, N> log_poly(Pack<T, N> f, Pack<T, N> e) {
+template <class T, int N> INK_INLINE Pack<T, N> log_poly(Pack<T, N> f, Pack<T, N> e) {
   using P = Pack<T, N>;
   P high(ExpRange<T>::ln2_high), low(ExpRange<T>::ln2_low);
   if constexpr (sizeof(T) == 4) {
@@ -126,8 +113,7 @@ INK_INLINE Pack<T, N> log_poly(Pack<T, N> f, Pack<T, N> e) {
 }
 
 // The values of log at 0, below 0, infinity and NaN, where y is what the polynomial gave.
-template <class T, int N>
-INK_INLINE Pack<T, N> log_edges(Pack<T, N> x, Pack<T, N> y) {
+template <class T, int N> INK_INLINE Pack<T, N> log_edges(Pack<T, N> x, Pack<T, N> y) {
   using P = Pack<T, N>;
   P zero(T(0)), inf(highest<T>()), nan(std::numeric_limits<T>::quiet_NaN());
   y = select(x < inf, y, x);  // infinity and NaN: themselves
@@ -135,16 +121,14 @@ INK_INLINE Pack<T, N> log_edges(Pack<T, N> x, Pack<T, N> y) {
   return select(x == zero, -inf, y);
 }
 
-template <class T, int N>
-INK_INLINE Pack<T, N> log(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> log(Pack<T, N> x) {
   Pack<T, N> f, e;
   split_log(x, f, e);
   return log_edges(x, log_poly(f, e));
 }
 
 // log(1 + f) / ln 2 + e: exact at the powers of two.
-template <class T, int N>
-INK_INLINE Pack<T, N> log2(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> log2(Pack<T, N> x) {
   using P = Pack<T, N>;
   P f, e;
   split_log(x, f, e);
@@ -154,8 +138,7 @@ INK_INLINE Pack<T, N> log2(Pack<T, N> x) {
 }
 
 // 1 + x = 2^e (1 + f) splits the rounded sum; f is then formed from x itself, 2^-e x - (1 - 2^-e), so nothing is lost.
-template <class T, int N>
-INK_INLINE Pack<T, N> log1p(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> log1p(Pack<T, N> x) {
   using P = Pack<T, N>;
   using I = Pack<int_of<T>, N>;
   constexpr int bits = sizeof(T) == 4 ? 23 : 52;
@@ -170,8 +153,7 @@ INK_INLINE Pack<T, N> log1p(Pack<T, N> x) {
 
 // float: x p(x^2) / q(x^2) up to where tanh rounds to 1 (and the quotient does, fused or not); error 2^-30. double: by
 // expm1.
-template <class T, int N>
-INK_INLINE Pack<T, N> tanh(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> tanh(Pack<T, N> x) {
   using P = Pack<T, N>;
   if constexpr (sizeof(T) == 4) {
     P c = clamp(x, -9.01110077f, 9.01110077f), z = c * c;
@@ -187,8 +169,7 @@ INK_INLINE Pack<T, N> tanh(Pack<T, N> x) {
 }
 
 // float: x p(x^2) / q(x^2) up to where erf rounds to 1 (and the quotient does); error 2^-26.
-template <class T, int N>
-INK_INLINE Pack<T, N> erf(Pack<T, N> x) {
+template <class T, int N> INK_INLINE Pack<T, N> erf(Pack<T, N> x) {
   using P = Pack<T, N>;
   if constexpr (sizeof(T) == 4) {
     P c = clamp(x, -3.83260059f, 3.83260059f), z = c * c;
@@ -203,16 +184,14 @@ INK_INLINE Pack<T, N> erf(Pack<T, N> x) {
 }
 
 // x^y = e^(y log |x|) in double, which leaves a float right to within its rounding; then the cases of C99 F.9.4.4.
-template <int N>
-INK_INLINE Pack<float, N> abs_pow(Pack<float, N> x, Pack<float, N> y) {
+template <int N> INK_INLINE Pack<float, N> abs_pow(Pack<float, N> x, Pack<float, N> y) {
   if constexpr (N > kLanes<double> && N > 1) {
     return join(abs_pow(low_half(x), low_half(y)), abs_pow(high_half(x), high_half(y)));
   } else {
     return convert<float>(exp(convert<double>(y) * log(convert<double>(x))));
   }
 }
-template <class T, int N>
-INK_INLINE Pack<T, N> pow(Pack<T, N> x, Pack<T, N> y) {
+template <class T, int N> INK_INLINE Pack<T, N> pow(Pack<T, N> x, Pack<T, N> y) {
   using P = Pack<T, N>;
   if constexpr (sizeof(T) == 4) {
     P zero(T(0)), one(T(1)), a = abs(x), r = abs_pow(a, y), half_y = y * P(T(0.5));

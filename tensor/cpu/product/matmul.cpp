@@ -1,15 +1,14 @@
 // Matrix products: floating point through BLAS, integers by the definition.
 #include "tensor/cpu/table.h"
-#include "tensor/runtime/gemm.h"
 #include "tensor/parallel.h"
+#include "tensor/runtime/gemm.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
 // c = alpha a b + beta c row by row, so that b and c are walked in order. U is the unsigned type in which T wraps
 // around.
-template <class T, class U>
-void integer_gemm(const GemmArgs& g) {
+template <class T, class U> void integer_gemm(const GemmArgs& g) {
   const U alpha = U(int64_t(g.alpha)), beta = U(int64_t(g.beta));
   parallel_for(g.batch * g.m, 1 + 65536 / (1 + g.n * g.k), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
@@ -31,10 +30,17 @@ void integer_gemm(const GemmArgs& g) {
 bool gemm(const GemmArgs& g) {
   if (has_extras(g)) return false;
   switch (g.dtype) {
-    case DType::i64: integer_gemm<int64_t, uint64_t>(g); break;
-    case DType::i32: integer_gemm<int32_t, uint32_t>(g); break;
-    case DType::u8: integer_gemm<uint8_t, uint32_t>(g); break;
-    default: ink::gemm(g);
+    case DType::i64:
+      integer_gemm<int64_t, uint64_t>(g);
+      break;
+    case DType::i32:
+      integer_gemm<int32_t, uint32_t>(g);
+      break;
+    case DType::u8:
+      integer_gemm<uint8_t, uint32_t>(g);
+      break;
+    default:
+      ink::gemm(g);
   }
   return true;
 }

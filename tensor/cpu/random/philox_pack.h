@@ -36,15 +36,13 @@ INK_INLINE void philox_words(uint32_t* out, uint64_t seed, uint64_t block, uint3
 }
 
 // Lanes of 32 random bits as uniforms on [0, 1) of `digits` binary digits.
-template <int digits, int N>
-INK_INLINE Pack<float, N> uniform_from(Pack<uint32_t, N> bits) {
+template <int digits, int N> INK_INLINE Pack<float, N> uniform_from(Pack<uint32_t, N> bits) {
   return convert<float>(Pack<int32_t, N>((vector_of<int32_t, N>)(bits.v >> (32 - digits)))) *
          Pack<float, N>(1.f / float(1 << digits));
 }
 
 // normal_from of tensor/math/philox.h: u and v become the cosine and the sine normals.
-template <int N>
-INK_INLINE SinCos<N> normal_from(Pack<uint32_t, N> u, Pack<uint32_t, N> v) {
+template <int N> INK_INLINE SinCos<N> normal_from(Pack<uint32_t, N> u, Pack<uint32_t, N> v) {
   using P = Pack<float, N>;
   using I = Pack<int32_t, N>;
   P uniform = (convert<float>(bit_cast<int32_t>(Pack<uint32_t, N>(u.v >> 1))) + P(0.5f)) * P(0x1p-31f);

@@ -12,15 +12,11 @@ namespace {
 constexpr int64_t kGrain = 32768;  // elements a task
 constexpr int kBlocks = 64;        // counters drawn together: 1 KiB of words
 constexpr int kWords = 4 * kBlocks;
-template <class S>
-constexpr int kDigits = std::is_same_v<S, half>       ? 11
-                        : std::is_same_v<S, bfloat16> ? 8
-                                                      : 24;
+template <class S> constexpr int kDigits = std::is_same_v<S, half> ? 11 : std::is_same_v<S, bfloat16> ? 8 : 24;
 
 // Calls f(draws, begin, skip, n) for consecutive pieces of [begin, end): draws[skip + j] belongs to element begin + j,
 // j in [0, n). Bits is uint32_t or uint64_t. `draws` starts at a whole counter, so pairs start at even places.
-template <class Bits, class F>
-INK_INLINE void for_draws(RandomKey key, int64_t begin, int64_t end, F f) {
+template <class Bits, class F> INK_INLINE void for_draws(RandomKey key, int64_t begin, int64_t end, F f) {
   constexpr int per_block = 16 / sizeof(Bits);
   alignas(64) Bits draws[kBlocks * per_block];
   while (begin < end) {
@@ -38,15 +34,13 @@ using U = Pack<uint32_t, kLanes<float>>;
 constexpr int L = P::lanes;
 
 // y[0 .. n) = f(bits), a pack at a time.
-template <class S, class F>
-INK_INLINE void map_bits(S* y, const uint32_t* bits, int n, F f) {
+template <class S, class F> INK_INLINE void map_bits(S* y, const uint32_t* bits, int n, F f) {
   int j = 0;
   for (; j + L <= n; j += L) store(y + j, f(U::load(bits + j), j, L));
   if (j < n) store(y + j, f(U::load(bits + j, n - j), j, n - j), n - j);
 }
 
-template <class S>
-void uniform_piece(S* y, RandomKey key, int64_t begin, int64_t end, float low, float high) {
+template <class S> void uniform_piece(S* y, RandomKey key, int64_t begin, int64_t end, float low, float high) {
   P range(high - low), start(low), limit(high);
   for_draws<uint32_t>(key, begin, end, [&](const uint32_t* draws, int64_t i, int skip, int n) {
     map_bits(y + i, draws + skip, n, [&](U bits, int, int) {
@@ -64,8 +58,7 @@ void uniform_piece(double* y, RandomKey key, int64_t begin, int64_t end, double 
   });
 }
 
-template <class S>
-void normal_piece(S* y, RandomKey key, int64_t begin, int64_t end, float mean, float std) {
+template <class S> void normal_piece(S* y, RandomKey key, int64_t begin, int64_t end, float mean, float std) {
   for_draws<uint32_t>(key, begin, end, [&](const uint32_t* draws, int64_t i, int skip, int n) {
     alignas(64) float z[kWords];
     for (int j = 0; j < skip + n; j += 2 * L) {
@@ -108,8 +101,7 @@ void dropout_piece(double* y, const double* x, RandomKey key, int64_t begin, int
 }
 
 // Calls f<S>() with the floating type of t.
-template <class F>
-INK_INLINE void visit_real(DType t, F f) {
+template <class F> INK_INLINE void visit_real(DType t, F f) {
   switch (t) {
     case DType::f64:
       return f.template operator()<double>();
@@ -121,8 +113,7 @@ INK_INLINE void visit_real(DType t, F f) {
       return f.template operator()<float>();
   }
 }
-template <class S>
-using compute_t = std::conditional_t<std::is_same_v<S, double>, double, float>;
+template <class S> using compute_t = std::conditional_t<std::is_same_v<S, double>, double, float>;
 
 }  // namespace
 

@@ -1,5 +1,6 @@
-// First-order linear recurrences along a dim, h_t = a_t h_{t-1} + b_t, and their gradients. In columns (inner > 1) neighbouring ones
-// advance together, a pack at a time; a row (inner = 1) goes a pack of steps at a time, whose steps are joined in pairs.
+// First-order linear recurrences along a dim, h_t = a_t h_{t-1} + b_t, and their gradients. In columns (inner > 1)
+// neighbouring ones advance together, a pack at a time; a row (inner = 1) goes a pack of steps at a time, whose steps
+// are joined in pairs.
 #include "tensor/cpu/row.h"
 #include "tensor/cpu/table.h"
 #include "tensor/math/complex.h"
@@ -11,23 +12,14 @@ namespace {
 constexpr int64_t kRecurrenceColumns = 512;  // columns that advance together: the step before is still in L1
 constexpr int64_t kRecurrenceWork = 16384;   // elements of a task
 
-template <class T>
-inline constexpr bool kIsComplex = false;
-template <class R>
-inline constexpr bool kIsComplex<complex<R>> = true;
+template <class T> inline constexpr bool kIsComplex = false;
+template <class R> inline constexpr bool kIsComplex<complex<R>> = true;
 
-template <class T>
-struct RealOf {
-  using type = T;
-};
-template <class R>
-struct RealOf<complex<R>> {
-  using type = R;
-};
+template <class T> struct RealOf { using type = T; };
+template <class R> struct RealOf<complex<R>> { using type = R; };
 
 // Numbers of type T in one register, complex ones as re, im, re, im.
-template <class T>
-struct Step {
+template <class T> struct Step {
   using P = Lanes<T>;
   static constexpr int64_t lanes = kLanes<T>;
   INK_INLINE static P load(const T* p) { return P::load(p); }
@@ -35,14 +27,12 @@ struct Step {
   INK_INLINE static P multiply_add(P a, P h, P b) { return muladd(a, h, b); }  // a h + b
   INK_INLINE static P conjugate(P a) { return a; }
 };
-template <class R>
-struct Step<complex<R>> {
+template <class R> struct Step<complex<R>> {
   using P = Lanes<R>;
   static constexpr int64_t lanes = kLanes<R> / 2;  // 0 where a register holds one real number: all is done one by one
   INK_INLINE static P load(const complex<R>* p) { return P::load(&p->re); }
   INK_INLINE static void store(complex<R>* p, P v) { v.store(&p->re); }
-  template <int... I>
-  INK_INLINE static P multiply_add(P a, P h, P b, std::integer_sequence<int, I...>) {
+  template <int... I> INK_INLINE static P multiply_add(P a, P h, P b, std::integer_sequence<int, I...>) {
     const P re(__builtin_shufflevector(a.v, a.v, (I & ~1)...)), im(__builtin_shufflevector(a.v, a.v, (I | 1)...));
     const P swapped(__builtin_shufflevector(h.v, h.v, (I ^ 1)...)), sign(typename P::V{R(I & 1 ? 1 : -1)...});
     return muladd(re, h, muladd(im * sign, swapped, b));
@@ -50,14 +40,12 @@ struct Step<complex<R>> {
   INK_INLINE static P multiply_add(P a, P h, P b) {
     return multiply_add(a, h, b, std::make_integer_sequence<int, kLanes<R>>());
   }
-  template <int... I>
-  INK_INLINE static P conjugate(P a, std::integer_sequence<int, I...>) {
+  template <int... I> INK_INLINE static P conjugate(P a, std::integer_sequence<int, I...>) {
     return a * P(typename P::V{R(I & 1 ? -1 : 1)...});
   }
   INK_INLINE static P conjugate(P a) { return conjugate(a, std::make_integer_sequence<int, kLanes<R>>()); }
 };
-template <class T>
-INK_INLINE T conjugate(T x) {
+template <class T> INK_INLINE T conjugate(T x) {
   if constexpr (kIsComplex<T>)
     return {x.re, -x.im};
   else
@@ -65,8 +53,7 @@ INK_INLINE T conjugate(T x) {
 }
 
 // y[i] = a[i] h[i] + b[i], and y[i] = x[i] conj(h[i]).
-template <class T>
-INK_INLINE void multiply_add(int64_t n, T* y, const T* a, const T* h, const T* b, bool conjugate_a) {
+template <class T> INK_INLINE void multiply_add(int64_t n, T* y, const T* a, const T* h, const T* b, bool conjugate_a) {
   using S = Step<T>;
   int64_t i = 0;
   if constexpr (S::lanes > 0)
@@ -76,19 +63,18 @@ INK_INLINE void multiply_add(int64_t n, T* y, const T* a, const T* h, const T* b
     }
   for (; i < n; ++i) y[i] = (conjugate_a ? conjugate(a[i]) : a[i]) * h[i] + b[i];
 }
-template <class T>
-INK_INLINE void multiply_conjugate(int64_t n, T* y, const T* x, const T* h) {
+template <class T> INK_INLINE void multiply_conjugate(int64_t n, T* y, const T* x, const T* h) {
   using S = Step<T>;
   int64_t i = 0;
   if constexpr (S::lanes > 0)
     for (; i + S::lanes <= n; i += S::lanes)
-      S::store(y + i, S::multiply_add(S::conjugate(S::load(h + i)), S::load(x + i), typename S::P(typename RealOf<T>::type(0))));
+      S::store(y + i, S::multiply_add(S::conjugate(S::load(h + i)), S::load(x + i),
+                                      typename S::P(typename RealOf<T>::type(0))));
   for (; i < n; ++i) y[i] = x[i] * conjugate(h[i]);
 }
 
 // One line, or several neighbouring columns of one: where its arrays begin.
-template <class T>
-struct RecurrenceLine {
+template <class T> struct RecurrenceLine {
   int64_t n, stride, columns;  // steps, elements from one to the next
   bool reverse, constant;
   const T *a, *start;  // start may be null
@@ -96,8 +82,7 @@ struct RecurrenceLine {
   const T* factor(int64_t t) const { return a + (constant ? 0 : at(t)); }
 };
 
-template <class T>
-void walk_columns(const RecurrenceLine<T>& l, T* h, const T* b) {
+template <class T> void walk_columns(const RecurrenceLine<T>& l, T* h, const T* b) {
   for (int64_t t = 0; t < l.n; ++t) {
     const T* before = t ? h + l.at(t - 1) : l.start;
     if (before)
@@ -107,8 +92,7 @@ void walk_columns(const RecurrenceLine<T>& l, T* h, const T* b) {
   }
 }
 
-template <class T>
-void walk_back(const RecurrenceLine<T>& l, T* da, T* db, const T* dh, const T* h) {
+template <class T> void walk_back(const RecurrenceLine<T>& l, T* da, T* db, const T* dh, const T* h) {
   for (int64_t t = l.n - 1; t >= 0; --t) {
     T* g = db + l.at(t);
     if (t + 1 < l.n)
@@ -124,10 +108,9 @@ void walk_back(const RecurrenceLine<T>& l, T* da, T* db, const T* dh, const T* h
 }
 
 // A row of real numbers, a pack of steps at once. A stretch of steps takes h to A h + B; two stretches in a row make
-// (a2 a1, a2 b1 + b2). Doubling the stretches gives every lane those from the pack's first step to its own (Hillis & Steele
-// 1986), and only the carry goes from pack to pack.
-template <class T, int... I>
-INK_INLINE void walk_pack(Lanes<T>& a, Lanes<T>& b, std::integer_sequence<int, I...>) {
+// (a2 a1, a2 b1 + b2). Doubling the stretches gives every lane those from the pack's first step to its own (Hillis &
+// Steele 1986), and only the carry goes from pack to pack.
+template <class T, int... I> INK_INLINE void walk_pack(Lanes<T>& a, Lanes<T>& b, std::integer_sequence<int, I...>) {
   constexpr int N = kLanes<T>;
   const typename Lanes<T>::V one = Lanes<T>(T(1)).v, zero = Lanes<T>(T(0)).v;
   const auto join = [&]<int by>(std::integral_constant<int, by>) {
@@ -141,12 +124,10 @@ INK_INLINE void walk_pack(Lanes<T>& a, Lanes<T>& b, std::integer_sequence<int, I
   if constexpr (N > 4) join(std::integral_constant<int, 4>());
   if constexpr (N > 8) join(std::integral_constant<int, 8>());
 }
-template <class T, int... I>
-INK_INLINE Lanes<T> turned(Lanes<T> v, std::integer_sequence<int, I...>) {
+template <class T, int... I> INK_INLINE Lanes<T> turned(Lanes<T> v, std::integer_sequence<int, I...>) {
   return Lanes<T>(__builtin_shufflevector(v.v, v.v, (kLanes<T> - 1 - I)...));
 }
-template <class T>
-void walk_row(const RecurrenceLine<T>& l, T* h, const T* b) {
+template <class T> void walk_row(const RecurrenceLine<T>& l, T* h, const T* b) {
   constexpr int N = kLanes<T>;
   constexpr auto lanes = std::make_integer_sequence<int, N>();
   T carry = l.start ? *l.start : T(0);
@@ -164,31 +145,41 @@ void walk_row(const RecurrenceLine<T>& l, T* h, const T* b) {
   for (; t < l.n; ++t) h[l.at(t)] = carry = (t || l.start ? *l.factor(t) * carry : T(0)) + b[l.at(t)];
 }
 
-// The gradients of a row: db is the same recurrence the other way, from the second to last step on, with the factor of the step that
-// came after.
-template <class T>
-void walk_row_back(const RecurrenceLine<T>& l, T* da, T* db, const T* dh, const T* h) {
+// The gradients of a row: db is the same recurrence the other way, from the second to last step on, with the factor of
+// the step that came after.
+template <class T> void walk_row_back(const RecurrenceLine<T>& l, T* da, T* db, const T* dh, const T* h) {
   const int64_t first = l.reverse ? l.n - 1 : 0, last = l.n - 1 - first;
-  const int64_t low = l.reverse, high = !l.reverse;  // where the places begin that have a step after, and those that have one before
+  // where the places begin that have a step after, and those that have one before
+  const int64_t low = l.reverse, high = !l.reverse;
   db[last] = dh[last];
-  walk_row<T>({.n = l.n - 1, .stride = 1, .columns = 1, .reverse = !l.reverse, .constant = l.constant,
-               .a = l.a + (l.constant ? 0 : high), .start = db + last}, db + low, dh + low);
+  walk_row<T>({.n = l.n - 1,
+               .stride = 1,
+               .columns = 1,
+               .reverse = !l.reverse,
+               .constant = l.constant,
+               .a = l.a + (l.constant ? 0 : high),
+               .start = db + last},
+              db + low, dh + low);
   multiply_conjugate(l.n - 1, da + high, db + high, h + low);
   da[first] = l.start ? db[first] * *l.start : T(0);
 }
 
 // Calls run(line, first element) for blocks of neighbouring columns of every line.
-template <class T, class F>
-void for_blocks(const RecurrenceArgs& r, const void* a, const void* start, F run) {
+template <class T, class F> void for_blocks(const RecurrenceArgs& r, const void* a, const void* start, F run) {
   const Lines& l = r.lines;
   if (l.inner == 0 || l.n == 0) return;
-  const int64_t width = l.inner < kRecurrenceColumns ? l.inner : kRecurrenceColumns, blocks = (l.inner + width - 1) / width;
+  const int64_t width = l.inner < kRecurrenceColumns ? l.inner : kRecurrenceColumns,
+                blocks = (l.inner + width - 1) / width;
   const int64_t work = l.n * width;
   parallel_for(l.outer * blocks, work < kRecurrenceWork ? kRecurrenceWork / work : 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t outer = task / blocks, first = task % blocks * width, at = outer * l.n * l.inner + first, side = outer * l.inner + first;
-      RecurrenceLine<T> line{.n = l.n, .stride = l.inner, .columns = l.inner - first < width ? l.inner - first : width,
-                             .reverse = r.reverse, .constant = r.constant,
+      const int64_t outer = task / blocks, first = task % blocks * width, at = outer * l.n * l.inner + first,
+                    side = outer * l.inner + first;
+      RecurrenceLine<T> line{.n = l.n,
+                             .stride = l.inner,
+                             .columns = l.inner - first < width ? l.inner - first : width,
+                             .reverse = r.reverse,
+                             .constant = r.constant,
                              .a = static_cast<const T*>(a) + (r.constant ? side : at),
                              .start = start ? static_cast<const T*>(start) + side : nullptr};
       run(line, at);
@@ -204,21 +195,24 @@ void recurrence(const RecurrenceArgs& r, void* h, const void* a, const void* b, 
       for_blocks<T>(r, a, start, [&](const RecurrenceLine<T>& line, int64_t at) {
         T* to = static_cast<T*>(h) + at;
         const T* from = static_cast<const T*>(b) + at;
-        if constexpr (!kIsComplex<T> && kLanes<T> > 1)
+        if constexpr (!kIsComplex<T> && kLanes < T >> 1)
           if (line.stride == 1) return walk_row(line, to, from);
         walk_columns(line, to, from);
       });
   });
 }
 
-void recurrence_backward(const RecurrenceArgs& r, void* da, void* db, const void* dh, const void* a, const void* h, const void* start) {
+void recurrence_backward(const RecurrenceArgs& r, void* da, void* db, const void* dh, const void* a, const void* h,
+                         const void* start) {
   visit(r.dtype, [&]<class T>() {
     if constexpr ((unsigned(domain_of(dtype_of<T>)) & kField) != 0 && !is_half(dtype_of<T>))
       for_blocks<T>(r, a, start, [&](const RecurrenceLine<T>& line, int64_t at) {
-        if constexpr (!kIsComplex<T> && kLanes<T> > 1)
+        if constexpr (!kIsComplex<T> && kLanes < T >> 1)
           if (line.stride == 1)
-            return walk_row_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at, static_cast<const T*>(dh) + at, static_cast<const T*>(h) + at);
-        walk_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at, static_cast<const T*>(dh) + at, static_cast<const T*>(h) + at);
+            return walk_row_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at,
+                                 static_cast<const T*>(dh) + at, static_cast<const T*>(h) + at);
+        walk_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at, static_cast<const T*>(dh) + at,
+                  static_cast<const T*>(h) + at);
       });
   });
 }

@@ -1,4 +1,5 @@
-// Mamba's selective scan (Gu & Dao 2023, algorithm 2) and its gradient, with the step of Euler for B and the exact one for A:
+// Mamba's selective scan (Gu & Dao 2023, algorithm 2) and its gradient, with the step of Euler for B and the exact one
+// for A:
 //
 //   h_t = e^{delta_t A} h_{t-1} + delta_t B_t x_t,   y_t = sum over states of C_t h_t.
 //
@@ -9,8 +10,8 @@
 //   dA = sum over t of delta_t G_t e^{delta_t A} h_{t-1}
 //   ddelta_t = sum over states of G_t (A e^{delta_t A} h_{t-1} + B_t x_t)
 //
-// A pack holds neighbouring channels; states are the inner loop. States are never stored for all steps: the backward pass starts from
-// the kept state of each chunk and computes those of kScanChunk steps again.
+// A pack holds neighbouring channels; states are the inner loop. States are never stored for all steps: the backward
+// pass starts from the kept state of each chunk and computes those of kScanChunk steps again.
 #include "tensor/cpu/row.h"
 #include "tensor/cpu/scratch.h"
 #include "tensor/cpu/table.h"
@@ -21,17 +22,19 @@ namespace {
 
 constexpr int64_t kGroup = 64;  // channels of a task
 
-template <class T>
-struct SelectiveInputs {
+template <class T> struct SelectiveInputs {
   const T *x, *delta, *a, *b, *c, *start;
   explicit SelectiveInputs(const SelectiveScanInputs& in)
-      : x(static_cast<const T*>(in.x)), delta(static_cast<const T*>(in.delta)), a(static_cast<const T*>(in.a)),
-        b(static_cast<const T*>(in.b)), c(static_cast<const T*>(in.c)), start(static_cast<const T*>(in.start)) {}
+      : x(static_cast<const T*>(in.x)),
+        delta(static_cast<const T*>(in.delta)),
+        a(static_cast<const T*>(in.a)),
+        b(static_cast<const T*>(in.b)),
+        c(static_cast<const T*>(in.c)),
+        start(static_cast<const T*>(in.start)) {}
 };
 
 // Channels first .. first + count of one batch entry, count at most a pack's lanes.
-template <class T>
-struct Channels {
+template <class T> struct Channels {
   const SelectiveScanArgs& s;
   int64_t entry, first, count;
   int64_t at(int64_t t) const { return (entry * s.n + t) * s.channels + first; }  // in x, delta, y
@@ -55,7 +58,8 @@ struct Channels {
 };
 
 template <class T>
-void scan_channels(const Channels<T>& ch, const SelectiveInputs<T>& in, T* y, T* last, T* chunk_states, Lanes<T>* a, Lanes<T>* h) {
+void scan_channels(const Channels<T>& ch, const SelectiveInputs<T>& in, T* y, T* last, T* chunk_states, Lanes<T>* a,
+                   Lanes<T>* h) {
   const SelectiveScanArgs& s = ch.s;
   const int64_t matrix = ch.entry * s.channels * s.states;
   ch.gather(a, in.a);
@@ -79,26 +83,29 @@ void scan_channels(const Channels<T>& ch, const SelectiveInputs<T>& in, T* y, T*
 }
 
 // What the gradients of a group of channels add up in.
-template <class T>
-struct SelectiveSums {
+template <class T> struct SelectiveSums {
   double* a;  // [channels, states] of this batch entry
   T *b, *c;   // [n, states] of this batch entry and group
 };
 // Packs that a group of channels works with; `blocks` packs make up the group.
-template <class T>
-struct SelectiveScratch {
-  Scratch<Lanes<T>> a, carry, da;   // [blocks][states]: A, e^{delta A} G of the step after, dA of a chunk
-  Scratch<Lanes<T>> decay, h;       // [step][states], [1 + step][states]: of one chunk
-  Scratch<Lanes<T>> db, dc;         // [step][states]: summed over the blocks, not yet over lanes
+template <class T> struct SelectiveScratch {
+  Scratch<Lanes<T>> a, carry, da;  // [blocks][states]: A, e^{delta A} G of the step after, dA of a chunk
+  Scratch<Lanes<T>> decay, h;      // [step][states], [1 + step][states]: of one chunk
+  Scratch<Lanes<T>> db, dc;        // [step][states]: summed over the blocks, not yet over lanes
   SelectiveScratch(int64_t states, int64_t blocks)
-      : a(blocks * states), carry(blocks * states), da(blocks * states), decay(kScanChunk * states), h((kScanChunk + 1) * states),
-        db(kScanChunk * states), dc(kScanChunk * states) {}
+      : a(blocks * states),
+        carry(blocks * states),
+        da(blocks * states),
+        decay(kScanChunk * states),
+        h((kScanChunk + 1) * states),
+        db(kScanChunk * states),
+        dc(kScanChunk * states) {}
 };
 
 // Steps first .. first + steps of one pack of channels: states forwards, then gradients backwards.
 template <class T>
-void chunk_gradients(const Channels<T>& ch, const SelectiveInputs<T>& in, const T* dy, const T* chunk_states, const SelectiveScratch<T>& w,
-                     int64_t block, int64_t first, int64_t steps, T* dx, T* ddelta) {
+void chunk_gradients(const Channels<T>& ch, const SelectiveInputs<T>& in, const T* dy, const T* chunk_states,
+                     const SelectiveScratch<T>& w, int64_t block, int64_t first, int64_t steps, T* dx, T* ddelta) {
   const int64_t states = ch.s.states;
   const Lanes<T>* a = w.a.data() + block * states;
   Lanes<T>*carry = w.carry.data() + block * states, *da = w.da.data() + block * states;
@@ -132,9 +139,11 @@ void chunk_gradients(const Channels<T>& ch, const SelectiveInputs<T>& in, const 
 }
 
 template <class T>
-void group_gradients(const SelectiveScanArgs& s, int64_t entry, int64_t first, const SelectiveInputs<T>& in, const T* dy, const T* dlast,
-                     const T* chunk_states, T* dx, T* ddelta, T* dstart, const SelectiveSums<T>& sums) {
-  const int64_t end = first + kGroup < s.channels ? first + kGroup : s.channels, L = kLanes<T>, blocks = (end - first + L - 1) / L;
+void group_gradients(const SelectiveScanArgs& s, int64_t entry, int64_t first, const SelectiveInputs<T>& in,
+                     const T* dy, const T* dlast, const T* chunk_states, T* dx, T* ddelta, T* dstart,
+                     const SelectiveSums<T>& sums) {
+  const int64_t end = first + kGroup < s.channels ? first + kGroup : s.channels, L = kLanes<T>,
+                blocks = (end - first + L - 1) / L;
   const int64_t matrix = entry * s.channels * s.states;
   SelectiveScratch<T> w(s.states, blocks);
   const auto channels = [&](int64_t block) {
@@ -156,19 +165,20 @@ void group_gradients(const SelectiveScanArgs& s, int64_t entry, int64_t first, c
       const Channels<T> ch = channels(block);
       chunk_gradients(ch, in, dy, chunk_states, w, block, begin, steps, dx, ddelta);
       for (int64_t k = 0; k < s.states; ++k)
-        for (int64_t c = 0; c < ch.count; ++c) sums.a[(ch.first + c) * s.states + k] += double(w.da[block * s.states + k][int(c)]);
+        for (int64_t c = 0; c < ch.count; ++c)
+          sums.a[(ch.first + c) * s.states + k] += double(w.da[block * s.states + k][int(c)]);
     }
     for (int64_t i = 0; i < steps * s.states; ++i) {
       sums.b[begin * s.states + i] = sum(w.db[i]);
       sums.c[begin * s.states + i] = sum(w.dc[i]);
     }
   }
-  for (int64_t block = 0; block < blocks && dstart; ++block) channels(block).scatter(dstart + matrix, w.carry.data() + block * s.states);
+  for (int64_t block = 0; block < blocks && dstart; ++block)
+    channels(block).scatter(dstart + matrix, w.carry.data() + block * s.states);
 }
 
 // to[i] = sum over k of from[k][i], in the order of k.
-template <class T, class S>
-void add_parts(T* to, const S* from, int64_t parts, int64_t n) {
+template <class T, class S> void add_parts(T* to, const S* from, int64_t parts, int64_t n) {
   parallel_for(n, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       double sum = 0;
@@ -180,7 +190,8 @@ void add_parts(T* to, const S* from, int64_t parts, int64_t n) {
 
 }  // namespace
 
-void selective_scan(const SelectiveScanArgs& s, void* y, void* last, void* chunk_states, const SelectiveScanInputs& inputs) {
+void selective_scan(const SelectiveScanArgs& s, void* y, void* last, void* chunk_states,
+                    const SelectiveScanInputs& inputs) {
   visit_float(s.dtype, [&]<class T>() {
     const SelectiveInputs<T> in(inputs);
     const int64_t packs = (s.channels + kLanes<T> - 1) / kLanes<T>;
@@ -188,15 +199,15 @@ void selective_scan(const SelectiveScanArgs& s, void* y, void* last, void* chunk
       Scratch<Lanes<T>> a(s.states), h(s.states);
       for (int64_t task = begin; task < end; ++task) {
         const int64_t first = task % packs * kLanes<T>, left = s.channels - first;
-        scan_channels<T>({s, task / packs, first, left < kLanes<T> ? left : kLanes<T>}, in, static_cast<T*>(y), static_cast<T*>(last),
-                         static_cast<T*>(chunk_states), a.data(), h.data());
+        scan_channels<T>({s, task / packs, first, left < kLanes<T> ? left : kLanes<T>}, in, static_cast<T*>(y),
+                         static_cast<T*>(last), static_cast<T*>(chunk_states), a.data(), h.data());
       }
     });
   });
 }
 
-void selective_scan_backward(const SelectiveScanArgs& s, const SelectiveScanGradients& d, const void* dy, const void* dlast,
-                             const SelectiveScanInputs& inputs, const void* chunk_states) {
+void selective_scan_backward(const SelectiveScanArgs& s, const SelectiveScanGradients& d, const void* dy,
+                             const void* dlast, const SelectiveScanInputs& inputs, const void* chunk_states) {
   visit_float(s.dtype, [&]<class T>() {
     const SelectiveInputs<T> in(inputs);
     const int64_t groups = (s.channels + kGroup - 1) / kGroup, matrix = s.channels * s.states, rows = s.n * s.states;
@@ -207,9 +218,11 @@ void selective_scan_backward(const SelectiveScanArgs& s, const SelectiveScanGrad
         const int64_t entry = task / groups, group = task % groups, first = group * kGroup;
         const int64_t last = first + kGroup < s.channels ? first + kGroup : s.channels;
         for (int64_t i = first * s.states; i < last * s.states; ++i) da[entry * matrix + i] = 0;
-        group_gradients<T>(s, entry, first, in, static_cast<const T*>(dy), static_cast<const T*>(dlast), static_cast<const T*>(chunk_states),
-                           static_cast<T*>(d.x), static_cast<T*>(d.delta), static_cast<T*>(d.start),
-                           {da.data() + entry * matrix, db.data() + (group * s.batch + entry) * rows, dc.data() + (group * s.batch + entry) * rows});
+        group_gradients<T>(s, entry, first, in, static_cast<const T*>(dy), static_cast<const T*>(dlast),
+                           static_cast<const T*>(chunk_states), static_cast<T*>(d.x), static_cast<T*>(d.delta),
+                           static_cast<T*>(d.start),
+                           {da.data() + entry * matrix, db.data() + (group * s.batch + entry) * rows,
+                            dc.data() + (group * s.batch + entry) * rows});
       }
     });
     add_parts(static_cast<T*>(d.a), da.data(), s.batch, matrix);

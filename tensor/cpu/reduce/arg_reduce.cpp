@@ -8,18 +8,15 @@ namespace {
 constexpr int64_t kColumns = 512;  // columns that are searched together
 constexpr int64_t kBlock = 512;    // elements of a row whose extreme is found before it is looked for
 
-template <class T>
-using Value = std::conditional_t<std::same_as<T, half> || std::same_as<T, bfloat16>, float, T>;
+template <class T> using Value = std::conditional_t<std::same_as<T, half> || std::same_as<T, bfloat16>, float, T>;
 
 // Whether x takes the place of the best value so far: strictly better, or the first NaN.
-template <bool is_max, class T>
-INK_INLINE bool beats(T x, T best) {
+template <bool is_max, class T> INK_INLINE bool beats(T x, T best) {
   return (is_max ? x > best : x < best) | (x != x && best == best);
 }
 
 // The first place of `value` (or of a NaN, if it is one) in x[0, n), where it must stand.
-template <class T>
-INK_INLINE int64_t find(const T* x, T value) {
+template <class T> INK_INLINE int64_t find(const T* x, T value) {
   int64_t i = 0;
   if constexpr (std::floating_point<T>) {
     if (value != value) {
@@ -32,8 +29,7 @@ INK_INLINE int64_t find(const T* x, T value) {
 }
 
 // Finds the extreme of each block at the speed of max(), and searches only the block that holds the best.
-template <bool is_max, class T>
-int64_t arg_row(const T* x, int64_t n) {
+template <bool is_max, class T> int64_t arg_row(const T* x, int64_t n) {
   using Op = std::conditional_t<is_max, fn::Max, fn::Min>;
   constexpr Reducer op = reducer_entry<Op, T>();
   T best = x[0];
@@ -101,8 +97,7 @@ void arg_block(T* values, int64_t* indices, const T* in, int64_t n, int64_t stri
   if (c < count) arg_columns<is_max>(values + c, indices + c, in + c, n, stride, count - c);
 }
 
-template <bool is_max, class T>
-void arg_lines(T* values, int64_t* indices, const T* in, Lines lines) {
+template <bool is_max, class T> void arg_lines(T* values, int64_t* indices, const T* in, Lines lines) {
   const int64_t width = lines.inner < kColumns ? lines.inner : kColumns;
   if (width == 0) return;
   const int64_t blocks = (lines.inner + width - 1) / width, work = lines.n * width;

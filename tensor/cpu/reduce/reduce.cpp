@@ -154,7 +154,8 @@ struct Reduction {
       for (; begin < end; begin += kChunk) {
         const int64_t count = min(end - begin, kChunk);
         char* accumulators = partial.data() + begin * op.accumulator_size;
-        for (int64_t b = 1; b < blocks; ++b) op.merge(accumulators, accumulators + b * kept.numel * op.accumulator_size, count);
+        for (int64_t b = 1; b < blocks; ++b)
+          op.merge(accumulators, accumulators + b * kept.numel * op.accumulator_size, count);
         write(begin, accumulators, count);
       }
     });

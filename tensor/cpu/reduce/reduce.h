@@ -10,7 +10,7 @@ struct Reducer {
   void (*start)(void* accumulators, int64_t n);              // accumulators[0, n) = identity
   void (*row)(void* accumulator, const void* x, int64_t n);  // accumulator += x[0] + ... + x[n - 1]
   void (*columns)(void* accumulators, const void* x, int64_t rows, int64_t stride,
-                  int64_t n);                                // accumulators[j] += sum_i x[i * stride + j]
+                  int64_t n);                                      // accumulators[j] += sum_i x[i * stride + j]
   void (*merge)(void* accumulator, const void* other, int64_t n);  // accumulator[j] += other[j]
   void (*finish)(void* out, const void* accumulators, int64_t n);  // the result, in the compute type of the output
 };

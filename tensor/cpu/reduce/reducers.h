@@ -6,25 +6,12 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-template <class Op, class T>
-struct AccumulatorFor {
-  using type = typename AccumulatorOf<T>::type;
-};
-template <class T>
-struct AccumulatorFor<fn::Max, T> {
-  using type = T;
-};
-template <class T>
-struct AccumulatorFor<fn::Min, T> {
-  using type = T;
-};
-template <class T>
-struct AccumulatorFor<fn::CountNonzero, T> {
-  using type = int64_t;
-};
+template <class Op, class T> struct AccumulatorFor { using type = typename AccumulatorOf<T>::type; };
+template <class T> struct AccumulatorFor<fn::Max, T> { using type = T; };
+template <class T> struct AccumulatorFor<fn::Min, T> { using type = T; };
+template <class T> struct AccumulatorFor<fn::CountNonzero, T> { using type = int64_t; };
 
-template <class Op, class T>
-struct Reduce {
+template <class Op, class T> struct Reduce {
   using S = typename AccumulatorFor<Op, T>::type;
   using Result = std::conditional_t<std::same_as<Op, fn::CountNonzero>, int64_t, T>;
   static constexpr bool kCounts = std::same_as<Op, fn::CountNonzero>;
@@ -85,8 +72,7 @@ struct Reduce {
 
 // f32 and f64 by packs. A run of kRun elements is summed in T, the runs in S: vector speed, and an error of few
 // roundings (each lane of a run adds 16 numbers or fewer). Products stay in S, where a part of a run cannot overflow.
-template <class Op, class T>
-struct PackReduce : Reduce<Op, T> {
+template <class Op, class T> struct PackReduce : Reduce<Op, T> {
   using Base = Reduce<Op, T>;
   using S = typename Base::S;
   static constexpr bool kProduct = std::same_as<Op, fn::Prod>;
@@ -111,8 +97,7 @@ struct PackReduce : Reduce<Op, T> {
       return Op::map(x);
     }
   }
-  template <class V>
-  INK_INLINE static V combine(V a, V b) {
+  template <class V> INK_INLINE static V combine(V a, V b) {
     if constexpr (Base::kCounts) {
       return a + b;
     } else {
@@ -144,8 +129,7 @@ struct PackReduce : Reduce<Op, T> {
   }
 
   // K packs of columns, down `rows` rows.
-  template <int K>
-  INK_INLINE static void column_run(S* s, const T* x, int64_t rows, int64_t stride) {
+  template <int K> INK_INLINE static void column_run(S* s, const T* x, int64_t rows, int64_t stride) {
     P run[K];
     for (int k = 0; k < K; ++k) run[k] = lift(In::load(x + k * L));
     for (int64_t i = 1; i < rows; ++i)
@@ -166,8 +150,7 @@ struct PackReduce : Reduce<Op, T> {
   }
 };
 
-template <class Op, class T>
-constexpr Reducer reducer_entry() {
+template <class Op, class T> constexpr Reducer reducer_entry() {
   if constexpr (std::same_as<Op, fn::CountNonzero> || (Op::domain & domain_of(dtype_of<T>)) != 0) {
     using R = std::conditional_t<std::floating_point<T>, PackReduce<Op, T>, Reduce<Op, T>>;
     return {sizeof(typename R::S), R::start, R::row, R::columns, R::merge, R::finish};
@@ -175,8 +158,7 @@ constexpr Reducer reducer_entry() {
     return {};
   }
 }
-template <class T, class... Op>
-INK_INLINE Reducer reducer_at(List<Op...>, int op) {
+template <class T, class... Op> INK_INLINE Reducer reducer_at(List<Op...>, int op) {
   static constexpr Reducer table[] = {reducer_entry<Op, T>()...};
   return table[op];
 }

@@ -30,8 +30,7 @@ INK_INLINE void join(Moments& a, const Moments& b) {
 }
 
 // sum of (x - m) and of (x - m)^2; with m near the mean the first corrects for m's rounding.
-template <class T>
-Moments around(const T* x, int64_t n, T m) {
+template <class T> Moments around(const T* x, int64_t n, T m) {
   constexpr int64_t L = kLanes<T>, kRun = 32 * L;
   using P = Pack<T, L>;
   double shift = 0, squares = 0;
@@ -62,8 +61,7 @@ Moments around(const T* x, int64_t n, T m) {
   return {double(n), double(m) + shift / double(n), at_least_0(squares - shift * (shift / double(n)))};
 }
 
-template <class T>
-Moments row_moments(const T* x, int64_t n) {
+template <class T> Moments row_moments(const T* x, int64_t n) {
   Moments all{0, 0, 0};
   for (int64_t i = 0; i < n; i += kRowBlock) {
     const int64_t count = min(n - i, kRowBlock);
@@ -75,8 +73,7 @@ Moments row_moments(const T* x, int64_t n) {
 }
 
 // The same for `count` columns of [n, stride].
-template <class T>
-void column_moments(Moments* all, const T* x, int64_t n, int64_t stride, int64_t count) {
+template <class T> void column_moments(Moments* all, const T* x, int64_t n, int64_t stride, int64_t count) {
   for (int64_t c = 0; c < count; ++c) all[c] = {0, 0, 0};
   alignas(64) double sum[kColumns], squares[kColumns];
   alignas(64) T mean[kColumns];
@@ -119,8 +116,7 @@ void column_moments(Moments* all, const T* x, int64_t n, int64_t stride, int64_t
   }
 }
 
-template <class T>
-void moments_of_lines(T* var, T* mean, const T* x, Lines lines, double correction) {
+template <class T> void moments_of_lines(T* var, T* mean, const T* x, Lines lines, double correction) {
   const int64_t n = lines.n, outputs = lines.outer * lines.inner;
   if (outputs == 0) return;
   const int64_t width = min(lines.inner, kColumns), per_row = pieces(lines.inner, width), tasks = lines.outer * per_row;

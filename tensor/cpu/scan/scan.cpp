@@ -10,8 +10,7 @@ namespace {
 constexpr int64_t kColumns = 512;  // columns that advance together, their states in L1
 constexpr int64_t kWork = 32768;   // elements of a task
 
-template <ScanOp op, class S>
-INK_INLINE S step(S a, S x) {
+template <ScanOp op, class S> INK_INLINE S step(S a, S x) {
   if constexpr (op == ScanOp::sum) {
     return fn::plus(a, x);
   } else if constexpr (op == ScanOp::prod) {
@@ -67,20 +66,17 @@ void max_columns(T* y, int64_t* indices, const T* x, int64_t n, int64_t stride, 
 
 // Eight lanes of a row at once: v_i += v_(i-1), then v_(i-2), then v_(i-4) (Hillis & Steele 1986); the chain from one
 // group of eight to the next is then a single operation.
-template <ScanOp op>
-INK_INLINE Pack<double, 8> scan_lanes(Pack<double, 8> v) {
+template <ScanOp op> INK_INLINE Pack<double, 8> scan_lanes(Pack<double, 8> v) {
   using P = Pack<double, 8>;
   const auto unit = P(op == ScanOp::sum ? 0.0 : 1.0).v;
   v = step<op>(v, P(__builtin_shufflevector(v.v, unit, 8, 0, 1, 2, 3, 4, 5, 6)));
   v = step<op>(v, P(__builtin_shufflevector(v.v, unit, 8, 8, 0, 1, 2, 3, 4, 5)));
   return step<op>(v, P(__builtin_shufflevector(v.v, unit, 8, 8, 8, 8, 0, 1, 2, 3)));
 }
-template <class T>
-INK_INLINE Pack<T, 8> reversed(Pack<T, 8> v) {
+template <class T> INK_INLINE Pack<T, 8> reversed(Pack<T, 8> v) {
   return Pack<T, 8>(__builtin_shufflevector(v.v, v.v, 7, 6, 5, 4, 3, 2, 1, 0));
 }
-template <ScanOp op, class T>
-void scan_row(T* y, const T* x, int64_t n, bool reverse) {
+template <ScanOp op, class T> void scan_row(T* y, const T* x, int64_t n, bool reverse) {
   double carry = op == ScanOp::sum ? 0 : 1;
   int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -99,8 +95,7 @@ void scan_row(T* y, const T* x, int64_t n, bool reverse) {
   }
 }
 
-template <ScanOp op, class T>
-void scan_lines(T* out, int64_t* indices, const T* in, Lines lines, bool reverse) {
+template <ScanOp op, class T> void scan_lines(T* out, int64_t* indices, const T* in, Lines lines, bool reverse) {
   if (lines.inner == 0) return;
   const int64_t width = lines.inner < kColumns ? lines.inner : kColumns, blocks = (lines.inner + width - 1) / width;
   const int64_t work = lines.n * width;

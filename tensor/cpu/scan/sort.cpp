@@ -1,6 +1,6 @@
 // Sorting along a dim: a line becomes keys, the keys are put in order, values and indices follow.
-#include "tensor/cpu/scratch.h"
 #include "tensor/cpu/scan/sort_ways.h"
+#include "tensor/cpu/scratch.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 

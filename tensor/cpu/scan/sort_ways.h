@@ -7,14 +7,12 @@
 namespace ink::INK_CPU_LEVEL {
 
 // Up to this many keys of type U, counting beats radix sort.
-template <class U>
-inline constexpr int64_t kRankSort = 16 * kLanes<U>;
+template <class U> inline constexpr int64_t kRankSort = 16 * kLanes<U>;
 
 // A key's place is the number of keys that go before it: the smaller ones, and the equal ones that stand earlier. That
 // is n comparisons per key, but a pack of keys at a time and without a branch. Both arrays have room for one more pack,
 // and the keys after the n-th are the highest.
-template <class U>
-void rank_sort(const U* keys, int64_t n, int_of<U>* rank) {
+template <class U> void rank_sort(const U* keys, int64_t n, int_of<U>* rank) {
   constexpr int L = kLanes<U>;
   using Keys = vector_of<U, L>;
   using Count = vector_of<int_of<U>, L>;
@@ -38,8 +36,7 @@ void rank_sort(const U* keys, int64_t n, int_of<U>* rank) {
 // Puts the n entries in order; b is a second buffer. Each pass deals the entries out by one byte of the key, keeping
 // their order (Knuth, TAOCP 3, 5.2.5): after the last byte they are sorted. One reading counts all bytes; a byte in
 // which all keys agree needs no pass. Returns the buffer that holds the result.
-template <class E>
-E* radix_sort(E* a, E* b, int64_t n, int key_bytes) {
+template <class E> E* radix_sort(E* a, E* b, int64_t n, int key_bytes) {
   int64_t counts[8][256] = {};
   for (int64_t i = 0; i < n; ++i)
     for (int byte = 0; byte < key_bytes; ++byte) ++counts[byte][a[i].key() >> (8 * byte) & 255];
@@ -58,8 +55,7 @@ E* radix_sort(E* a, E* b, int64_t n, int key_bytes) {
 }
 
 // The same by insertion, in place.
-template <class E>
-void insertion_sort(E* a, int64_t n) {
+template <class E> void insertion_sort(E* a, int64_t n) {
   for (int64_t i = 1; i < n; ++i) {
     E x = a[i];
     int64_t j = i;

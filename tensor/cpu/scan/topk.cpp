@@ -2,16 +2,15 @@
 // of 2 k (at least 256) that is sorted and cut back to k whenever it is full. In random order few survive: a
 // comparison per value and little else. In the worst order it is a sort.
 #include "tensor/cpu/row.h"
-#include "tensor/cpu/scratch.h"
 #include "tensor/cpu/scan/sort_ways.h"
+#include "tensor/cpu/scratch.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
-template <class T, class E>
-class Best {
+template <class T, class E> class Best {
  public:
   Best(int64_t k, bool largest)
       : k_(k),

@@ -10,20 +10,13 @@ namespace ink::INK_CPU_LEVEL {
 
 // The columns of x [n, step] that are taken together: one, or up to a pack of neighbours (AllLanes, or their number).
 struct OneColumn {};
-template <class T>
-INK_INLINE T load(const T* p, OneColumn) {
-  return *p;
-}
-template <class T>
-INK_INLINE void store(T* p, T v, OneColumn) {
-  *p = v;
-}
+template <class T> INK_INLINE T load(const T* p, OneColumn) { return *p; }
+template <class T> INK_INLINE void store(T* p, T v, OneColumn) { *p = v; }
 
 namespace {
 
 // Their maxima and where they stand, counted from the start of a block.
-template <class T, class K>
-struct Best {
+template <class T, class K> struct Best {
   static constexpr bool kOne = std::is_same_v<K, OneColumn>;
   std::conditional_t<kOne, T, Lanes<T>> value;
   std::conditional_t<kOne, int64_t, Pack<int_of<T>, kLanes<T>>> place;

@@ -58,10 +58,11 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
     if (dropout.on) {
       const unsigned dropped = dropped_of(dropout, head.matrix * a.nq + i0, j0, a.nk, true);
       INK_UNROLL
-      for (int r = 0; r < kOwn; ++r)
+      for (int r = 0; r < kOwn; ++r) {
         INK_UNROLL
         for (int c = 0; c < kOwn; ++c)
           if (has_bit(dropped, r, c)) s[r][c] = 0;
+      }
     }
     store_weights(memory, s);
     const Factor<T> values = rows_from(head.values(a, v), a.v_strides[2], j0, a.nk);
@@ -81,10 +82,9 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
 
 template <class T, int kCols>
 void run(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v) {
-  launch("attention", attention_kernel<T, kCols>,
-         dim3(unsigned(TileWork<kCols>::count(a.nq, a.dv, a.batch * a.heads))), dim3(kTileThreads),
-         TileMemory<T, kCols>::bytes(), a, static_cast<T*>(out), static_cast<T*>(lse), static_cast<const T*>(q),
-         static_cast<const T*>(k), static_cast<const T*>(v));
+  launch("attention", attention_kernel<T, kCols>, dim3(unsigned(TileWork<kCols>::count(a.nq, a.dv, a.batch * a.heads))),
+         dim3(kTileThreads), TileMemory<T, kCols>::bytes(), a, static_cast<T*>(out), static_cast<T*>(lse),
+         static_cast<const T*>(q), static_cast<const T*>(k), static_cast<const T*>(v));
 }
 
 }  // namespace
@@ -99,8 +99,10 @@ void attention(const AttentionArgs& a, void* out, void* lse, const void* q, cons
     return result.to(out, a.dtype);
   }
   visit_float(a.dtype, [&]<class T>() {
-    if (a.dv <= kTile) run<T, 1>(a, out, lse, q, k, v);
-    else run<T, 2>(a, out, lse, q, k, v);
+    if (a.dv <= kTile)
+      run<T, 1>(a, out, lse, q, k, v);
+    else
+      run<T, 2>(a, out, lse, q, k, v);
   });
 }
 

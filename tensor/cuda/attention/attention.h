@@ -2,9 +2,9 @@
 // draws of dropout. The ways to compute it: attention.cu and attention_backward.cu for f32 and f64, and by tensor cores
 // attention_mma.cu and attention_mma_backward.cu for f16 and bf16.
 #pragma once
+#include "tensor/backend/visible.h"
 #include "tensor/cuda/device/team.h"
 #include "tensor/math/philox.h"
-#include "tensor/backend/visible.h"
 
 #if defined(__CUDACC__)
 #define INK_KEEP_LOOP _Pragma("unroll 1")  // what is long and not hot stands in the code once
@@ -40,8 +40,7 @@ __device__ __forceinline__ Reach reach_of_keys(const Visible& see, int64_t j0, i
 }
 
 // Scores of one head: cap(scale q . k) - slope |j - i - diagonal|.
-template <class T>
-struct Score {
+template <class T> struct Score {
   T scale, cap, slope;
 
   __device__ __forceinline__ Score(const AttentionArgs& a, int64_t head)
@@ -75,8 +74,7 @@ struct Dropout {
     if (a.key.live) seed = a.key.live[0], offset += a.key.live[1];  // a replayed step goes on in the stream
   }
   // Whether the weights at `position` and the N - 1 after it are kept; four positions share a counter.
-  template <int N>
-  __device__ __forceinline__ void keeps(bool (&keep)[N], uint64_t position) const {
+  template <int N> __device__ __forceinline__ void keeps(bool (&keep)[N], uint64_t position) const {
     static_assert(N <= 4);
     position += offset;
     const int first = int(position % 4);
@@ -98,16 +96,13 @@ struct Head {
 
   __device__ __forceinline__ Head(const AttentionArgs& a, int64_t matrix)
       : batch(matrix / a.heads), head(matrix % a.heads), kv_head(head / (a.heads / a.kv_heads)), matrix(matrix) {}
-  template <class T>
-  __device__ __forceinline__ const T* queries(const AttentionArgs& a, const T* q) const {
+  template <class T> __device__ __forceinline__ const T* queries(const AttentionArgs& a, const T* q) const {
     return q + batch * a.q_strides[0] + head * a.q_strides[1];
   }
-  template <class T>
-  __device__ __forceinline__ const T* keys(const AttentionArgs& a, const T* k) const {
+  template <class T> __device__ __forceinline__ const T* keys(const AttentionArgs& a, const T* k) const {
     return k + batch * a.k_strides[0] + kv_head * a.k_strides[1];
   }
-  template <class T>
-  __device__ __forceinline__ const T* values(const AttentionArgs& a, const T* v) const {
+  template <class T> __device__ __forceinline__ const T* values(const AttentionArgs& a, const T* v) const {
     return v + batch * a.v_strides[0] + kv_head * a.v_strides[1];
   }
 };

@@ -14,10 +14,7 @@ namespace {
 
 enum class Gradient { dq, dk, dv };
 
-template <class T>
-struct Operands {
-  const T *dout, *q, *k, *v, *lse, *deltas;
-};
+template <class T> struct Operands { const T *dout, *q, *k, *v, *lse, *deltas; };
 
 // A warp per row: D of it.
 template <class T>
@@ -39,8 +36,7 @@ void run_deltas(const AttentionArgs& a, T* deltas, const void* dout, const void*
 }
 
 // sum += the part of a tile: `own` rows of queries (dq) or keys, `other` rows of the others.
-template <class T, int kCols>
-struct Walk {
+template <class T, int kCols> struct Walk {
   const AttentionArgs& a;
   const Operands<T>& x;
   const Gradient what;
@@ -103,16 +99,19 @@ struct Walk {
     if (what != Gradient::dv) {
       tile_product(products, memory, by_query ? grads : values, by_query ? values : grads, a.dv);
       INK_UNROLL
-      for (int r = 0; r < kOwn; ++r)
+      for (int r = 0; r < kOwn; ++r) {
         INK_UNROLL
         for (int c = 0; c < kOwn; ++c) {
           const T dp = has_bit(dropped, r, c) ? T(0) : products[r][c] * scale;
           if (own(r, c) != 0) own(r, c) *= dp - deltas[query(r, c)];  // what is hidden stays 0, whatever its product is
         }
+      }
     }
     add_weighted(sum, memory, by_query ? queries.count : keys.count,
-                 by_query ? keys : what == Gradient::dk ? queries : grads, work.first_col,
-                 what == Gradient::dv ? a.dv : a.d, seen == Seen::some);
+                 by_query               ? keys
+                 : what == Gradient::dk ? queries
+                                        : grads,
+                 work.first_col, what == Gradient::dv ? a.dv : a.d, seen == Seen::some);
   }
 };
 
@@ -130,8 +129,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
                        int(rows - first < kTile ? rows - first : kTile), walk.work.first_col, cols, one);
 }
 
-template <class T>
-void run(const AttentionArgs& a, const Operands<T>& x, Gradient what, void* result) {
+template <class T> void run(const AttentionArgs& a, const Operands<T>& x, Gradient what, void* result) {
   const int64_t cols = what == Gradient::dv ? a.dv : a.d, rows = what == Gradient::dq ? a.nq : a.nk;
   const int64_t matrices = a.batch * (what == Gradient::dq ? a.heads : a.kv_heads);
   if (cols == 0) return;
@@ -140,8 +138,10 @@ void run(const AttentionArgs& a, const Operands<T>& x, Gradient what, void* resu
            dim3(unsigned(TileWork<kCols>::count(rows, cols, matrices))), dim3(kTileThreads),
            TileMemory<T, kCols>::bytes(), a, x, what, static_cast<T*>(result));
   };
-  if (cols <= kTile) start.template operator()<1>();
-  else start.template operator()<2>();
+  if (cols <= kTile)
+    start.template operator()<1>();
+  else
+    start.template operator()<2>();
 }
 
 void backward_halves(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,

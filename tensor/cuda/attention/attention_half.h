@@ -1,8 +1,8 @@
 // Attention in f16 and bf16: on tensor cores, and, where those cannot take it, by way of f32.
 #pragma once
+#include "tensor/cuda/device/vector.h"
 #include "tensor/cuda/host/scratch.h"
 #include "tensor/cuda/host/table.h"
-#include "tensor/cuda/device/vector.h"
 
 namespace ink::cuda {
 

@@ -12,8 +12,7 @@ namespace {
 
 constexpr int kKeys = 64, kWarps = 4, kMmaThreads = kWarps * kWarp;
 
-template <class T>
-struct Operands {
+template <class T> struct Operands {
   const T *q, *k, *v;  // of one head
 };
 
@@ -60,8 +59,7 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
 
 // What a warp knows of its rows while it walks along the keys: for each of a lane's rows the largest score so far, the
 // sum of the weights, and the weighted sum of the values. A lane has two rows of each block of 16.
-template <int D, int kBlocks>
-struct RowStates {
+template <int D, int kBlocks> struct RowStates {
   float top[kBlocks][2], total[kBlocks][2] = {}, sum[kBlocks][D / 8][4] = {};
 
   __device__ __forceinline__ RowStates() {
@@ -70,8 +68,7 @@ struct RowStates {
   }
 
   // Takes a tile of scores s into the states: the scores become weights, sums are rescaled to the new largest score.
-  template <int N>
-  __device__ __forceinline__ void absorb(float (&s)[kBlocks][N][4], const Exponent& exponent) {
+  template <int N> __device__ __forceinline__ void absorb(float (&s)[kBlocks][N][4], const Exponent& exponent) {
     INK_UNROLL
     for (int m = 0; m < kBlocks; ++m) {
       INK_UNROLL
@@ -102,8 +99,7 @@ struct RowStates {
 
   // Divides the sums by the totals, with dropout's `kept` factor, and calls lse(row, value) for each row. NaN if a sum
   // is not finite, else 0.
-  template <class F>
-  __device__ __forceinline__ float finish(const Exponent& exponent, float kept, F lse) {
+  template <class F> __device__ __forceinline__ float finish(const Exponent& exponent, float kept, F lse) {
     float worst = 0;
     INK_UNROLL
     for (int m = 0; m < kBlocks; ++m) {

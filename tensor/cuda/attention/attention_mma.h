@@ -15,10 +15,7 @@ namespace ink::cuda {
 #if INK_CUDA_SIM
 inline float fast_exp2(float x) { return ::exp2f(x); }
 inline float fast_inverse(float x) { return 1.f / x; }
-template <class T>
-uint32_t pack(float low, float high) {
-  return T(low).bits | uint32_t(T(high).bits) << 16;
-}
+template <class T> uint32_t pack(float low, float high) { return T(low).bits | uint32_t(T(high).bits) << 16; }
 #elif defined(__CUDACC__)
 __device__ __forceinline__ float fast_exp2(float x) {
   float y;
@@ -30,12 +27,13 @@ __device__ __forceinline__ float fast_inverse(float x) {
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
-template <class T>
-__device__ __forceinline__ uint32_t pack(float low, float high) {
+template <class T> __device__ __forceinline__ uint32_t pack(float low, float high) {
 #if __CUDA_ARCH__ >= 800
   uint32_t pair;
-  if constexpr (std::is_same_v<T, half>) asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-  else asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  if constexpr (std::is_same_v<T, half>)
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  else
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
 #else
   return T(low).bits | uint32_t(T(high).bits) << 16;
@@ -72,8 +70,7 @@ struct Exponent {
 
 // ---- tiles in shared memory: rows of D numbers in pieces of 16 bytes. Pieces change places within a row, so that the
 // same piece of 8 neighbouring rows, which ldmatrix reads at once, lies in 8 different groups of banks.
-template <int D>
-__device__ __forceinline__ unsigned place(unsigned row, unsigned piece) {
+template <int D> __device__ __forceinline__ unsigned place(unsigned row, unsigned piece) {
   return row * D + 8 * (D == 32 ? piece ^ (row / 2 % 4) : piece ^ (row % 8));
 }
 
@@ -87,8 +84,10 @@ __device__ __forceinline__ void start_tile(T* tile, const T* from, int64_t row_s
   INK_UNROLL
   for (int r = 0; r < kRows; r += kStep) {
     T* to = tile + place<D>(row + unsigned(r), piece);
-    if (r < limit) cp_async16(to, at);
-    else store_vector<4>(reinterpret_cast<uint32_t*>(to), Vec<uint32_t, 4>{});
+    if (r < limit)
+      cp_async16(to, at);
+    else
+      store_vector<4>(reinterpret_cast<uint32_t*>(to), Vec<uint32_t, 4>{});
     at += kStep * row_stride;
   }
 }
@@ -164,16 +163,15 @@ __device__ __forceinline__ void store_rows(T* to, const float (&sum)[kBlocks][D 
   for (int i = lane; i < 16 * kBlocks * (D / 8); i += kWarp) {
     const int row = row0 + i / (D / 8), piece = i % (D / 8);
     if (row < count && piece * 8 < d)
-      store_vector<4>(
-          reinterpret_cast<uint32_t*>(to + int64_t(row) * d + piece * 8),
-          load_vector<4>(reinterpret_cast<const uint32_t*>(tile + place<D>(unsigned(row), unsigned(piece)))));
+      store_vector<4>(reinterpret_cast<uint32_t*>(to + int64_t(row) * d + piece * 8),
+                      load_vector<4>(
+                          reinterpret_cast<const uint32_t*>(tile + place<D>(unsigned(row), unsigned(piece)))));
   }
 }
 
 // ---- what of a warp's accumulators counts
 // Calls f(m, n, i, row, column) for each accumulator c[m][n][i].
-template <int kBlocks, int N, class F>
-__device__ __forceinline__ void for_own(F f) {
+template <int kBlocks, int N, class F> __device__ __forceinline__ void for_own(F f) {
   const int lane = int(threadIdx.x) % kWarp;
   INK_UNROLL
   for (int m = 0; m < kBlocks; ++m) {
@@ -185,8 +183,7 @@ __device__ __forceinline__ void for_own(F f) {
   }
 }
 // A bit for each of them, what f(row, column) says; a loop, so that f stands in the code once.
-template <int kBlocks, int N, class F>
-__device__ __forceinline__ uint64_t own_bits(F f) {
+template <int kBlocks, int N, class F> __device__ __forceinline__ uint64_t own_bits(F f) {
   static_assert(kBlocks * N * 4 <= 64);
   const int lane = int(threadIdx.x) % kWarp;
   uint64_t bits = 0;
@@ -196,8 +193,7 @@ __device__ __forceinline__ uint64_t own_bits(F f) {
       bits |= uint64_t(1) << at;
   return bits;
 }
-template <int N>
-__device__ __forceinline__ bool has_bit(uint64_t bits, int m, int n, int i) {
+template <int N> __device__ __forceinline__ bool has_bit(uint64_t bits, int m, int n, int i) {
   return bits >> ((m * N + n) * 4 + i) & 1;
 }
 
@@ -227,8 +223,7 @@ __device__ __forceinline__ void hide_beyond(float (&s)[kBlocks][N][4], int64_t a
 }
 
 // Scores of pairs for which shown(row, column) is false become -inf.
-template <int kBlocks, int N, class F>
-__device__ __forceinline__ void hide_unless(float (&s)[kBlocks][N][4], F shown) {
+template <int kBlocks, int N, class F> __device__ __forceinline__ void hide_unless(float (&s)[kBlocks][N][4], F shown) {
   const uint64_t bits = own_bits<kBlocks, N>(shown);
   for_own<kBlocks, N>([&](int m, int n, int i, int, int) {
     if (!has_bit<N>(bits, m, n, i)) s[m][n][i] = fn::lowest<float>();
@@ -236,8 +231,7 @@ __device__ __forceinline__ void hide_unless(float (&s)[kBlocks][N][4], F shown) 
 }
 
 // Calls f<T, D>() for the operands' type, and for the narrowest tile, of D columns, that their rows fit into.
-template <class F>
-void with_mma_tile(const AttentionArgs& a, F f) {
+template <class F> void with_mma_tile(const AttentionArgs& a, F f) {
   const int64_t width = a.d > a.dv ? a.d : a.dv;
   const auto by_width = [&]<class T>() {
     if (width <= 32) return f.template operator()<T, 32>();

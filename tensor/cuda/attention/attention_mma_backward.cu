@@ -16,8 +16,7 @@ enum class Wanted {
   dk_dv,  // both at once
 };
 
-template <class T>
-struct Operands {
+template <class T> struct Operands {
   const T *dout, *q, *k, *v;
   const float *deltas, *exponents;  // [batch, heads, padded]: D, and the log-sum-exp in powers of 2
   int64_t padded;                   // nq, up to a multiple of kMaskTile
@@ -82,8 +81,7 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
   }
 }
 
-template <class T>
-struct Rows {  // of a matrix in device memory
+template <class T> struct Rows {  // of a matrix in device memory
   const T* matrix;
   int64_t row;
   int width;
@@ -99,13 +97,11 @@ struct Step {  // of a block's walk: head h of a group, and the tile of the othe
 };
 
 // The shape of a block's work: `kWarps` warps own 16 rows each and see kOther of the others at a time.
-template <int D>
-struct Sizes {
+template <int D> struct Sizes {
   static constexpr int kWarps = D <= 128 ? 8 : 4, kThreads = kWarps * kWarp, kRows = kWarps * 16;
   static constexpr int kOther = D <= 64 ? 64 : D <= 128 ? 32 : 16;
   static constexpr int kStage = 2 * kOther * D;  // of two operands
-  template <class T>
-  static constexpr size_t bytes() {
+  template <class T> static constexpr size_t bytes() {
     return (2 * kRows * D + 2 * kStage) * sizeof(T) + 4 * kOther * sizeof(float);
   }
 };
@@ -275,8 +271,10 @@ __global__ void __launch_bounds__(Sizes<D>::kThreads)
         for_own<1, N>([&](int, int n, int i, int, int) {
           w[0][n][i] = has_bit<N>(dropped, 0, n, i) ? 0.f : w[0][n][i] * float(dropout.scale);
         });
-      if constexpr (kScores) add_weighted<D>(sum_dv, w, second);
-      else add_weighted<D>(sum, w, second);
+      if constexpr (kScores)
+        add_weighted<D>(sum_dv, w, second);
+      else
+        add_weighted<D>(sum, w, second);
     }
     step = next;
     stage = 1 - stage;
@@ -320,12 +318,18 @@ bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv
     launch("attention_backward", attention_statistics<T>, dim3(unsigned(ceil_div(matrices * padded, 256 / kWarp))),
            dim3(256), 0, deltas.data(), exponents.data(), static_cast<const T*>(dout), static_cast<const T*>(out),
            static_cast<const float*>(lse), static_cast<const float*>(dlse), matrices, a.nq, padded, a.dv);
-    const Operands<T> x{static_cast<const T*>(dout), static_cast<const T*>(q), static_cast<const T*>(k),
-                        static_cast<const T*>(v),    deltas.data(),            exponents.data(),
+    const Operands<T> x{static_cast<const T*>(dout),
+                        static_cast<const T*>(q),
+                        static_cast<const T*>(k),
+                        static_cast<const T*>(v),
+                        deltas.data(),
+                        exponents.data(),
                         padded};
     run<T, D, Wanted::dq>(a, x, dq);
-    if constexpr (D <= 128) run<T, D, Wanted::dk_dv>(a, x, dk, dv);
-    else run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
+    if constexpr (D <= 128)
+      run<T, D, Wanted::dk_dv>(a, x, dk, dv);
+    else
+      run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
   });
   return true;
 }

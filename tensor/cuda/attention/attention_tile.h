@@ -15,11 +15,10 @@ inline constexpr int kDepth = 128 / int(sizeof(T));
 template <class T>
 inline constexpr int kPitch = kTile + 16 / int(sizeof(T));  // of a turned piece: lanes that store it meet no bank twice
 
-template <class T, int kCols>
-struct TileMemory {  // in dynamic shared memory
-  T *left, *right;   // turned pieces [kDepth][kPitch] of a product's two factors
-  T* rows;           // in their place: a piece [kDepth][64 kCols] of what is weighted
-  T* weights;        // [64 columns][64 rows]; groups of four rows change places, so that lanes meet no bank twice
+template <class T, int kCols> struct TileMemory {  // in dynamic shared memory
+  T *left, *right;                                 // turned pieces [kDepth][kPitch] of a product's two factors
+  T* rows;                                         // in their place: a piece [kDepth][64 kCols] of what is weighted
+  T* weights;  // [64 columns][64 rows]; groups of four rows change places, so that lanes meet no bank twice
 
   static constexpr int pieces() { return 2 * kDepth<T> * kPitch<T>; }
   static constexpr size_t bytes() { return size_t(pieces() + kTile * kTile) * sizeof(T); }
@@ -39,8 +38,7 @@ struct TileMemory {  // in dynamic shared memory
 __device__ __forceinline__ int own_rows() { return int(threadIdx.x) / kSide * kOwn; }  // the first of them
 __device__ __forceinline__ int own_columns() { return int(threadIdx.x) % kSide * kOwn; }
 
-template <class T>
-__device__ __forceinline__ void load_four(T (&x)[kOwn], const T* p) {
+template <class T> __device__ __forceinline__ void load_four(T (&x)[kOwn], const T* p) {
   constexpr int N = 16 / int(sizeof(T));
   INK_UNROLL
   for (int i = 0; i < kOwn; i += N) {
@@ -50,8 +48,7 @@ __device__ __forceinline__ void load_four(T (&x)[kOwn], const T* p) {
   }
 }
 
-template <class T>
-struct Factor {  // the rows of a matrix in device memory, `count` of them from `first` on
+template <class T> struct Factor {  // the rows of a matrix in device memory, `count` of them from `first` on
   const T* first;
   int64_t row;
   int count;
@@ -62,8 +59,7 @@ __device__ __forceinline__ Factor<T> rows_from(const T* matrix, int64_t row, int
 }
 
 // piece[p][r] = column p0 + p of row r; absent rows are 0. Eight lanes read 8 columns of a row.
-template <class T>
-__device__ __forceinline__ void load_turned(T* piece, const Factor<T>& x, int64_t p0, int depth) {
+template <class T> __device__ __forceinline__ void load_turned(T* piece, const Factor<T>& x, int64_t p0, int depth) {
   const int lane = int(threadIdx.x) % 8, row = int(threadIdx.x) / 8;
   for (int r = row; r < kTile; r += kTileThreads / 8)
     for (int p = lane; p < depth; p += 8) piece[p * kPitch<T> + r] = r < x.count ? x.first[r * x.row + p0 + p] : T(0);
@@ -74,9 +70,10 @@ template <class T, int kCols>
 __device__ __forceinline__ void tile_product(T (&sum)[kOwn][kOwn], const TileMemory<T, kCols>& memory,
                                              const Factor<T>& a, const Factor<T>& b, int64_t d) {
   INK_UNROLL
-  for (int r = 0; r < kOwn; ++r)
+  for (int r = 0; r < kOwn; ++r) {
     INK_UNROLL
     for (int c = 0; c < kOwn; ++c) sum[r][c] = 0;
+  }
   const bool some = own_rows() < a.count && own_columns() < b.count;
   for (int64_t p0 = 0; p0 < d; p0 += kDepth<T>) {
     const int depth = int(d - p0 < kDepth<T> ? d - p0 : kDepth<T>);
@@ -88,9 +85,10 @@ __device__ __forceinline__ void tile_product(T (&sum)[kOwn][kOwn], const TileMem
       load_four(x, memory.left + p * kPitch<T> + own_rows());
       load_four(y, memory.right + p * kPitch<T> + own_columns());
       INK_UNROLL
-      for (int r = 0; r < kOwn; ++r)
+      for (int r = 0; r < kOwn; ++r) {
         INK_UNROLL
         for (int c = 0; c < kOwn; ++c) sum[r][c] = fn::fma(x[r], y[c], sum[r][c]);
+      }
     }
     __syncthreads();
   }
@@ -98,8 +96,7 @@ __device__ __forceinline__ void tile_product(T (&sum)[kOwn][kOwn], const TileMem
 
 // A bit for each of a thread's 4 x 4 elements, row by row: what f(row, column) says of it. A loop, so that f stands in
 // the code once.
-template <class F>
-__device__ __forceinline__ unsigned own_bits(F f) {
+template <class F> __device__ __forceinline__ unsigned own_bits(F f) {
   unsigned bits = 0;
   INK_KEEP_LOOP
   for (int at = 0; at < kOwn * kOwn; ++at)
@@ -166,15 +163,18 @@ __device__ __forceinline__ void add_weighted(T (&sum)[kOwn][kOwn * kCols], const
           T y[kOwn];
           load_four(y, memory.rows + j * kWidth + c * kTile + own_columns());
           INK_UNROLL
-          for (int r = 0; r < kOwn; ++r)
+          for (int r = 0; r < kOwn; ++r) {
             INK_UNROLL
             for (int k = 0; k < kOwn; ++k)
               if (!kHidden || w[r] != 0) sum[r][c * kOwn + k] = fn::fma(w[r], y[k], sum[r][c * kOwn + k]);
+          }
         }
       }
     };
-    if (hidden) add.template operator()<true>();
-    else add.template operator()<false>();
+    if (hidden)
+      add.template operator()<true>();
+    else
+      add.template operator()<false>();
     __syncthreads();
   }
 }
@@ -184,20 +184,21 @@ template <class T, int kCols>
 __device__ __forceinline__ void store_rows(T* to, const T (&sum)[kOwn][kOwn * kCols], int count, int64_t first_col,
                                            int64_t n, const T (&scale)[kOwn]) {
   INK_UNROLL
-  for (int r = 0; r < kOwn; ++r)
+  for (int r = 0; r < kOwn; ++r) {
     INK_UNROLL
-    for (int c = 0; c < kCols; ++c)
+    for (int c = 0; c < kCols; ++c) {
       INK_UNROLL
       for (int k = 0; k < kOwn; ++k) {
         const int64_t col = first_col + c * kTile + own_columns() + k;
         if (own_rows() + r < count && col < n) to[(own_rows() + r) * n + col] = sum[r][c * kOwn + k] * scale[r];
       }
+    }
+  }
 }
 
 // The work of a grid: blocks of rows, times slices of 64 kCols columns of the result, times matrices. The last rows
 // come first: under a causal mask they have the most to do.
-template <int kCols>
-struct TileWork {
+template <int kCols> struct TileWork {
   int64_t first_row, first_col, matrix;
 
   __device__ __forceinline__ TileWork(int64_t rows, int64_t cols) {

@@ -9,8 +9,8 @@
 // memory, or in device memory where d is too long for that. Where that makes too few blocks, n is cut into parts: the
 // first pass finds the state that each part leaves, the second joins those, the third walks all parts, each from where
 // the one before it ends. `reverse` walks from the other end: "before" is the order of the walk.
-#include "tensor/cuda/host/scratch.h"
 #include "tensor/cuda/device/team.h"
+#include "tensor/cuda/host/scratch.h"
 
 namespace ink::cuda {
 namespace {
@@ -19,27 +19,24 @@ constexpr int kChunk = 32, kSlice = 32, kDepth = 32;  // rows, columns of v, col
 constexpr int kAcross = 8, kDown = 16;                // the block's threads; each owns kRows x kCols of every 32 x 32
 constexpr int kRows = 32 / kDown, kCols = 32 / kAcross;
 
-template <class T>
-using Tile = T[32][33];  // an odd row, so that the numbers of a column lie in different banks
+template <class T> using Tile = T[32][33];  // an odd row, so that the numbers of a column lie in different banks
 
 // Row r and column c of what a thread owns, in a tile of 32 x 32.
 __device__ __forceinline__ int own_row(int r) { return int(threadIdx.x) / kAcross + r * kDown; }
 __device__ __forceinline__ int own_col(int c) { return int(threadIdx.x) % kAcross + c * kAcross; }
-template <class F>
-__device__ __forceinline__ void for_own(F f) {
+template <class F> __device__ __forceinline__ void for_own(F f) {
   INK_UNROLL
-  for (int r = 0; r < kRows; ++r)
+  for (int r = 0; r < kRows; ++r) {
     INK_UNROLL
     for (int c = 0; c < kCols; ++c) f(r, c);
+  }
 }
 
-template <class T, class F>
-__device__ __forceinline__ void fill(Tile<T>& tile, F at) {
+template <class T, class F> __device__ __forceinline__ void fill(Tile<T>& tile, F at) {
   for (int i = int(threadIdx.x); i < 32 * 32; i += kAcross * kDown) tile[i / 32][i % 32] = at(i / 32, i % 32);
 }
 
-template <class T>
-struct Parts {
+template <class T> struct Parts {
   int64_t count, size;  // of a walk; rows of each but the last
   T* states;            // [walk][part][d][kSlice], or null
   bool shared;          // whether a block's state stands in shared memory while it walks
@@ -131,9 +128,10 @@ __global__ void __launch_bounds__(kAcross* kDown)
       INK_UNROLL
       for (int r = 0; r < kRows; ++r) {
         const int i = own_row(r);
-        for (int j = 0; j <= i && i < count; ++j)  // later rows do not count, whatever they hold
+        for (int j = 0; j <= i && i < count; ++j) {  // later rows do not count, whatever they hold
           INK_UNROLL
           for (int c = 0; c < kCols; ++c) sum[r][c] = fn::fma(scores[i][j], vs[j][own_col(c)], sum[r][c]);
+        }
         INK_UNROLL
         for (int c = 0; c < kCols; ++c)
           if (i < count && first_col + own_col(c) < a.dv) out[place(i) * a.dv + first_col + own_col(c)] = sum[r][c];

@@ -1,5 +1,5 @@
-// Convolutions as matrix products (Chellapilla et al. 2006, "High performance convolutional neural networks"): unfold lays
-// the pixels that each output pixel looks at under each other, so that per image and group
+// Convolutions as matrix products (Chellapilla et al. 2006, "High performance convolutional neural networks"): unfold
+// lays the pixels that each output pixel looks at under each other, so that per image and group
 //   y [out, pixels] = weight [out, in taps] unfolded [in taps, pixels].
 // The gradient to the input makes the same product with weight^T and folds it back; the one to the weight multiplies dy
 // with unfolded^T. The unfolded array is made for some images (or some channels of one) at a time.
@@ -7,10 +7,10 @@
 
 #include <algorithm>
 
+#include "tensor/cuda/conv/window.h"
 #include "tensor/cuda/device/planes.h"
 #include "tensor/cuda/host/scratch.h"
 #include "tensor/cuda/host/table.h"
-#include "tensor/cuda/conv/window.h"
 
 namespace ink::cuda {
 namespace {
@@ -25,8 +25,8 @@ struct Unfolded {
 // One thread per output pixel of an (image, channel): it copies the pixels of its window, a row apart; so all threads
 // write in order. Each pixel of x is read once per tap, from the caches.
 template <class T>
-__global__ void unfold(const Planes planes, const Divisor channels, const Window v, const Unfolded to, T* unfolded, const T* x,
-                       const int64_t x_image) {
+__global__ void unfold(const Planes planes, const Divisor channels, const Window v, const Unfolded to, T* unfolded,
+                       const T* x, const int64_t x_image) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= planes.count) return;
   const Pixel at = planes.at(i);
@@ -42,8 +42,8 @@ __global__ void unfold(const Planes planes, const Divisor channels, const Window
 
 // The adjoint as a gather: one thread per pixel of x, which sums what unfold copied it to, by taps.
 template <class T>
-__global__ void fold(const Planes planes, const Divisor channels, const Window v, const Unfolded from, T* x, const int64_t x_image,
-                     const T* unfolded) {
+__global__ void fold(const Planes planes, const Divisor channels, const Window v, const Unfolded from, T* x,
+                     const int64_t x_image, const T* unfolded) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= planes.count) return;
   const Pixel at = planes.at(i);
@@ -68,7 +68,8 @@ struct UnfoldedConv : ConvArgs {
   bool pointwise;            // 1x1: the planes of x are unfolded as they are
 
   explicit UnfoldedConv(const ConvArgs& a)
-      : ConvArgs(a), pixels(out_plane()),
+      : ConvArgs(a),
+        pixels(out_plane()),
         pointwise(taps() == 1 && stride_h == 1 && stride_w == 1 && pad_h == 0 && pad_w == 0) {
     const int64_t row = taps() * pixels * size_of(dtype), most = std::max<int64_t>(1, kUnfoldedBytes / row);
     channels = std::min(group_in(), most);
@@ -86,13 +87,15 @@ struct UnfoldedConv : ConvArgs {
   struct Piece {
     int64_t group, image, images, channel, channels;
   };
-  template <class F>
-  void for_pieces(F&& f) const {
+  template <class F> void for_pieces(F&& f) const {
     for (int64_t g = 0; g < groups; ++g)
       for (int64_t n = 0; n < batch; n += images)
         for (int64_t c = 0; c < group_in(); c += channels)
-          f(Piece{.group = g, .image = n, .images = std::min(images, batch - n),
-                  .channel = c, .channels = std::min(channels, group_in() - c)});
+          f(Piece{.group = g,
+                  .image = n,
+                  .images = std::min(images, batch - n),
+                  .channel = c,
+                  .channels = std::min(channels, group_in() - c)});
   }
 
   template <class T>
@@ -121,13 +124,24 @@ void conv2d(const ConvArgs& args, void* y, const void* x, const void* weight, co
       const int64_t rows = p.channels * a.taps();
       if (!a.pointwise)
         a.unfold_piece("conv2d", p, v, {rows * a.pixels, a.pixels}, unfolded.data(), static_cast<const T*>(x));
-      gemm({.dtype = a.dtype, .batch = p.images, .m = a.group_out(), .n = a.pixels, .k = rows,
+      gemm({.dtype = a.dtype,
+            .batch = p.images,
+            .m = a.group_out(),
+            .n = a.pixels,
+            .k = rows,
             .a = static_cast<const T*>(weight) + a.weight_at(p.group, p.channel),
-            .a_row = a.group_in() * a.taps(), .a_col = 1, .a_batch = 0,
+            .a_row = a.group_in() * a.taps(),
+            .a_col = 1,
+            .a_batch = 0,
             .b = a.pointwise ? static_cast<const T*>(x) + a.x_at(p.image, p.group, p.channel) : unfolded.data(),
-            .b_row = a.pixels, .b_col = 1, .b_batch = a.pointwise ? a.in * a.plane() : rows * a.pixels,
-            .c = static_cast<T*>(y) + a.y_at(p.image, p.group), .c_row = a.pixels, .c_batch = a.out * a.pixels,
-            .alpha = 1, .beta = double(bias || p.channel > 0)});
+            .b_row = a.pixels,
+            .b_col = 1,
+            .b_batch = a.pointwise ? a.in * a.plane() : rows * a.pixels,
+            .c = static_cast<T*>(y) + a.y_at(p.image, p.group),
+            .c_row = a.pixels,
+            .c_batch = a.out * a.pixels,
+            .alpha = 1,
+            .beta = double(bias || p.channel > 0)});
     });
   });
 }
@@ -141,13 +155,24 @@ void conv2d_backward_input(const ConvArgs& args, void* dx, const void* dy, const
     a.for_pieces([&](const UnfoldedConv::Piece& p) {
       T* to = static_cast<T*>(dx) + a.x_at(p.image, p.group, p.channel);
       const int64_t rows = p.channels * a.taps(), image_step = a.pointwise ? a.in * a.plane() : rows * a.pixels;
-      gemm({.dtype = a.dtype, .batch = p.images, .m = rows, .n = a.pixels, .k = a.group_out(),
+      gemm({.dtype = a.dtype,
+            .batch = p.images,
+            .m = rows,
+            .n = a.pixels,
+            .k = a.group_out(),
             .a = static_cast<const T*>(weight) + a.weight_at(p.group, p.channel),
-            .a_row = 1, .a_col = a.group_in() * a.taps(), .a_batch = 0,
+            .a_row = 1,
+            .a_col = a.group_in() * a.taps(),
+            .a_batch = 0,
             .b = static_cast<const T*>(dy) + a.y_at(p.image, p.group),
-            .b_row = a.pixels, .b_col = 1, .b_batch = a.out * a.pixels,
-            .c = a.pointwise ? to : unfolded.data(), .c_row = a.pixels, .c_batch = image_step,
-            .alpha = 1, .beta = 0});
+            .b_row = a.pixels,
+            .b_col = 1,
+            .b_batch = a.out * a.pixels,
+            .c = a.pointwise ? to : unfolded.data(),
+            .c_row = a.pixels,
+            .c_batch = image_step,
+            .alpha = 1,
+            .beta = 0});
       if (a.pointwise) return;
       for_planes(p.images, p.channels, a.h, a.w, [&](const Planes& planes, int64_t image, dim3 grid, dim3 block) {
         launch("conv2d_backward_input", fold<T>, grid, block, 0, planes, Divisor(p.channels), v,
@@ -174,12 +199,24 @@ void conv2d_backward_weight(const ConvArgs& args, void* dweight, const void* dy,
              {const_cast<T*>(from), a.dtype, shape, {a.pixels, a.out * a.pixels, 1}});
       }
       a.unfold_piece("conv2d_backward_weight", p, v, {a.pixels, terms}, unfolded.data(), static_cast<const T*>(x));
-      gemm({.dtype = a.dtype, .batch = 1, .m = a.group_out(), .n = p.channels * a.taps(), .k = terms,
-            .a = beside.data(), .a_row = terms, .a_col = 1, .a_batch = 0,
-            .b = unfolded.data(), .b_row = 1, .b_col = terms, .b_batch = 0,
+      gemm({.dtype = a.dtype,
+            .batch = 1,
+            .m = a.group_out(),
+            .n = p.channels * a.taps(),
+            .k = terms,
+            .a = beside.data(),
+            .a_row = terms,
+            .a_col = 1,
+            .a_batch = 0,
+            .b = unfolded.data(),
+            .b_row = 1,
+            .b_col = terms,
+            .b_batch = 0,
             .c = static_cast<T*>(dweight) + a.weight_at(p.group, p.channel),
-            .c_row = a.group_in() * a.taps(), .c_batch = 0,
-            .alpha = 1, .beta = double(p.image > 0)});
+            .c_row = a.group_in() * a.taps(),
+            .c_batch = 0,
+            .alpha = 1,
+            .beta = double(p.image > 0)});
     });
   });
 }

@@ -1,10 +1,10 @@
-// Depthwise convolutions: output channel o of `out / in` per input channel sees input channel o / (out / in) alone. They do
-// a few products per number read, so memory decides: y and dx are made by one thread per pixel, which reads its window from
-// the caches.
+// Depthwise convolutions: output channel o of `out / in` per input channel sees input channel o / (out / in) alone.
+// They do a few products per number read, so memory decides: y and dx are made by one thread per pixel, which reads its
+// window from the caches.
 #include "tensor/cuda/conv/conv.h"
+#include "tensor/cuda/conv/window.h"
 #include "tensor/cuda/device/planes.h"
 #include "tensor/cuda/host/table.h"
-#include "tensor/cuda/conv/window.h"
 
 namespace ink::cuda {
 namespace {
@@ -28,8 +28,8 @@ __global__ void correlate(const Planes planes, const Divisor out, const Divisor 
 }
 
 template <class T>
-__global__ void correlate_backward(const Planes planes, const Divisor in, const int each, const Window v, T* dx, const T* dy,
-                                   const T* weight) {
+__global__ void correlate_backward(const Planes planes, const Divisor in, const int each, const Window v, T* dx,
+                                   const T* dy, const T* weight) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= planes.count) return;
   const Pixel at = planes.at(i);
@@ -49,13 +49,15 @@ __global__ void correlate_backward(const Planes planes, const Divisor in, const 
   dx[int64_t(at.plane) * v.h * v.w + at.place] = sum;
 }
 
-// dweight[o, tap] = sum over images and pixels of dy[o] x[o / each]: a block per weight. Its threads stride over the pixels
-// of dy, then add up by warps, and the first thread adds the warps.
+// dweight[o, tap] = sum over images and pixels of dy[o] x[o / each]: a block per weight. Its threads stride over the
+// pixels of dy, then add up by warps, and the first thread adds the warps.
 template <class T>
-__global__ void __launch_bounds__(256) correlate_weight(const Planes planes, const Window v, const int out, const int each, T* dweight,
-                                                        const bool add, const T* dy, const T* x) {
+__global__ void __launch_bounds__(256)
+    correlate_weight(const Planes planes, const Window v, const int out, const int each, T* dweight, const bool add,
+                     const T* dy, const T* x) {
   INK_SHARED(T[256 / kWarp], part);
-  const int taps = v.kh * v.kw, o = int(blockIdx.x) / taps, r = int(blockIdx.x) % taps / v.kw, s = int(blockIdx.x) % v.kw;
+  const int taps = v.kh * v.kw, o = int(blockIdx.x) / taps, r = int(blockIdx.x) % taps / v.kw,
+            s = int(blockIdx.x) % v.kw;
   const int c = o / each, in = out / each;
   T sum = 0;
   for (uint32_t i = threadIdx.x; i < planes.count; i += blockDim.x) {
@@ -90,9 +92,9 @@ void depthwise_backward_input(const ConvArgs& a, void* dx, const void* dy, const
   const Window v = window_of("conv2d_backward_input", a);
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.batch, a.in, a.h, a.w, [&](const Planes& planes, int64_t image, dim3 grid, dim3 block) {
-      launch("conv2d_backward_input", correlate_backward<T>, grid, block, 0, planes, Divisor(a.in), int(a.out / a.in), v,
-             static_cast<T*>(dx) + image * a.in * a.plane(), static_cast<const T*>(dy) + image * a.out * a.out_plane(),
-             static_cast<const T*>(weight));
+      launch("conv2d_backward_input", correlate_backward<T>, grid, block, 0, planes, Divisor(a.in), int(a.out / a.in),
+             v, static_cast<T*>(dx) + image * a.in * a.plane(),
+             static_cast<const T*>(dy) + image * a.out * a.out_plane(), static_cast<const T*>(weight));
     });
   });
 }
@@ -101,8 +103,9 @@ void depthwise_backward_weight(const ConvArgs& a, void* dweight, const void* dy,
   const Window v = window_of("conv2d_backward_weight", a);
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.batch, 1, a.oh, a.ow, [&](const Planes& planes, int64_t image, dim3, dim3 block) {
-      launch("conv2d_backward_weight", correlate_weight<T>, dim3(unsigned(a.out * a.taps())), block, 0, planes, v, int(a.out),
-             int(a.out / a.in), static_cast<T*>(dweight), image > 0, static_cast<const T*>(dy) + image * a.out * a.out_plane(),
+      launch("conv2d_backward_weight", correlate_weight<T>, dim3(unsigned(a.out * a.taps())), block, 0, planes, v,
+             int(a.out), int(a.out / a.in), static_cast<T*>(dweight), image > 0,
+             static_cast<const T*>(dy) + image * a.out * a.out_plane(),
              static_cast<const T*>(x) + image * a.in * a.plane());
     });
   });

@@ -1,14 +1,13 @@
-// Pooling over windows of a plane (see tensor/cpu/conv/pool.cpp): one thread per pixel of the result, which reads its window
-// in order. Windows that overlap are read from the caches: device memory moves x once and y once.
+// Pooling over windows of a plane (see tensor/cpu/conv/pool.cpp): one thread per pixel of the result, which reads its
+// window in order. Windows that overlap are read from the caches: device memory moves x once and y once.
+#include "tensor/cuda/conv/window.h"
 #include "tensor/cuda/device/planes.h"
 #include "tensor/cuda/host/table.h"
-#include "tensor/cuda/conv/window.h"
 
 namespace ink::cuda {
 namespace {
 
-template <class T>
-__global__ void max_pixels(const Planes planes, const Window v, T* y, int64_t* indices, const T* x) {
+template <class T> __global__ void max_pixels(const Planes planes, const Window v, T* y, int64_t* indices, const T* x) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= planes.count) return;
   const Pixel at = planes.at(i);
@@ -39,20 +38,18 @@ struct Mean {  // a window's mean is over the positions inside the plane, or (pa
   bool padded;
 
   __device__ __forceinline__ int rows(int p) const {
-    return padded ? positions(p * v.stride_h, v.h + 2 * v.pad_h, v.kh, v.dilation_h) : positions(v.row(p, 0), v.h, v.kh, v.dilation_h);
+    return padded ? positions(p * v.stride_h, v.h + 2 * v.pad_h, v.kh, v.dilation_h)
+                  : positions(v.row(p, 0), v.h, v.kh, v.dilation_h);
   }
   __device__ __forceinline__ int cols(int q) const {
-    return padded ? positions(q * v.stride_w, v.w + 2 * v.pad_w, v.kw, v.dilation_w) : positions(v.col(q, 0), v.w, v.kw, v.dilation_w);
+    return padded ? positions(q * v.stride_w, v.w + 2 * v.pad_w, v.kw, v.dilation_w)
+                  : positions(v.col(q, 0), v.w, v.kw, v.dilation_w);
   }
 };
 
-template <class T>
-__device__ __forceinline__ T weight(int count) {
-  return count ? T(1) / T(count) : T(0);
-}
+template <class T> __device__ __forceinline__ T weight(int count) { return count ? T(1) / T(count) : T(0); }
 
-template <class T>
-__global__ void mean_pixels(const Planes planes, const Mean mean, T* y, const T* x) {
+template <class T> __global__ void mean_pixels(const Planes planes, const Mean mean, T* y, const T* x) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= planes.count) return;
   const Window& v = mean.v;
@@ -68,8 +65,7 @@ __global__ void mean_pixels(const Planes planes, const Mean mean, T* y, const T*
 }
 
 // The adjoint as a gather: a pixel of dx sums over the windows that see it, the first window first.
-template <class T>
-__global__ void mean_pixels_backward(const Planes planes, const Mean mean, T* dx, const T* dy) {
+template <class T> __global__ void mean_pixels_backward(const Planes planes, const Mean mean, T* dx, const T* dy) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= planes.count) return;
   const Window& v = mean.v;
@@ -114,8 +110,8 @@ void avg_pool2d_backward(const PoolArgs& a, void* dx, const void* dy) {
   const Mean mean{window_of("avg_pool2d_backward", a), a.count_include_pad};
   visit_float(a.dtype, [&]<class T>() {
     for_planes(a.planes, 1, a.h, a.w, [&](const Planes& planes, int64_t first, dim3 grid, dim3 block) {
-      launch("avg_pool2d_backward", mean_pixels_backward<T>, grid, block, 0, planes, mean, static_cast<T*>(dx) + first * a.plane(),
-             static_cast<const T*>(dy) + first * a.out_plane());
+      launch("avg_pool2d_backward", mean_pixels_backward<T>, grid, block, 0, planes, mean,
+             static_cast<T*>(dx) + first * a.plane(), static_cast<const T*>(dy) + first * a.out_plane());
     });
   });
 }

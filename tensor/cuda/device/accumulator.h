@@ -6,12 +6,10 @@
 namespace ink::cuda {
 
 // That of sums and products over T.
-template <class T>
-using accumulator_t = typename AccumulatorOf<compute_t<T>>::type;
+template <class T> using accumulator_t = typename AccumulatorOf<compute_t<T>>::type;
 
 // A value and where along the dim it stands (negative: there is none yet).
-template <class T>
-struct Best {
+template <class T> struct Best {
   T value;
   int64_t place;
 };

@@ -31,8 +31,7 @@ struct Request {
 
 // The last lane to arrive multiplies for all, from the fragments that the others have left. Products are exact, and the
 // sum is rounded once; a GPU rounds it about as well, but not to the same bits.
-template <class T>
-void multiply(void* const* lanes, int) {
+template <class T> void multiply(void* const* lanes, int) {
   auto of = [&](int lane) { return *static_cast<const Fragments*>(lanes[lane]); };
   auto number = [](uint32_t reg, int k) {
     T x;
@@ -49,8 +48,7 @@ void multiply(void* const* lanes, int) {
       c = float(sum);
     }
 }
-template <int N, bool kTranspose>
-void load_matrices(void* const* lanes, int) {
+template <int N, bool kTranspose> void load_matrices(void* const* lanes, int) {
   auto of = [&](int lane) { return *static_cast<const Request*>(lanes[lane]); };
   for (int lane = 0; lane < 32; ++lane)
     for (int j = 0; j < N; ++j) {
@@ -123,8 +121,7 @@ __device__ __forceinline__ void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[
 #endif
 }
 
-template <int N, bool kTranspose = false>
-__device__ __forceinline__ void ldmatrix(uint32_t (&r)[N], const void* row) {
+template <int N, bool kTranspose = false> __device__ __forceinline__ void ldmatrix(uint32_t (&r)[N], const void* row) {
   static_assert(N == 1 || N == 2 || N == 4);
   const unsigned at = unsigned(__cvta_generic_to_shared(row));
   if constexpr (N == 1 && !kTranspose)
@@ -168,8 +165,7 @@ __device__ __forceinline__ void cp_async_commit() {
   asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
 }
-template <int N>
-__device__ __forceinline__ void cp_async_wait() {
+template <int N> __device__ __forceinline__ void cp_async_wait() {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 #endif

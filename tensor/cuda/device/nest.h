@@ -1,8 +1,8 @@
 // A loop nest as kernels walk it: every thread finds its own place from its flat index. Division by a size is a product
 // and a shift (Granlund & Montgomery 1994, "Division by invariant integers using multiplication").
 #pragma once
-#include "tensor/cuda/cuda.h"
 #include "tensor/backend/loop.h"
+#include "tensor/cuda/cuda.h"
 
 namespace ink::cuda {
 
@@ -17,8 +17,7 @@ struct Divisor {  // of n < 2^31
   __device__ __forceinline__ uint32_t divide(uint32_t n) const { return (__umulhi(n, magic) + n) >> shift; }
 };
 
-template <int kOperands>
-struct Nest {
+template <int kOperands> struct Nest {
   int ndim;
   int64_t numel;  // below 2^31
   Divisor size[kMaxDims];
@@ -43,8 +42,7 @@ struct Nest {
 
 // Calls f(nest, start) for pieces of a loop that have fewer than 2^31 elements; start[k] is where a piece begins in
 // operand k, in elements.
-template <int kOperands, class F>
-void for_each_nest(const Loop& loop, F&& f) {
+template <int kOperands, class F> void for_each_nest(const Loop& loop, F&& f) {
   constexpr int64_t kMost = (int64_t(1) << 31) - 1;
   int whole = 0;  // dims 0 .. whole - 1 stay whole, dim `whole` is cut, the dims beyond it are walked here
   int64_t step = 1, outer = 1, start[kOperands] = {};

@@ -1,7 +1,7 @@
 // Kernels over planes of pixels (convolution, pooling): one thread per pixel of all planes.
 #pragma once
-#include "tensor/cuda/host/launch.h"
 #include "tensor/cuda/device/nest.h"
+#include "tensor/cuda/host/launch.h"
 
 namespace ink::cuda {
 
@@ -22,10 +22,9 @@ struct Planes {    // h x w pixels each
   }
 };
 
-// Calls f(planes, image, grid, block) for pieces of `images` images of `channels` planes of h x w pixels. The planes of a
-// piece are counted from the first one of that image.
-template <class F>
-void for_planes(int64_t images, int64_t channels, int64_t h, int64_t w, F&& f) {
+// Calls f(planes, image, grid, block) for pieces of `images` images of `channels` planes of h x w pixels. The planes of
+// a piece are counted from the first one of that image.
+template <class F> void for_planes(int64_t images, int64_t channels, int64_t h, int64_t w, F&& f) {
   const int64_t all = images * channels, most = (int64_t(1) << 30) / (h * w);
   for (int64_t first = 0; first < all; first += most) {
     const Planes planes(first % channels, most < all - first ? most : all - first, h, w);

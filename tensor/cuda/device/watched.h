@@ -23,8 +23,7 @@ namespace ink::cuda {
   if (sim::counting()) sim::count_access(p, bytes, store, __builtin_return_address(0));
 }
 
-template <class T>
-class Watched {
+template <class T> class Watched {
  public:
   Watched() = default;
   Watched(const Watched&) = delete;  // an uncounted load
@@ -44,8 +43,7 @@ class Watched {
   T value_;
 };
 #else
-template <class T>
-using Watched = T;
+template <class T> using Watched = T;
 #endif
 
 }  // namespace ink::cuda

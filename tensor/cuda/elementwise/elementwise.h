@@ -3,23 +3,21 @@
 #pragma once
 #include <algorithm>
 
-#include "tensor/cuda/host/launch.h"
 #include "tensor/cuda/device/nest.h"
-#include "tensor/cuda/host/table.h"
 #include "tensor/cuda/device/vector.h"
+#include "tensor/cuda/host/launch.h"
+#include "tensor/cuda/host/table.h"
 
 namespace ink::cuda {
 
-template <class T>
-inline constexpr bool is_half_type = std::is_same_v<T, half> || std::is_same_v<T, bfloat16>;
-template <class T>
-using compute_t = std::conditional_t<is_half_type<T>, float, T>;  // 16-bit numbers compute in f32
+template <class T> inline constexpr bool is_half_type = std::is_same_v<T, half> || std::is_same_v<T, bfloat16>;
+template <class T> using compute_t = std::conditional_t<is_half_type<T>, float, T>;  // 16-bit numbers compute in f32
 
 // The element type of F's result on operands of type T: 16 bits again if they were.
-template <class F, class... T>
-using result_of = std::invoke_result_t<const F&, compute_t<T>...>;
+template <class F, class... T> using result_of = std::invoke_result_t<const F&, compute_t<T>...>;
 template <class F, class T, class... Ts>
-using stored_t = std::conditional_t<is_half_type<T> && std::is_same_v<result_of<F, T, Ts...>, float>, T, result_of<F, T, Ts...>>;
+using stored_t =
+    std::conditional_t<is_half_type<T> && std::is_same_v<result_of<F, T, Ts...>, float>, T, result_of<F, T, Ts...>>;
 
 inline constexpr int kThreads = 256;
 inline constexpr int kTurns = 4;  // vectors (or elements) per thread, a block's width apart: enough loads in flight
@@ -44,20 +42,22 @@ __global__ void __launch_bounds__(kThreads) map_vectors(const F f, const int64_t
 }
 
 template <class F, class R, class... T>
-__global__ void __launch_bounds__(kThreads) map_strided(const F f, const Nest<1 + sizeof...(T)> nest, R* y, const T*... x) {
+__global__ void __launch_bounds__(kThreads)
+    map_strided(const F f, const Nest<1 + sizeof...(T)> nest, R* y, const T*... x) {
   const int64_t first = int64_t(blockIdx.x) * kTurns * blockDim.x + threadIdx.x;
   for (int turn = 0; turn < kTurns; ++turn) {
     const int64_t i = first + int64_t(turn) * blockDim.x;
     if (i >= nest.numel) return;
     int64_t at[1 + sizeof...(T)];
     nest.seek(uint32_t(i), at);
-    [&]<size_t... k>(std::index_sequence<k...>) {
-      y[at[0]] = R(f(compute_t<T>(x[at[1 + k]])...));
-    }(std::index_sequence_for<T...>{});
+    [&]<size_t... k>(std::index_sequence<k...>) { y[at[0]] = R(f(compute_t<T>(x[at[1 + k]])...)); }
+    (std::index_sequence_for<T...>{});
   }
 }
 
-inline dim3 blocks_for(int64_t pieces, int threads) { return dim3(unsigned(ceil_div(pieces, int64_t(threads) * kTurns))); }
+inline dim3 blocks_for(int64_t pieces, int threads) {
+  return dim3(unsigned(ceil_div(pieces, int64_t(threads) * kTurns)));
+}
 
 // out = f(in...): all arrays have out's shape.
 template <class F, class R, class... T, class... In>
@@ -67,7 +67,8 @@ void map(const char* name, const F& f, const Array& out, const In&... in) {
   constexpr int N = int(16 / std::max({sizeof(R), sizeof(T)...}));
   bool contiguous = loop.ndim == 1;
   for (int k = 0; k < 1 + int(sizeof...(In)); ++k)
-    contiguous = contiguous && loop.stride[k][0] == 1 && is_aligned(operands[k]->data, size_t(N) * size_t(size_of(operands[k]->dtype)));
+    contiguous = contiguous && loop.stride[k][0] == 1 &&
+                 is_aligned(operands[k]->data, size_t(N) * size_t(size_of(operands[k]->dtype)));
   R* y = static_cast<R*>(out.data);
   if (N > 1 && contiguous) {
     const int64_t vectors = ceil_div(loop.numel, N);
@@ -78,30 +79,34 @@ void map(const char* name, const F& f, const Array& out, const In&... in) {
     for_each_nest<1 + sizeof...(In)>(loop, [&](const auto& nest, const int64_t* start) {
       const int threads = threads_for(nest.numel, kThreads);
       [&]<size_t... k>(std::index_sequence<k...>) {
-        launch(name, map_strided<F, R, T...>, blocks_for(nest.numel, threads), dim3(unsigned(threads)), 0, f, nest, y + start[0],
-               (static_cast<const T*>(in.data) + start[1 + k])...);
-      }(std::index_sequence_for<T...>{});
+        launch(name, map_strided<F, R, T...>, blocks_for(nest.numel, threads), dim3(unsigned(threads)), 0, f, nest,
+               y + start[0], (static_cast<const T*>(in.data) + start[1 + k])...);
+      }
+      (std::index_sequence_for<T...>{});
     });
   }
 }
 
 // Moving bits does not depend on what they mean.
-template <class F>
-void visit_bits(int64_t bytes, F&& f) {
+template <class F> void visit_bits(int64_t bytes, F&& f) {
   switch (bytes) {
-    case 1: return f.template operator()<uint8_t>();
-    case 2: return f.template operator()<uint16_t>();
-    case 4: return f.template operator()<uint32_t>();
-    case 8: return f.template operator()<uint64_t>();
-    default: return f.template operator()<complex<double>>();
+    case 1:
+      return f.template operator()<uint8_t>();
+    case 2:
+      return f.template operator()<uint16_t>();
+    case 4:
+      return f.template operator()<uint32_t>();
+    case 8:
+      return f.template operator()<uint64_t>();
+    default:
+      return f.template operator()<complex<double>>();
   }
 }
 
 using UnaryEntry = void (*)(const void* functor, const Array& out, const Array& a);
 using BinaryEntry = void (*)(const void* functor, const Array& out, const Array& a, const Array& b);
 
-template <class T, class F>
-constexpr UnaryEntry unary_entry() {
+template <class T, class F> constexpr UnaryEntry unary_entry() {
   if constexpr ((F::domain & domain_of(dtype_of<T>)) != 0)
     return [](const void* f, const Array& out, const Array& a) {
       map<F, stored_t<F, T>, T>("unary", *static_cast<const F*>(f), out, a);
@@ -109,8 +114,7 @@ constexpr UnaryEntry unary_entry() {
   else
     return nullptr;
 }
-template <class T, class F>
-constexpr BinaryEntry binary_entry() {
+template <class T, class F> constexpr BinaryEntry binary_entry() {
   if constexpr ((F::domain & domain_of(dtype_of<T>)) != 0)
     return [](const void* f, const Array& out, const Array& a, const Array& b) {
       map<F, stored_t<F, T, T>, T, T>("binary", *static_cast<const F*>(f), out, a, b);
@@ -118,13 +122,11 @@ constexpr BinaryEntry binary_entry() {
   else
     return nullptr;
 }
-template <class T, class... F>
-UnaryEntry unary_at(List<F...>, int op) {
+template <class T, class... F> UnaryEntry unary_at(List<F...>, int op) {
   static constexpr UnaryEntry table[] = {unary_entry<T, F>()...};
   return table[op];
 }
-template <class T, class... F>
-BinaryEntry binary_at(List<F...>, int op) {
+template <class T, class... F> BinaryEntry binary_at(List<F...>, int op) {
   static constexpr BinaryEntry table[] = {binary_entry<T, F>()...};
   return table[op];
 }

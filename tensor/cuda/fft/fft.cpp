@@ -1,8 +1,8 @@
-// The slot fft: by cuFFT, in the simulator by the CPU. A plan (how rows of one length are transformed) is kept, its working
-// memory is not: that comes from our allocator for the time of the call.
+// The slot fft: by cuFFT, in the simulator by the CPU. A plan (how rows of one length are transformed) is kept, its
+// working memory is not: that comes from our allocator for the time of the call.
 #include "tensor/cuda/host/device.h"
-#include "tensor/cuda/sim/products.h"
 #include "tensor/cuda/host/table.h"
+#include "tensor/cuda/sim/products.h"
 
 #if INK_CUDA_SIM
 namespace ink::cuda {
@@ -94,8 +94,8 @@ Plan make_plan(DType dtype, int64_t rows, int64_t n) {
   check(library().set_auto_allocation(p.handle, 0), "cufftSetAutoAllocation");
   long long size = n;
   // Without `embed` the rows are contiguous and follow each other.
-  check(library().make_plan(p.handle, 1, &size, nullptr, 1, n, nullptr, 1, n, dtype == DType::c64 ? CUFFT_C2C : CUFFT_Z2Z, rows,
-                            &p.work_bytes),
+  check(library().make_plan(p.handle, 1, &size, nullptr, 1, n, nullptr, 1, n,
+                            dtype == DType::c64 ? CUFFT_C2C : CUFFT_Z2Z, rows, &p.work_bytes),
         "cufftMakePlanMany64");
   check(library().set_stream(p.handle, stream()), "cufftSetStream");
   return p;
@@ -128,7 +128,8 @@ void fft(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inve
     void* from = const_cast<void*>(x);  // a transform to another place leaves it as it is
     check(dtype == DType::c64
               ? library().run_c64(p.handle, static_cast<cufftComplex*>(from), static_cast<cufftComplex*>(y), direction)
-              : library().run_c128(p.handle, static_cast<cufftDoubleComplex*>(from), static_cast<cufftDoubleComplex*>(y), direction),
+              : library().run_c128(p.handle, static_cast<cufftDoubleComplex*>(from),
+                                   static_cast<cufftDoubleComplex*>(y), direction),
           "cufftExec");
   }
   if (scale == 1) return;

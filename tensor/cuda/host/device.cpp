@@ -32,8 +32,8 @@ Devices& devices() {
       int driver = 0, runtime = 0;
       if (e == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess &&
           cudaRuntimeGetVersion(&runtime) == cudaSuccess && driver > 0)
-        d->reason += fmt::format("; the driver knows CUDA {}.{}, this build needs {}.{}", driver / 1000, driver % 1000 / 10,
-                                 runtime / 1000, runtime % 1000 / 10);
+        d->reason += fmt::format("; the driver knows CUDA {}.{}, this build needs {}.{}", driver / 1000,
+                                 driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
       else if (e == cudaErrorInsufficientDriver)
         d->reason += "; no NVIDIA driver is installed";
       n = 0;
@@ -63,14 +63,14 @@ constinit thread_local DeviceState* mine = nullptr;
 int device_count() { return devices().count; }
 
 DeviceState& use(int index) {
-  if (mine && mine->index == index) [[likely]] return *mine;
+  if (mine && mine->index == index) [[likely]]
+    return *mine;
   Devices& all = devices();
   if (index < 0 || index >= all.count)
-    throw DeviceError(fmt::format(
-        "device: no such device; got {}; expected {}", Device::cuda(index).str(),
-        all.count == 0   ? fmt::format("cpu; there is no CUDA device here: {}", all.reason)
-        : all.count == 1 ? std::string("cpu or cuda:0")
-                         : fmt::format("cpu or cuda:0 .. cuda:{}", all.count - 1)));
+    throw DeviceError(fmt::format("device: no such device; got {}; expected {}", Device::cuda(index).str(),
+                                  all.count == 0   ? fmt::format("cpu; there is no CUDA device here: {}", all.reason)
+                                  : all.count == 1 ? std::string("cpu or cuda:0")
+                                                   : fmt::format("cpu or cuda:0 .. cuda:{}", all.count - 1)));
   std::call_once(all.opened[index], [&] { open(all.state[index], index); });
   check(cudaSetDevice(index), "cudaSetDevice");
   return *(mine = &all.state[index]);
@@ -85,7 +85,8 @@ bool capturing(const DeviceState& d) {
 }
 
 void check(cudaError_t e, const char* what) {
-  if (e == cudaSuccess) [[likely]] return;
+  if (e == cudaSuccess) [[likely]]
+    return;
   std::string text = cudaGetErrorString(e);  // before the state is cleared
   cudaGetLastError();
   throw CudaError(fmt::format("{}: {} ({})", what, text, cudaGetErrorName(e)));
@@ -93,11 +94,13 @@ void check(cudaError_t e, const char* what) {
 
 void synchronize(DeviceState& d, const char* what) {
   if (capturing(d))
-    throw CudaError(fmt::format("{}: a captured step cannot wait for the device; hint: read values and copy from the CPU "
-                                "outside of capture",
-                                what));
+    throw CudaError(
+        fmt::format("{}: a captured step cannot wait for the device; hint: read values and copy from the CPU "
+                    "outside of capture",
+                    what));
   check(cudaStreamSynchronize(d.stream), what);
-  if (d.errors->state == 0) [[likely]] return;
+  if (d.errors->state == 0) [[likely]]
+    return;
   const ErrorWord e = *d.errors;
   d.errors->state = 0;
   raw::throw_bad_index(e.check, e.value, e.place);
@@ -108,8 +111,8 @@ std::string status() {
   std::string all;
   for (int i = 0; i < device_count(); ++i) {
     const cudaDeviceProp& p = use(i).properties;
-    all += fmt::format("{}cuda:{} {}, {:.1f} GiB, sm_{}{}", i ? "; " : "", i, p.name, double(p.totalGlobalMem) / (1 << 30),
-                       p.major, p.minor);
+    all += fmt::format("{}cuda:{} {}, {:.1f} GiB, sm_{}{}", i ? "; " : "", i, p.name,
+                       double(p.totalGlobalMem) / (1 << 30), p.major, p.minor);
   }
   return all;
 }

@@ -3,9 +3,9 @@
 #pragma once
 #include <string>
 
+#include "tensor/backend/kernels.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/device.h"
-#include "tensor/backend/kernels.h"
 
 namespace ink::cuda {
 
@@ -25,8 +25,8 @@ struct DeviceState {
 };
 
 int device_count();
-std::string status();                 // the devices with their memory, or why there are none
-DeviceState& use(int index);          // makes it the device of this thread's launches; DeviceError if there is none
+std::string status();         // the devices with their memory, or why there are none
+DeviceState& use(int index);  // makes it the device of this thread's launches; DeviceError if there is none
 DeviceState& current();
 inline cudaStream_t stream() { return current().stream; }
 bool capturing(const DeviceState& d);

@@ -78,7 +78,8 @@ struct Captured final : CudaGraph::State {
 class Recording {
  public:
   explicit Recording(Captured& s) : state_(s), device_(use(s.device.index)) {
-    if (capture::recording || capturing(device_)) throw CudaError("capture: a step is being captured already; hint: one at a time");
+    if (capture::recording || capturing(device_))
+      throw CudaError("capture: a step is being captured already; hint: one at a time");
     synchronize(device_, "capture");
     check(cudaStreamBeginCapture(device_.stream, cudaStreamCaptureModeThreadLocal), "capture");
     state_.pool.begin();

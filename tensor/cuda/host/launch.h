@@ -10,7 +10,9 @@ inline constexpr unsigned kFull = 0xffffffffu;  // all lanes of a warp
 
 INK_HD INK_INLINE constexpr int64_t ceil_div(int64_t n, int64_t size) { return (n + size - 1) / size; }
 // Threads for n pieces of work of one block: whole warps, `most` at most.
-inline int threads_for(int64_t n, int most = 256) { return int(n >= most ? most : n <= kWarp ? kWarp : ceil_div(n, kWarp) * kWarp); }
+inline int threads_for(int64_t n, int most = 256) {
+  return int(n >= most ? most : n <= kWarp ? kWarp : ceil_div(n, kWarp) * kWarp);
+}
 
 void check_launch(cudaError_t e, const char* name, dim3 grid, dim3 block, size_t shared_bytes);
 void after_launch(const char* name);  // waits if cuda_options().sync
@@ -24,11 +26,12 @@ void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_
   auto body = [kernel, ... all = static_cast<P>(args)] { kernel(all...); };
   static_assert((std::is_trivially_copyable_v<P> && ...), "arguments are copied as bytes, as by a GPU");
   auto run = [](void* b) { (*static_cast<decltype(body)*>(b))(); };
-  check_launch(sim::launch(name, grid, block, shared_bytes, stream(), run, &body, sizeof(body)), name, grid, block, shared_bytes);
+  check_launch(sim::launch(name, grid, block, shared_bytes, stream(), run, &body, sizeof(body)), name, grid, block,
+               shared_bytes);
 #elif defined(__CUDACC__)
   if (shared_bytes > (size_t(48) << 10))
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)), name);
-  kernel<<<grid, block, shared_bytes, stream()>>>(static_cast<P>(args)...);
+  kernel<<<grid, block, shared_bytes, stream()> > >(static_cast<P>(args)...);
   check_launch(cudaGetLastError(), name, grid, block, shared_bytes);
 #endif
   if (cuda_options().sync) after_launch(name);

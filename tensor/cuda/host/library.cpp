@@ -26,9 +26,10 @@ Library::Library(const char* name, std::initializer_list<int> versions) {
       if (handle_) return;
       if (const char* text = dlerror(); why.empty() && text) why = text;
     }
-  throw NotSupported(fmt::format("{}: the library of the CUDA toolkit was not found ({}); expected {}; install the toolkit's "
-                                 "libraries, or set CUDA_HOME or LD_LIBRARY_PATH to where they are",
-                                 name, why, files[0]));
+  throw NotSupported(
+      fmt::format("{}: the library of the CUDA toolkit was not found ({}); expected {}; install the toolkit's "
+                  "libraries, or set CUDA_HOME or LD_LIBRARY_PATH to where they are",
+                  name, why, files[0]));
 }
 
 void* Library::symbol(const char* name) const {

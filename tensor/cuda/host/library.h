@@ -14,10 +14,7 @@ class Library {
   // NotSupported with what was tried if there is none.
   Library(const char* name, std::initializer_list<int> versions);
   // f = the function `name`; NotSupported if the library has no such function.
-  template <class F>
-  void find(F*& f, const char* name) const {
-    f = reinterpret_cast<F*>(symbol(name));
-  }
+  template <class F> void find(F*& f, const char* name) const { f = reinterpret_cast<F*>(symbol(name)); }
   const std::string& path() const { return path_; }
 
  private:

@@ -1,6 +1,6 @@
-// Memory of CUDA devices and page-locked memory of the host. Blocks are cut from large segments and kept: cudaMalloc and
-// cudaFree wait for the whole device. All work of a device goes through one stream, so a freed block may be handed out
-// at once: what reads it was launched before whatever will write it.
+// Memory of CUDA devices and page-locked memory of the host. Blocks are cut from large segments and kept: cudaMalloc
+// and cudaFree wait for the whole device. All work of a device goes through one stream, so a freed block may be handed
+// out at once: what reads it was launched before whatever will write it.
 #include "tensor/cuda/host/memory.h"
 
 #include <fmt/format.h>
@@ -14,8 +14,8 @@
 #include "tensor/cuda/host/device.h"
 #include "tensor/error.h"
 #include "tensor/raw/raw.h"
-#include "tensor/runtime/segment_allocator.h"
 #include "tensor/runtime/memory_counters.h"
+#include "tensor/runtime/segment_allocator.h"
 
 namespace ink::cuda {
 namespace {
@@ -95,7 +95,8 @@ class DeviceAllocator final : public Allocator {
     cudaMemGetInfo(&free, &total);
     MemoryStats s = stats();
     throw MemoryError(fmt::format(
-        "allocate: {} has not enough memory; got a request for {} bytes ({:.3g} GiB) with {} bytes live, {} cached and {} of "
+        "allocate: {} has not enough memory; got a request for {} bytes ({:.3g} GiB) with {} bytes live, {} cached and "
+        "{} of "
         "{} free; expected a request that fits; use smaller tensors or a smaller batch",
         Device::cuda(index_).str(), bytes, double(bytes) / (1 << 30), s.live, s.reserved - s.live, free, total));
   }
@@ -130,8 +131,9 @@ void copy(void* to, Device to_device, const void* from, Device from_device, int6
   if (both) synchronize(use(from_device.index), "to");  // the other device's stream knows nothing of this one
   DeviceState& d = use(to_device.is_cuda() ? to_device.index : from_device.index);
   if (from_device.is_cpu() && capturing(d))
-    throw CudaError("to: a captured step cannot copy from the CPU: a replay would read memory that may be gone; hint: make "
-                    "the tensor before, and copy_ into it");
+    throw CudaError(
+        "to: a captured step cannot copy from the CPU: a replay would read memory that may be gone; hint: make "
+        "the tensor before, and copy_ into it");
   check(cudaMemcpyAsync(to, from, size_t(bytes), cudaMemcpyDefault, d.stream), "to");
   // From ordinary memory the runtime has read everything when it returns; into it, or from another device, we wait.
   if (!async && (to_device.is_cpu() || both)) synchronize(d, "to");
@@ -184,7 +186,8 @@ Tensor pinned(const Shape& shape, DType dtype) {
   const int64_t bytes = shape.numel() * size_of(dtype);
   if (bytes == 0) return raw::empty(shape, options);
   const Pinned p = pinned_memory().take(size_t(bytes));
-  return raw::from_blob(p.memory, shape, options, std::shared_ptr<void>(p.memory, [p](void*) { pinned_memory().give_back(p); }));
+  return raw::from_blob(p.memory, shape, options,
+                        std::shared_ptr<void>(p.memory, [p](void*) { pinned_memory().give_back(p); }));
 }
 
 }  // namespace ink::cuda

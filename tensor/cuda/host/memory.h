@@ -19,8 +19,8 @@ Allocator& allocator(int device);
 void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes, bool async);
 Tensor pinned(const Shape& shape, DType dtype);  // uninitialised, in page-locked memory of the CPU
 
-// Between begin() and end() the device's allocations come from this pool. What it has handed out goes back to it, and is
-// never used for anything else: a replay writes there again.
+// Between begin() and end() the device's allocations come from this pool. What it has handed out goes back to it, and
+// is never used for anything else: a replay writes there again.
 class Pool {
  public:
   struct Blocks;

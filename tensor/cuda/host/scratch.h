@@ -6,11 +6,12 @@
 
 namespace ink::cuda {
 
-template <class T>
-class Scratch {
+template <class T> class Scratch {
  public:
   explicit Scratch(int64_t count)
-      : allocator_(allocator(current().index)), bytes_(size_t(count) * sizeof(T)), data_(static_cast<T*>(allocator_.allocate(bytes_))) {}
+      : allocator_(allocator(current().index)),
+        bytes_(size_t(count) * sizeof(T)),
+        data_(static_cast<T*>(allocator_.allocate(bytes_))) {}
   ~Scratch() { allocator_.deallocate(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

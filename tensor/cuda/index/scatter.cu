@@ -8,24 +8,19 @@
 // With add there are two ways. Atomics, a thread per element: fast, but sums of floats differ from run to run by
 // rounding. Or in order: a thread owns some positions of one line, reads the whole index of the line and adds what
 // concerns it.
-#include "tensor/cuda/index/index.h"
 #include "tensor/cuda/host/scratch.h"
+#include "tensor/cuda/index/index.h"
 #include "tensor/error.h"
 
 namespace ink::cuda {
 namespace {
 
 // a + b in the type that T computes in; for bools: whether one is set.
-template <class T>
-__device__ __forceinline__ T add(T a, T b) {
-  return T(fn::plus(compute_t<T>(a), compute_t<T>(b)));
-}
+template <class T> __device__ __forceinline__ T add(T a, T b) { return T(fn::plus(compute_t<T>(a), compute_t<T>(b))); }
 
-template <class T>
-inline constexpr bool has_atomic_add = !std::is_same_v<T, uint8_t> && !std::is_same_v<T, bool>;
+template <class T> inline constexpr bool has_atomic_add = !std::is_same_v<T, uint8_t> && !std::is_same_v<T, bool>;
 
-template <class T>
-__device__ __forceinline__ void atomic_add(T* p, T v) {
+template <class T> __device__ __forceinline__ void atomic_add(T* p, T v) {
   if constexpr (std::is_same_v<T, int64_t>) {  // two's complement: the sum is the same
     atomicAdd(reinterpret_cast<unsigned long long*>(p), static_cast<unsigned long long>(v));
   } else if constexpr (is_half_type<T>) {  // exchanged when nobody was faster
@@ -46,16 +41,10 @@ __device__ __forceinline__ void atomic_add(T* p, T v) {
 }
 
 struct Store {
-  template <class T>
-  __device__ __forceinline__ void operator()(T* to, T v) const {
-    *to = v;
-  }
+  template <class T> __device__ __forceinline__ void operator()(T* to, T v) const { *to = v; }
 };
 struct AtomicAdd {
-  template <class T>
-  __device__ __forceinline__ void operator()(T* to, T v) const {
-    atomic_add(to, v);
-  }
+  template <class T> __device__ __forceinline__ void operator()(T* to, T v) const { atomic_add(to, v); }
 };
 
 // write(out[place with the index along the dim], src[place])
@@ -105,8 +94,7 @@ __global__ void __launch_bounds__(kThreads) keep_last(const Nest<4> nest, const 
 }
 
 // Lines that share their index share their answers: dims that the index is broadcast along have size 1 here.
-template <class T>
-void scatter_last(const Array& out, const Array& src, const Array& index, int dim) {
+template <class T> void scatter_last(const Array& out, const Array& src, const Array& index, int dim) {
   const int64_t k = index.shape[dim], n = out.shape[dim];
   if (k >= UINT32_MAX) throw NotSupported("scatter: a dim of 2^32 indices or more");
   Array places = index;
@@ -163,8 +151,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-template <class T>
-void scatter_in_order(const Array& out, const Array& src, const Array& index, int dim) {
+template <class T> void scatter_in_order(const Array& out, const Array& src, const Array& index, int dim) {
   const int64_t k = index.shape[dim], n = out.shape[dim];
   Array line[] = {index, src, out};  // as an array of lines: without the dim
   for (Array& a : line) a.shape = index.shape, a.shape.erase(dim), a.strides.erase(dim);

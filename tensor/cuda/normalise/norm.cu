@@ -9,8 +9,8 @@
 namespace ink::cuda {
 namespace {
 
-// Of some values: how many, their mean (0 for RMS norm), the sum of (x - mean)^2. The mean is counted from a value of the
-// row, so that its rounding is small beside the spread of the values and not beside the values.
+// Of some values: how many, their mean (0 for RMS norm), the sum of (x - mean)^2. The mean is counted from a value of
+// the row, so that its rounding is small beside the spread of the values and not beside the values.
 struct Moments {
   double count = 0, mean = 0, squares = 0;
 
@@ -21,7 +21,8 @@ struct Moments {
     x.each_vector(team, n, [&](int, int) { k += N; });
     if (k == 0) return;
     const T m = rms ? T(0) : x.sum(team, n, [&](int i) { return x.v[i] - from; }) / T(k);
-    const T rest = rms ? T(0) : x.sum(team, n, [&](int i) { return x.v[i] - from - m; }) / T(k);  // of that sum's rounding
+    // of that sum's rounding
+    const T rest = rms ? T(0) : x.sum(team, n, [&](int i) { return x.v[i] - from - m; }) / T(k);
     const T square = x.sum(team, n, [&](int i) { return (x.v[i] - from - m) * (x.v[i] - from - m); });
     join(k, double(m) + double(rest), double(square));
   }
@@ -39,8 +40,8 @@ struct Moments {
 
 template <class T, int N, int kPer, class Team>
 __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
-    norm_kernel(const LineSet lines, const double per_n, const double eps, const bool rms, T* y, T* mean, T* rstd, const T* x,
-                const Parameter<T> weight, const Parameter<T> bias) {
+    norm_kernel(const LineSet lines, const double per_n, const double eps, const bool rms, T* y, T* mean, T* rstd,
+                const T* x, const Parameter<T> weight, const Parameter<T> bias) {
   const Team team(lines);
   const int64_t n = team.present ? lines.n : 0;
   x += team.start, y += team.start;
@@ -80,9 +81,9 @@ void norm(const NormArgs& a, void* y, void* mean, void* rstd, const void* x, con
   visit_float(a.dtype, [&]<class T>() {
     const bool vectors = by_vectors<T>(a, y, x, weight, bias);
     for_rows<T, 1>(a.rows, a.cols, vectors, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
-      launch("norm", norm_kernel<T, N, kPer, Team>, grid, block, 0, lines, 1 / double(a.cols), a.eps, a.rms, static_cast<T*>(y),
-             static_cast<T*>(mean), static_cast<T*>(rstd), static_cast<const T*>(x), Parameter<T>(a, weight, T(1)),
-             Parameter<T>(a, bias, T(0)));
+      launch("norm", norm_kernel<T, N, kPer, Team>, grid, block, 0, lines, 1 / double(a.cols), a.eps, a.rms,
+             static_cast<T*>(y), static_cast<T*>(mean), static_cast<T*>(rstd), static_cast<const T*>(x),
+             Parameter<T>(a, weight, T(1)), Parameter<T>(a, bias, T(0)));
     });
   });
 }

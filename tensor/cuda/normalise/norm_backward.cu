@@ -1,25 +1,25 @@
 // With g = w dy:  dx = rstd (g - mean(g) - x_hat mean(g x_hat)), without mean(g) for RMS norm;  dw = sum dy x_hat and
 // db = sum dy over rows (and over the inner positions of group norm).
 //
-// dx: a team of threads per row (team.h); x and dy are read once where the row fits in its registers. dw and db: x and dy are
-// read once more, and summed in two steps. Inner = 1: a block's threads stand on neighbouring columns and walk down a piece
-// of the rows, whose sums go to scratch memory. Else: a team per (row, channel) leaves its sums. Those are added by `reduce`.
-#include "tensor/cuda/normalise/norm.h"
+// dx: a team of threads per row (team.h); x and dy are read once where the row fits in its registers. dw and db: x and
+// dy are read once more, and summed in two steps. Inner = 1: a block's threads stand on neighbouring columns and walk
+// down a piece of the rows, whose sums go to scratch memory. Else: a team per (row, channel) leaves its sums. Those are
+// added by `reduce`.
 #include "tensor/cuda/host/scratch.h"
+#include "tensor/cuda/normalise/norm.h"
 
 namespace ink::cuda {
 namespace {
 
-template <class T>
-struct RowStatistics {
+template <class T> struct RowStatistics {
   const T *mean, *rstd;  // mean null: 0
   __device__ __forceinline__ T mean_of(int64_t row) const { return mean ? mean[row] : T(0); }
 };
 
 template <class T, int N, int kPer, class Team>
 __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
-    norm_input_gradient(const LineSet lines, const double per_n, T* dx, const T* dy, const T* x, const RowStatistics<T> rows,
-                        const Parameter<T> weight) {
+    norm_input_gradient(const LineSet lines, const double per_n, T* dx, const T* dy, const T* x,
+                        const RowStatistics<T> rows, const Parameter<T> weight) {
   const Team team(lines);
   const int64_t n = team.present ? lines.n : 0;
   const T m = team.present ? rows.mean_of(team.line) : T(0), s = team.present ? rows.rstd[team.line] : T(0);
@@ -51,8 +51,7 @@ __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
 }
 
 // Where sums of dy x_hat and dy go: [piece][columns] each.
-template <class T>
-struct Sums {
+template <class T> struct Sums {
   T *dw, *db;
   __device__ __forceinline__ void write(int64_t at, T w, T b) const {
     if (dw) dw[at] = w;
@@ -62,9 +61,9 @@ struct Sums {
 
 // dy and x as [batch, columns]; a block takes blockDim.x vectors of columns and `piece` rows.
 template <class T, int N>
-__global__ void __launch_bounds__(256) norm_column_sums(const int64_t batch, const int64_t columns, const int64_t piece,
-                                                        const int64_t channels, const Sums<T> out, const T* dy, const T* x,
-                                                        const RowStatistics<T> rows) {
+__global__ void __launch_bounds__(256)
+    norm_column_sums(const int64_t batch, const int64_t columns, const int64_t piece, const int64_t channels,
+                     const Sums<T> out, const T* dy, const T* x, const RowStatistics<T> rows) {
   INK_SHARED(T[2 * N * 256], all);  // [row of threads][dw or db, lane, column]
   const int width = int(blockDim.x), height = int(blockDim.y);
   const int64_t column = (int64_t(blockIdx.x) * width + threadIdx.x) * N, groups = columns / channels;
@@ -129,7 +128,8 @@ void in_pieces(DType dtype, int64_t pieces, int64_t columns, void* dweight, void
   run(Sums<T>{dweight ? w.data() : nullptr, dbias ? b.data() : nullptr});
   const auto add = [&](void* out, T* sums) {
     if (!out) return;
-    reduce(index_of<fn::Sum, ReduceOps>, Array{out, dtype, {1, columns}, {0, 1}}, Array{sums, dtype, {pieces, columns}, {columns, 1}});
+    reduce(index_of<fn::Sum, ReduceOps>, Array{out, dtype, {1, columns}, {0, 1}},
+           Array{sums, dtype, {pieces, columns}, {columns, 1}});
   };
   add(dweight, w.data()), add(dbias, b.data());
 }
@@ -149,20 +149,23 @@ void column_sums(const NormArgs& a, void* dweight, void* dbias, const T* dy, con
 }
 
 template <class T>
-void channel_sums(const NormArgs& a, void* dweight, void* dbias, const T* dy, const T* x, const RowStatistics<T>& rows) {
+void channel_sums(const NormArgs& a, void* dweight, void* dbias, const T* dy, const T* x,
+                  const RowStatistics<T>& rows) {
   const int64_t channels = a.cols / a.inner;
   const bool vectors = a.inner % kWidth<T> == 0 && is_aligned(dy, 16) && is_aligned(x, 16);
   in_pieces<T>(a.dtype, a.rows / a.groups, a.groups * channels, dweight, dbias, [&](Sums<T> out) {
-    for_rows<T, 2>(a.rows * channels, a.inner, vectors, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
-      launch("norm_backward", norm_channel_sums<T, N, kPer, Team>, grid, block, 0, lines, channels, out, dy, x, rows);
-    });
+    for_rows<T, 2>(a.rows * channels, a.inner, vectors,
+                   [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
+                     launch("norm_backward", norm_channel_sums<T, N, kPer, Team>, grid, block, 0, lines, channels, out,
+                            dy, x, rows);
+                   });
   });
 }
 
 }  // namespace
 
-void norm_backward(const NormArgs& a, void* dx, void* dweight, void* dbias, const void* dy, const void* x, const void* mean,
-                   const void* rstd, const void* weight) {
+void norm_backward(const NormArgs& a, void* dx, void* dweight, void* dbias, const void* dy, const void* x,
+                   const void* mean, const void* rstd, const void* weight) {
   check_rows(a);
   visit_float(a.dtype, [&]<class T>() {
     const T *g = static_cast<const T*>(dy), *v = static_cast<const T*>(x);
@@ -170,13 +173,16 @@ void norm_backward(const NormArgs& a, void* dx, void* dweight, void* dbias, cons
     const bool vectors = by_vectors<T>(a, dx, dy, x, weight);
     if (dx)
       for_rows<T, 2>(a.rows, a.cols, vectors, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
-        launch("norm_backward", norm_input_gradient<T, N, kPer, Team>, grid, block, 0, lines, 1 / double(a.cols), static_cast<T*>(dx), g,
-               v, rows, Parameter<T>(a, weight, T(1)));
+        launch("norm_backward", norm_input_gradient<T, N, kPer, Team>, grid, block, 0, lines, 1 / double(a.cols),
+               static_cast<T*>(dx), g, v, rows, Parameter<T>(a, weight, T(1)));
       });
     if (!dweight && !dbias) return;
-    if (a.inner > 1) channel_sums<T>(a, dweight, dbias, g, v, rows);
-    else if (by_vectors<T>(a, dy, x)) column_sums<T, kWidth<T>>(a, dweight, dbias, g, v, rows);
-    else column_sums<T, 1>(a, dweight, dbias, g, v, rows);
+    if (a.inner > 1)
+      channel_sums<T>(a, dweight, dbias, g, v, rows);
+    else if (by_vectors<T>(a, dy, x))
+      column_sums<T, kWidth<T>>(a, dweight, dbias, g, v, rows);
+    else
+      column_sums<T, 1>(a, dweight, dbias, g, v, rows);
   });
 }
 

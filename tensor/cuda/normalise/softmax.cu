@@ -1,8 +1,8 @@
 // softmax: y_i = e^(x_i - m) / sum_k e^(x_k - m), m = max x, so that no exponential overflows.
 // log_softmax: y_i = x_i - m - log sum_k e^(x_k - m).
 //
-// A team of threads per line (team.h); a line that fits in its registers is read once and written once. Entries that a causal
-// line does not count are not read.
+// A team of threads per line (team.h); a line that fits in its registers is read once and written once. Entries that a
+// causal line does not count are not read.
 #include "tensor/cuda/device/online.h"
 #include "tensor/cuda/host/table.h"
 
@@ -22,7 +22,8 @@ struct Form {
 };
 
 template <class T, int N, int kPer, class Team>
-__global__ void __launch_bounds__(Team::kThreads, Team::kBlocks) softmax_kernel(const LineSet lines, const Form form, T* y, const T* x) {
+__global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
+    softmax_kernel(const LineSet lines, const Form form, T* y, const T* x) {
   const Team team(lines);
   const int64_t n = team.present ? lines.n : 0, seen = team.present ? form.visible(team.line, n) : 0;
   const T hidden = form.log ? fn::lowest<T>() : T(0);
@@ -77,10 +78,11 @@ __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
 }
 
 // Calls run as for_rows and for_columns do.
-template <class T, int kArrays, class F>
-void for_lines(Lines l, bool aligned, F&& run) {
-  if (l.inner == 1) for_rows<T, kArrays>(l.outer, l.n, aligned && l.n % kWidth<T> == 0, run);
-  else for_columns<T>(l, run);
+template <class T, int kArrays, class F> void for_lines(Lines l, bool aligned, F&& run) {
+  if (l.inner == 1)
+    for_rows<T, kArrays>(l.outer, l.n, aligned && l.n % kWidth<T> == 0, run);
+  else
+    for_columns<T>(l, run);
 }
 
 }  // namespace
@@ -90,8 +92,8 @@ void softmax(const SoftmaxArgs& a, void* y, const void* x) {
   visit_float(a.dtype, [&]<class T>() {
     const bool aligned = is_aligned(y, 16) && is_aligned(x, 16);
     for_lines<T, 1>(a.lines, aligned, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
-      launch("softmax", softmax_kernel<T, N, kPer, Team>, grid, block, 0, lines, Form{a.log, a.causal_rows}, static_cast<T*>(y),
-             static_cast<const T*>(x));
+      launch("softmax", softmax_kernel<T, N, kPer, Team>, grid, block, 0, lines, Form{a.log, a.causal_rows},
+             static_cast<T*>(y), static_cast<const T*>(x));
     });
   });
 }
@@ -101,8 +103,8 @@ void softmax_backward(const SoftmaxArgs& a, void* dx, const void* dy, const void
   visit_float(a.dtype, [&]<class T>() {
     const bool aligned = is_aligned(dx, 16) && is_aligned(dy, 16) && is_aligned(y, 16);
     for_lines<T, 2>(a.lines, aligned, [&]<int N, int kPer, class Team>(LineSet lines, dim3 grid, dim3 block) {
-      launch("softmax_backward", softmax_backward_kernel<T, N, kPer, Team>, grid, block, 0, lines, Form{a.log, a.causal_rows},
-             static_cast<T*>(dx), static_cast<const T*>(dy), static_cast<const T*>(y));
+      launch("softmax_backward", softmax_backward_kernel<T, N, kPer, Team>, grid, block, 0, lines,
+             Form{a.log, a.causal_rows}, static_cast<T*>(dx), static_cast<const T*>(dy), static_cast<const T*>(y));
     });
   });
 }

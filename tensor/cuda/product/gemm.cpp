@@ -5,9 +5,9 @@
 
 #include "tensor/cuda.h"
 #include "tensor/cuda/host/device.h"
+#include "tensor/cuda/host/table.h"
 #include "tensor/cuda/product/gemm.h"
 #include "tensor/cuda/sim/products.h"
-#include "tensor/cuda/host/table.h"
 #include "tensor/error.h"
 
 namespace ink::cuda {

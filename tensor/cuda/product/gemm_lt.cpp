@@ -68,13 +68,21 @@ struct Types {
 Types types_of(DType t, bool tf32) {
   const cublasComputeType_t single = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   switch (t) {
-    case DType::f32: return {CUDA_R_32F, CUDA_R_32F, single};
-    case DType::f64: return {CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F};
-    case DType::c64: return {CUDA_C_32F, CUDA_C_32F, single};
-    case DType::c128: return {CUDA_C_64F, CUDA_C_64F, CUBLAS_COMPUTE_64F};
-    case DType::f16: return {CUDA_R_16F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
-    case DType::bf16: return {CUDA_R_16BF, CUDA_R_32F, CUBLAS_COMPUTE_32F};
-    default: throw DTypeError(fmt::format("gemm: no product for this dtype; got {}; expected a float or complex one", name_of(t)));
+    case DType::f32:
+      return {CUDA_R_32F, CUDA_R_32F, single};
+    case DType::f64:
+      return {CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F};
+    case DType::c64:
+      return {CUDA_C_32F, CUDA_C_32F, single};
+    case DType::c128:
+      return {CUDA_C_64F, CUDA_C_64F, CUBLAS_COMPUTE_64F};
+    case DType::f16:
+      return {CUDA_R_16F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case DType::bf16:
+      return {CUDA_R_16BF, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    default:
+      throw DTypeError(
+          fmt::format("gemm: no product for this dtype; got {}; expected a float or complex one", name_of(t)));
   }
 }
 
@@ -101,11 +109,24 @@ Problem problem_of(const GemmArgs& g) {
   const Layout a = layout("a", g.m, g.k, g.a_row, g.a_col), b = layout("b", g.k, g.n, g.b_row, g.b_col);
   const Layout c = layout("c", g.m, g.n, g.c_row, 1);
   const bool tf32 = cuda_options().tf32 && (g.dtype == DType::f32 || g.dtype == DType::c64);
-  return {.dtype = int64_t(g.dtype), .tf32 = tf32, .epilogue = int64_t(g.epilogue),
-          .batch = g.batch, .m = g.m, .n = g.n, .k = g.k,
-          .a_transpose = a.transpose, .a_ld = a.ld, .a_batch = g.a_batch,
-          .b_transpose = b.transpose, .b_ld = b.ld, .b_batch = g.b_batch, .c_ld = c.ld, .c_batch = g.c_batch,
-          .a_align = alignment(g.a), .b_align = alignment(g.b), .c_align = alignment(g.c),
+  return {.dtype = int64_t(g.dtype),
+          .tf32 = tf32,
+          .epilogue = int64_t(g.epilogue),
+          .batch = g.batch,
+          .m = g.m,
+          .n = g.n,
+          .k = g.k,
+          .a_transpose = a.transpose,
+          .a_ld = a.ld,
+          .a_batch = g.a_batch,
+          .b_transpose = b.transpose,
+          .b_ld = b.ld,
+          .b_batch = g.b_batch,
+          .c_ld = c.ld,
+          .c_batch = g.c_batch,
+          .a_align = alignment(g.a),
+          .b_align = alignment(g.b),
+          .c_align = alignment(g.c),
           .bias_align = g.bias ? alignment(g.bias) : 0};
 }
 
@@ -139,16 +160,13 @@ Products& products(int device) {
   return all[device];
 }
 
-template <class T>
-void set(cublasLtMatmulDesc_t p, cublasLtMatmulDescAttributes_t attribute, T value) {
+template <class T> void set(cublasLtMatmulDesc_t p, cublasLtMatmulDescAttributes_t attribute, T value) {
   check(lt().product_set(p, attribute, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
 }
-template <class T>
-void set(cublasLtMatrixLayout_t l, cublasLtMatrixLayoutAttribute_t attribute, T value) {
+template <class T> void set(cublasLtMatrixLayout_t l, cublasLtMatrixLayoutAttribute_t attribute, T value) {
   check(lt().layout_set(l, attribute, &value, sizeof value), "cublasLtMatrixLayoutSetAttribute");
 }
-template <class T>
-void set(cublasLtMatmulPreference_t p, cublasLtMatmulPreferenceAttributes_t attribute, T value) {
+template <class T> void set(cublasLtMatmulPreference_t p, cublasLtMatmulPreferenceAttributes_t attribute, T value) {
   check(lt().preference_set(p, attribute, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute");
 }
 
@@ -165,15 +183,19 @@ void describe(cublasLtMatrixLayout_t& l, cudaDataType_t type, int64_t transpose,
 uint32_t epilogue_of(const Problem& p) {
   const bool bias = p.bias_align != 0;
   switch (Epilogue(p.epilogue)) {
-    case Epilogue::relu: return bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
-    case Epilogue::gelu_tanh: return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
-    default: return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    case Epilogue::relu:
+      return bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
+    case Epilogue::gelu_tanh:
+      return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+    default:
+      return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
   }
 }
 
-// cuBLASLt stores matrices by columns, and our C by rows is its C^T by columns: C^T = B^T A^T (see tensor/runtime/gemm.cpp). So its first
-// factor is our b, and what is stored by rows here needs no transposition there. Its bias goes down the columns of C^T: along our
-// rows. The bias pointer must be set before: the heuristic looks at its alignment.
+// cuBLASLt stores matrices by columns, and our C by rows is its C^T by columns: C^T = B^T A^T (see
+// tensor/runtime/gemm.cpp). So its first factor is our b, and what is stored by rows here needs no transposition there.
+// Its bias goes down the columns of C^T: along our rows. The bias pointer must be set before: the heuristic looks at
+// its alignment.
 void plan(Products& d, Plan& to, const Problem& p, const void* bias) {
   const Types t = types_of(DType(p.dtype), p.tf32 != 0);
   check(lt().product_create(&to.product, t.compute, t.scale), "cublasLtMatmulDescCreate");
@@ -194,8 +216,7 @@ void plan(Products& d, Plan& to, const Problem& p, const void* bias) {
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, uint32_t(p.c_align));
   cublasLtMatmulHeuristicResult_t best{};
   int count = 0;
-  const cublasStatus_t s =
-      lt().heuristic(d.handle, to.product, to.b, to.a, to.c, to.c, preference, 1, &best, &count);
+  const cublasStatus_t s = lt().heuristic(d.handle, to.product, to.b, to.a, to.c, to.c, preference, 1, &best, &count);
   lt().preference_destroy(preference);
   if (s != CUBLAS_STATUS_NOT_SUPPORTED && s != CUBLAS_STATUS_INVALID_VALUE) check(s, "cublasLtMatmulAlgoGetHeuristic");
   to.found = s == CUBLAS_STATUS_SUCCESS && count > 0 && best.state == CUBLAS_STATUS_SUCCESS;

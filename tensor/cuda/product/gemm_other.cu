@@ -1,9 +1,9 @@
 // Matrix products of integers, which wrap around as on the CPU: cuBLASLt has none of these widths.
 //
-// A block of 8 x 8 threads computes a tile of 32 x 32 elements of c, each thread 4 x 4 of them: per step of 16 along k the
-// block reads two tiles of 32 x 16 into shared memory, and every number read from there serves four products.
-#include "tensor/cuda/product/gemm.h"
+// A block of 8 x 8 threads computes a tile of 32 x 32 elements of c, each thread 4 x 4 of them: per step of 16 along k
+// the block reads two tiles of 32 x 16 into shared memory, and every number read from there serves four products.
 #include "tensor/cuda/host/launch.h"
+#include "tensor/cuda/product/gemm.h"
 
 namespace ink::cuda {
 namespace {
@@ -12,11 +12,13 @@ constexpr int kTile = 32, kStep = 16, kSide = 8, kOwn = kTile / kSide;
 
 // T wraps around in the unsigned type U.
 template <class T, class U>
-__global__ void __launch_bounds__(kSide * kSide) multiply(const GemmArgs g, const U alpha, const U beta, const int64_t across) {
+__global__ void __launch_bounds__(kSide* kSide)
+    multiply(const GemmArgs g, const U alpha, const U beta, const int64_t across) {
   INK_SHARED(U[kStep][kTile + 1], a_tile);  // turned, so that a thread's four rows lie together
   INK_SHARED(U[kStep][kTile + 1], b_tile);
   const int64_t row = int64_t(blockIdx.x) / across * kTile, col = int64_t(blockIdx.x) % across * kTile;
-  const int thread = int(threadIdx.y * kSide + threadIdx.x), top = int(threadIdx.y) * kOwn, left = int(threadIdx.x) * kOwn;
+  const int thread = int(threadIdx.y * kSide + threadIdx.x), top = int(threadIdx.y) * kOwn,
+            left = int(threadIdx.x) * kOwn;
   for (int64_t entry = blockIdx.z; entry < g.batch; entry += gridDim.z) {
     const T* a = static_cast<const T*>(g.a) + entry * g.a_batch;
     const T* b = static_cast<const T*>(g.b) + entry * g.b_batch;
@@ -46,11 +48,10 @@ __global__ void __launch_bounds__(kSide * kSide) multiply(const GemmArgs g, cons
   }
 }
 
-template <class T, class U>
-void run(const GemmArgs& g) {
+template <class T, class U> void run(const GemmArgs& g) {
   const int64_t across = ceil_div(g.n, kTile), entries = g.batch < 65535 ? g.batch : 65535;
-  launch("gemm", multiply<T, U>, dim3(unsigned(ceil_div(g.m, kTile) * across), 1, unsigned(entries)), dim3(kSide, kSide), 0, g,
-         U(int64_t(g.alpha)), U(int64_t(g.beta)), across);
+  launch("gemm", multiply<T, U>, dim3(unsigned(ceil_div(g.m, kTile) * across), 1, unsigned(entries)),
+         dim3(kSide, kSide), 0, g, U(int64_t(g.alpha)), U(int64_t(g.beta)), across);
 }
 
 }  // namespace

@@ -1,13 +1,15 @@
-// Mamba's selective scan and its gradient (the formulas stand in tensor/cpu/recurrence/selective_scan.cpp), one launch per direction.
+// Mamba's selective scan and its gradient (the formulas stand in tensor/cpu/recurrence/selective_scan.cpp), one launch
+// per direction.
 //
-// A block walks along time for kWide channels of one batch entry. kLanes neighbouring threads share a channel; each holds every
-// kLanes-th of its states, K of them, in registers. Per chunk of kScanChunk steps the block brings x, delta, B and C to shared
-// memory by rows, so that reads are coalesced, and takes y back the same way. The backward walk computes the states of a chunk again
-// from the one that was kept, holds them in shared memory, and goes through them from the last. Gradients that add up over channels or
-// batch entries are left as partial sums, which a second kernel adds in a fixed order.
+// A block walks along time for kWide channels of one batch entry. kLanes neighbouring threads share a channel; each
+// holds every kLanes-th of its states, K of them, in registers. Per chunk of kScanChunk steps the block brings x,
+// delta, B and C to shared memory by rows, so that reads are coalesced, and takes y back the same way. The backward
+// walk computes the states of a chunk again from the one that was kept, holds them in shared memory, and goes through
+// them from the last. Gradients that add up over channels or batch entries are left as partial sums, which a second
+// kernel adds in a fixed order.
 //
-// More than kLanes K states are taken kLanes K at a time: `first` is the first of a launch, and all launches but the one with first = 0
-// add to what y, dx and ddelta hold.
+// More than kLanes K states are taken kLanes K at a time: `first` is the first of a launch, and all launches but the
+// one with first = 0 add to what y, dx and ddelta hold.
 #include "tensor/cuda/device/team.h"
 #include "tensor/cuda/host/scratch.h"
 
@@ -17,8 +19,7 @@ namespace {
 constexpr int kWide = 16, kLanes = 8, kBlock = kWide * kLanes, kSteps = int(kScanChunk);
 constexpr int kWarps = kBlock / kWarp;
 
-template <class T>
-struct Slice {
+template <class T> struct Slice {
   SelectiveScanArgs s;
   int64_t first, count;  // of the states
   const T *x, *delta, *a, *b, *c, *start;
@@ -30,8 +31,7 @@ struct Place {
   int column, lane;
   bool inside;  // whether there is such a channel
 };
-template <class T>
-__device__ __forceinline__ Place own_place(const Slice<T>& in) {
+template <class T> __device__ __forceinline__ Place own_place(const Slice<T>& in) {
   const int64_t blocks = ceil_div(in.s.channels, kWide);
   const int column = int(threadIdx.x) / kLanes;
   const int64_t channel = int64_t(blockIdx.x) % blocks * kWide + column;
@@ -40,15 +40,18 @@ __device__ __forceinline__ Place own_place(const Slice<T>& in) {
 
 // tile[step][column] of an array [batch, n, channels], 0 outside.
 template <class T>
-__device__ __forceinline__ void load_tile(T (&tile)[kSteps][kWide], const T* from, const SelectiveScanArgs& s, int64_t entry, int64_t begin) {
+__device__ __forceinline__ void load_tile(T (&tile)[kSteps][kWide], const T* from, const SelectiveScanArgs& s,
+                                          int64_t entry, int64_t begin) {
   const int64_t first = int64_t(blockIdx.x) % ceil_div(s.channels, kWide) * kWide;
   for (int i = int(threadIdx.x); i < kSteps * kWide; i += kBlock) {
     const int64_t t = begin + i / kWide, channel = first + i % kWide;
-    tile[i / kWide][i % kWide] = t < s.n && channel < s.channels ? from[(entry * s.n + t) * s.channels + channel] : T(0);
+    tile[i / kWide][i % kWide] =
+        t < s.n && channel < s.channels ? from[(entry * s.n + t) * s.channels + channel] : T(0);
   }
 }
 template <class T>
-__device__ __forceinline__ void store_tile(T* to, const T (&tile)[kSteps][kWide], const SelectiveScanArgs& s, int64_t entry, int64_t begin, bool add) {
+__device__ __forceinline__ void store_tile(T* to, const T (&tile)[kSteps][kWide], const SelectiveScanArgs& s,
+                                           int64_t entry, int64_t begin, bool add) {
   const int64_t first = int64_t(blockIdx.x) % ceil_div(s.channels, kWide) * kWide;
   for (int i = int(threadIdx.x); i < kSteps * kWide; i += kBlock) {
     const int64_t t = begin + i / kWide, channel = first + i % kWide;
@@ -59,19 +62,24 @@ __device__ __forceinline__ void store_tile(T* to, const T (&tile)[kSteps][kWide]
 }
 // tile[step][state] of an array [batch, n, states], 0 outside.
 template <int K, class T>
-__device__ __forceinline__ void load_states(T (&tile)[kSteps][kLanes * K], const T* from, const Slice<T>& in, int64_t entry, int64_t begin) {
+__device__ __forceinline__ void load_states(T (&tile)[kSteps][kLanes * K], const T* from, const Slice<T>& in,
+                                            int64_t entry, int64_t begin) {
   for (int i = int(threadIdx.x); i < kSteps * kLanes * K; i += kBlock) {
     const int64_t t = begin + i / (kLanes * K), state = i % (kLanes * K);
-    tile[i / (kLanes * K)][state] = t < in.s.n && state < in.count ? from[(entry * in.s.n + t) * in.s.states + in.first + state] : T(0);
+    tile[i / (kLanes * K)][state] =
+        t < in.s.n && state < in.count ? from[(entry * in.s.n + t) * in.s.states + in.first + state] : T(0);
   }
 }
 // The K states of a thread, of an array [.., channels, states]; 0 outside.
 template <int K, class T>
-__device__ __forceinline__ void load_own(T (&own)[K], const T* from, const Slice<T>& in, const Place& p, int64_t entry) {
+__device__ __forceinline__ void load_own(T (&own)[K], const T* from, const Slice<T>& in, const Place& p,
+                                         int64_t entry) {
   INK_UNROLL
   for (int k = 0; k < K; ++k) {
     const int64_t state = p.lane + k * kLanes;
-    own[k] = from && p.inside && state < in.count ? from[(entry * in.s.channels + p.channel) * in.s.states + in.first + state] : T(0);
+    own[k] = from && p.inside && state < in.count
+                 ? from[(entry * in.s.channels + p.channel) * in.s.states + in.first + state]
+                 : T(0);
   }
 }
 template <int K, class T>
@@ -79,16 +87,18 @@ __device__ __forceinline__ void store_own(T* to, const T (&own)[K], const Slice<
   INK_UNROLL
   for (int k = 0; k < K; ++k) {
     const int64_t state = p.lane + k * kLanes;
-    if (to && p.inside && state < in.count) to[(entry * in.s.channels + p.channel) * in.s.states + in.first + state] = own[k];
+    if (to && p.inside && state < in.count)
+      to[(entry * in.s.channels + p.channel) * in.s.states + in.first + state] = own[k];
   }
 }
 // Element of chunk_states [batch, chunks, states, channels].
 template <class T>
 __device__ __forceinline__ int64_t kept_at(const Slice<T>& in, const Place& p, int64_t begin, int64_t state) {
-  return ((p.entry * ceil_div(in.s.n, kScanChunk) + begin / kScanChunk) * in.s.states + in.first + state) * in.s.channels + p.channel;
+  return ((p.entry * ceil_div(in.s.n, kScanChunk) + begin / kScanChunk) * in.s.states + in.first + state) *
+             in.s.channels +
+         p.channel;
 }
-template <class T>
-struct Sum {
+template <class T> struct Sum {
   __device__ __forceinline__ T operator()(T a, T b) const { return a + b; }
 };
 
@@ -137,13 +147,11 @@ __global__ void __launch_bounds__(kBlock) selective_scan_kernel(const Slice<T> i
 }
 
 // What the backward walk writes. Partial sums: a [batch, channels, states], b and c [channel block, batch, n, states].
-template <class T>
-struct Gradients {
-  T *x, *delta, *a, *b, *c, *start;
-};
+template <class T> struct Gradients { T *x, *delta, *a, *b, *c, *start; };
 
 template <int K, class T>
-__global__ void __launch_bounds__(kBlock) selective_scan_backward_kernel(const Slice<T> in, const Gradients<T> d, const T* dy, const T* dlast, const T* kept) {
+__global__ void __launch_bounds__(kBlock) selective_scan_backward_kernel(const Slice<T> in, const Gradients<T> d,
+                                                                         const T* dy, const T* dlast, const T* kept) {
   using ByChannel = T[kSteps][kWide];
   using ByState = T[kSteps][kLanes * K];
   using BySums = T[kWarps][kSteps][kLanes * K];
@@ -192,7 +200,8 @@ __global__ void __launch_bounds__(kBlock) selective_scan_backward_kernel(const S
         da[k] = fn::fma(q, step, da[k]);
         // over the channels of a warp, whose threads of one lane number hold the same state
         T of_b = p.inside ? G * step * value : T(0), of_c = p.inside ? gradient * h[k] : T(0);
-        for (int by = kLanes; by < kWarp; by *= 2) of_b += __shfl_xor_sync(kFull, of_b, by), of_c += __shfl_xor_sync(kFull, of_c, by);
+        for (int by = kLanes; by < kWarp; by *= 2)
+          of_b += __shfl_xor_sync(kFull, of_b, by), of_c += __shfl_xor_sync(kFull, of_c, by);
         if (int(threadIdx.x) % kWarp < kLanes) db[warp][i][state] = of_b, dc[warp][i][state] = of_c;
         h[k] = before;
       }
@@ -231,52 +240,60 @@ __global__ void __launch_bounds__(256) add_parts(T* to, const T* parts, const in
   for (int64_t k = 0; k < count; ++k) sum += parts[k * n + i];
   to[i] = sum;
 }
-template <class T>
-void add(void* to, const Scratch<T>& parts, int64_t count, int64_t n) {
-  launch("selective_scan_sums", add_parts<T>, dim3(unsigned(ceil_div(n, 256))), dim3(256), 0, static_cast<T*>(to), parts.data(), count, n);
+template <class T> void add(void* to, const Scratch<T>& parts, int64_t count, int64_t n) {
+  launch("selective_scan_sums", add_parts<T>, dim3(unsigned(ceil_div(n, 256))), dim3(256), 0, static_cast<T*>(to),
+         parts.data(), count, n);
 }
 
-// The states of a chunk, in bytes. Beside the other arrays they need more than the 48 KiB that every kernel may have; a device
-// gives more only to who asks for more in dynamic memory.
-template <int K, class T>
-size_t history_bytes() {
-  const size_t bytes = size_t(kSteps) * K * kBlock * sizeof(T), others = (3 * kWide + 2 * kLanes * K * (1 + kWarps)) * kSteps * sizeof(T);
+// The states of a chunk, in bytes. Beside the other arrays they need more than the 48 KiB that every kernel may have; a
+// device gives more only to who asks for more in dynamic memory.
+template <int K, class T> size_t history_bytes() {
+  const size_t bytes = size_t(kSteps) * K * kBlock * sizeof(T),
+               others = (3 * kWide + 2 * kLanes * K * (1 + kWarps)) * kSteps * sizeof(T);
   const size_t usual = size_t(48) << 10;
   return bytes <= usual && bytes + others > usual ? usual + 16 : bytes;
 }
 
-// Calls run<K>(slice) for the states of each launch: 16 where that is enough, else 32, which is what shared memory holds in f64.
-template <class T, class F>
-void for_states(const SelectiveScanArgs& s, const SelectiveScanInputs& in, F run) {
+// Calls run<K>(slice) for the states of each launch: 16 where that is enough, else 32, which is what shared memory
+// holds in f64.
+template <class T, class F> void for_states(const SelectiveScanArgs& s, const SelectiveScanInputs& in, F run) {
   const auto of = [](const void* p) { return static_cast<const T*>(p); };
   const int64_t most = s.states <= 2 * kLanes ? 2 * kLanes : 4 * kLanes;
   for (int64_t first = 0; first < s.states; first += most) {
-    const Slice<T> slice{s, first, s.states - first < most ? s.states - first : most, of(in.x), of(in.delta), of(in.a), of(in.b), of(in.c), of(in.start)};
-    if (most == 2 * kLanes) run.template operator()<2>(slice);
-    else run.template operator()<4>(slice);
+    const Slice<T> slice{s,        first,        s.states - first < most ? s.states - first : most,
+                         of(in.x), of(in.delta), of(in.a),
+                         of(in.b), of(in.c),     of(in.start)};
+    if (most == 2 * kLanes)
+      run.template operator()<2>(slice);
+    else
+      run.template operator()<4>(slice);
   }
 }
 
 }  // namespace
 
-void selective_scan(const SelectiveScanArgs& s, void* y, void* last, void* chunk_states, const SelectiveScanInputs& inputs) {
+void selective_scan(const SelectiveScanArgs& s, void* y, void* last, void* chunk_states,
+                    const SelectiveScanInputs& inputs) {
   visit_float(s.dtype, [&]<class T>() {
     const dim3 grid(unsigned(s.batch * ceil_div(s.channels, kWide)));
     for_states<T>(s, inputs, [&]<int K>(const Slice<T>& in) {
-      launch("selective_scan", selective_scan_kernel<K, T>, grid, dim3(kBlock), 0, in, static_cast<T*>(y), static_cast<T*>(last), static_cast<T*>(chunk_states));
+      launch("selective_scan", selective_scan_kernel<K, T>, grid, dim3(kBlock), 0, in, static_cast<T*>(y),
+             static_cast<T*>(last), static_cast<T*>(chunk_states));
     });
   });
 }
 
-void selective_scan_backward(const SelectiveScanArgs& s, const SelectiveScanGradients& d, const void* dy, const void* dlast,
-                             const SelectiveScanInputs& inputs, const void* chunk_states) {
+void selective_scan_backward(const SelectiveScanArgs& s, const SelectiveScanGradients& d, const void* dy,
+                             const void* dlast, const SelectiveScanInputs& inputs, const void* chunk_states) {
   visit_float(s.dtype, [&]<class T>() {
     const int64_t blocks = ceil_div(s.channels, kWide), rows = s.batch * s.n * s.states, matrix = s.channels * s.states;
     Scratch<T> da(s.batch * matrix), db(blocks * rows), dc(blocks * rows);
     for_states<T>(s, inputs, [&]<int K>(const Slice<T>& in) {
-      const Gradients<T> out{static_cast<T*>(d.x), static_cast<T*>(d.delta), da.data(), db.data(), dc.data(), static_cast<T*>(d.start)};
-      launch("selective_scan_backward", selective_scan_backward_kernel<K, T>, dim3(unsigned(s.batch * blocks)), dim3(kBlock),
-             history_bytes<K, T>(), in, out, static_cast<const T*>(dy), static_cast<const T*>(dlast), static_cast<const T*>(chunk_states));
+      const Gradients<T> out{static_cast<T*>(d.x),    static_cast<T*>(d.delta), da.data(), db.data(), dc.data(),
+                             static_cast<T*>(d.start)};
+      launch("selective_scan_backward", selective_scan_backward_kernel<K, T>, dim3(unsigned(s.batch * blocks)),
+             dim3(kBlock), history_bytes<K, T>(), in, out, static_cast<const T*>(dy), static_cast<const T*>(dlast),
+             static_cast<const T*>(chunk_states));
     });
     add(d.a, da, s.batch, matrix);
     add(d.b, db, blocks, rows);

@@ -1,13 +1,12 @@
 // The largest or smallest value along a dim and where it first stands; a NaN wins, as in max and min. A reduction (see
 // reduction.h) whose states are the best value so far and its place.
-#include "tensor/cuda/reduce/reduction.h"
 #include "tensor/cuda/device/accumulator.h"
+#include "tensor/cuda/reduce/reduction.h"
 
 namespace ink::cuda {
 namespace {
 
-template <class T>
-struct ArgReducer {
+template <class T> struct ArgReducer {
   using In = T;
   using C = compute_t<T>;
   using State = Best<C>;
@@ -17,7 +16,9 @@ struct ArgReducer {
   int64_t* indices;
 
   // Whether x takes the place of the best value so far: strictly better, or the first NaN.
-  __device__ __forceinline__ bool beats(C x, C best) const { return (max ? x > best : x < best) || (x != x && best == best); }
+  __device__ __forceinline__ bool beats(C x, C best) const {
+    return (max ? x > best : x < best) || (x != x && best == best);
+  }
 
   __device__ __forceinline__ State start() const { return {C(0), -1}; }
   // Places rise from call to call of a thread, and within x: a tie leaves what is there.

@@ -14,17 +14,19 @@ Reduction::Reduction(const Array& out, const Array& in) : kept{}, reduced{} {
 }
 
 namespace {
-Array strided(const Lines& l, int64_t outer, int64_t n, int64_t inner) { return {nullptr, DType::u8, {l.outer, l.n, l.inner}, {outer, n, inner}}; }
+Array strided(const Lines& l, int64_t outer, int64_t n, int64_t inner) {
+  return {nullptr, DType::u8, {l.outer, l.n, l.inner}, {outer, n, inner}};
+}
 }  // namespace
 
 Reduction::Reduction(Lines l) : Reduction(strided(l, l.inner, 0, 1), strided(l, l.n * l.inner, l.inner, 1)) {}
 
 void reduce(int op, const Array& out, const Array& in) {
   const DType t = in.dtype;
-  ReduceEntry run = is_half(t)                             ? reduce_half(t, op)
-                    : is_floating(t)                       ? reduce_float(t, op)
+  ReduceEntry run = is_half(t)                           ? reduce_half(t, op)
+                    : is_floating(t)                     ? reduce_float(t, op)
                     : t == DType::i64 || t == DType::i32 ? reduce_int(t, op)
-                                                           : reduce_other(t, op);
+                                                         : reduce_other(t, op);
   run(out, in);
 }
 

@@ -1,22 +1,21 @@
 // The reducers of tensor/math/functors.h's ReduceOps (see reduction.h).
 #pragma once
-#include "tensor/cuda/reduce/reduction.h"
 #include "tensor/cuda/device/accumulator.h"
+#include "tensor/cuda/reduce/reduction.h"
 
 namespace ink::cuda {
 
-template <class Op>
-inline constexpr bool is_count = std::is_same_v<Op, fn::CountNonzero>;
-template <class Op>
-inline constexpr bool is_extreme = std::is_same_v<Op, fn::Max> || std::is_same_v<Op, fn::Min>;
+template <class Op> inline constexpr bool is_count = std::is_same_v<Op, fn::CountNonzero>;
+template <class Op> inline constexpr bool is_extreme = std::is_same_v<Op, fn::Max> || std::is_same_v<Op, fn::Min>;
 
-// Sums and products run in accumulator_t. Sums of 32-bit floats take the elements of one turn, 32 at most, together in f32 first:
-// an error of few roundings, and few operations in the type that many GPUs are slow at. (A product of them could overflow.)
-template <class Op, class T>
-struct OpReducer {
+// Sums and products run in accumulator_t. Sums of 32-bit floats take the elements of one turn, 32 at most, together in
+// f32 first: an error of few roundings, and few operations in the type that many GPUs are slow at. (A product of them
+// could overflow.)
+template <class Op, class T> struct OpReducer {
   using In = T;
   using Compute = compute_t<T>;
-  using State = std::conditional_t<is_count<Op>, int64_t, std::conditional_t<is_extreme<Op>, Compute, accumulator_t<T>>>;
+  using State =
+      std::conditional_t<is_count<Op>, int64_t, std::conditional_t<is_extreme<Op>, Compute, accumulator_t<T>>>;
   using Result = std::conditional_t<is_count<Op>, int64_t, T>;
   static constexpr bool is_sum = std::is_same_v<Op, fn::Sum> || std::is_same_v<Op, fn::SumSquares>;
   using Run = std::conditional_t<is_sum && std::is_same_v<Compute, float>, float, State>;
@@ -24,12 +23,16 @@ struct OpReducer {
   Result* out;
 
   __device__ __forceinline__ State start() const {
-    if constexpr (is_count<Op>) return 0;
-    else return Op::template start<State>();
+    if constexpr (is_count<Op>)
+      return 0;
+    else
+      return Op::template start<State>();
   }
   __device__ __forceinline__ static Run lift(T x) {
-    if constexpr (is_count<Op>) return Op::map(Compute(x));
-    else return Op::map(Run(Compute(x)));
+    if constexpr (is_count<Op>)
+      return Op::map(Compute(x));
+    else
+      return Op::map(Run(Compute(x)));
   }
   template <int K, int V>
   __device__ __forceinline__ void add(State& s, const Vec<T, V> (&x)[K], int m, int64_t, int64_t) const {
@@ -44,15 +47,16 @@ struct OpReducer {
   }
   __device__ __forceinline__ State merge(State a, State b) const { return Op::combine(a, b); }
   __device__ __forceinline__ void write(int64_t at, State s) const {
-    if constexpr (is_half_type<T> && !is_count<Op>) out[at] = T(float(s));
-    else out[at] = Result(s);
+    if constexpr (is_half_type<T> && !is_count<Op>)
+      out[at] = T(float(s));
+    else
+      out[at] = Result(s);
   }
 };
 
 using ReduceEntry = void (*)(const Array& out, const Array& in);
 
-template <class T, class Op>
-constexpr ReduceEntry reduce_entry() {
+template <class T, class Op> constexpr ReduceEntry reduce_entry() {
   if constexpr (is_count<Op> || (Op::domain & domain_of(dtype_of<T>)) != 0)
     return [](const Array& out, const Array& in) {
       using R = OpReducer<Op, T>;
@@ -61,8 +65,7 @@ constexpr ReduceEntry reduce_entry() {
   else
     return nullptr;
 }
-template <class T, class... Op>
-ReduceEntry reduce_at(List<Op...>, int op) {
+template <class T, class... Op> ReduceEntry reduce_at(List<Op...>, int op) {
   static constexpr ReduceEntry table[] = {reduce_entry<T, Op>()...};
   return table[op];
 }

@@ -1,5 +1,7 @@
 #include "tensor/cuda/reduce/reduce.h"
 
 namespace ink::cuda {
-ReduceEntry reduce_float(DType t, int op) { return t == DType::f32 ? reduce_at<float>(ReduceOps{}, op) : reduce_at<double>(ReduceOps{}, op); }
+ReduceEntry reduce_float(DType t, int op) {
+  return t == DType::f32 ? reduce_at<float>(ReduceOps{}, op) : reduce_at<double>(ReduceOps{}, op);
+}
 }  // namespace ink::cuda

@@ -1,6 +1,6 @@
-// Mean and variance along a dim: a reduction (see reduction.h) whose states are moments. The elements of a thread's turn
-// are summed, then the squares of their distances from their own mean are, while they are in registers; such moments are
-// joined by the formula of Chan, Golub & LeVeque 1979. Nothing cancels, memory is read once.
+// Mean and variance along a dim: a reduction (see reduction.h) whose states are moments. The elements of a thread's
+// turn are summed, then the squares of their distances from their own mean are, while they are in registers; such
+// moments are joined by the formula of Chan, Golub & LeVeque 1979. Nothing cancels, memory is read once.
 #include "tensor/cuda/reduce/reduction.h"
 
 namespace ink::cuda {
@@ -13,8 +13,7 @@ struct Moments {
 
 __device__ __forceinline__ double at_least_0(double x) { return x > 0 || x != x ? x : 0; }
 
-template <class T>
-struct MomentsReducer {
+template <class T> struct MomentsReducer {
   using In = T;
   using State = Moments;
 
@@ -55,7 +54,8 @@ struct MomentsReducer {
 void var_mean(const Array& var, const Array& mean, const Array& in, Lines lines, double correction) {
   const Reduction plan(lines);
   visit_float(in.dtype, [&]<class T>() {
-    const MomentsReducer<T> r{static_cast<T*>(var.data), static_cast<T*>(mean.data), double(lines.n), double(lines.n) - correction};
+    const MomentsReducer<T> r{static_cast<T*>(var.data), static_cast<T*>(mean.data), double(lines.n),
+                              double(lines.n) - correction};
     run_reduction("var_mean", r, plan, in.data);
   });
 }

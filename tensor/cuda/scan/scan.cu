@@ -5,31 +5,32 @@ namespace ink::cuda {
 namespace {
 
 // What all of them read: one array.
-template <class T>
-struct ScanInput {
+template <class T> struct ScanInput {
   using In = T;
   const T* in;
   __device__ __forceinline__ void enter(int64_t) {}
   template <class State> __device__ __forceinline__ bool start(State&) const { return false; }
-  template <int V> __device__ __forceinline__ Vec<T, V> load(int64_t at, int64_t) const { return load_vector<V>(in + at); }
+  template <int V> __device__ __forceinline__ Vec<T, V> load(int64_t at, int64_t) const {
+    return load_vector<V>(in + at);
+  }
 };
 
-template <ScanOp op, class T>
-struct Scan : ScanInput<T> {
+template <ScanOp op, class T> struct Scan : ScanInput<T> {
   using State = accumulator_t<T>;
   T* out;
 
   __device__ __forceinline__ static State lift(T x, int64_t) { return State(x); }
   __device__ __forceinline__ static State join(State a, State x) {
-    if constexpr (op == ScanOp::sum) return fn::plus(a, x);
-    else if constexpr (op == ScanOp::prod) return fn::times(a, x);
+    if constexpr (op == ScanOp::sum)
+      return fn::plus(a, x);
+    else if constexpr (op == ScanOp::prod)
+      return fn::times(a, x);
     else {  // log(e^a + e^x); equal ones (both infinite, maybe) have no difference to take
       const State high = fn::max(a, x), low = fn::min(a, x);
       return high + fn::log1p(fn::exp(high == low ? State(0) : low - high));
     }
   }
-  template <int V>
-  __device__ __forceinline__ void write(int64_t at, int64_t, const Vec<State, V>& s) const {
+  template <int V> __device__ __forceinline__ void write(int64_t at, int64_t, const Vec<State, V>& s) const {
     Vec<T, V> v;
     for (int j = 0; j < V; ++j) v.lane[j] = T(s.lane[j]);
     store_vector<V>(out + at, v);
@@ -37,16 +38,16 @@ struct Scan : ScanInput<T> {
 };
 
 // The latest of equals, as in torch.cummax; a NaN stays.
-template <class T>
-struct Scan<ScanOp::max, T> : ScanInput<T> {
+template <class T> struct Scan<ScanOp::max, T> : ScanInput<T> {
   using State = Best<T>;
   T* out;
   int64_t* indices;  // may be null
 
   __device__ __forceinline__ static State lift(T x, int64_t place) { return {x, place}; }
-  __device__ __forceinline__ static State join(const State& a, const State& x) { return x.value != x.value || x.value >= a.value ? x : a; }
-  template <int V>
-  __device__ __forceinline__ void write(int64_t at, int64_t, const Vec<State, V>& s) const {
+  __device__ __forceinline__ static State join(const State& a, const State& x) {
+    return x.value != x.value || x.value >= a.value ? x : a;
+  }
+  template <int V> __device__ __forceinline__ void write(int64_t at, int64_t, const Vec<State, V>& s) const {
     constexpr int P = V < 2 ? V : 2;
     Vec<T, V> v;
     for (int j = 0; j < V; ++j) v.lane[j] = s.lane[j].value;

@@ -1,9 +1,10 @@
 // How a scan walks along a dim, in two ways:
 //   columns  a thread per line walks it; neighbouring threads read neighbouring columns
-//   rows     a warp per line (inner = 1) walks it by tiles of V elements per lane: each lane scans its own elements, the warp
+//   rows     a warp per line (inner = 1) walks it by tiles of V elements per lane: each lane scans its own elements,
+//   the warp
 //            scans the lanes' totals (Hillis & Steele 1986), and a carry joins tile to tile; no barrier
-// Few long lines are cut into parts: the first pass finds the totals of the parts, the second scans those, the third starts
-// every part where the one before it ends. The input is then read twice.
+// Few long lines are cut into parts: the first pass finds the totals of the parts, the second scans those, the third
+// starts every part where the one before it ends. The input is then read twice.
 //
 // What is scanned is a struct S:
 //   In, State                   what a step reads, and what is joined
@@ -13,16 +14,15 @@
 //   lift(In, place), join(a, b) a step as a state; a and then b
 //   write<V>(at, place, states) the results
 #pragma once
-#include "tensor/cuda/host/scratch.h"
 #include "tensor/cuda/device/accumulator.h"
 #include "tensor/cuda/device/vector.h"
 #include "tensor/cuda/device/warp.h"
+#include "tensor/cuda/host/scratch.h"
 
 namespace ink::cuda {
 
 // Part blockIdx.y of the lines is a launch's work.
-template <class State>
-struct Parts {
+template <class State> struct Parts {
   int64_t size;
   State* totals;  // [part][line]; null if lines are whole
   bool measure;   // the first pass: no output but the totals
@@ -35,8 +35,8 @@ struct Line {  // element i in the order of the scan
 };
 
 template <class S>
-__global__ void __launch_bounds__(kThreads) scan_columns(S scan, const Line line, const int64_t lines,
-                                                         const Parts<typename S::State> parts) {
+__global__ void __launch_bounds__(kThreads)
+    scan_columns(S scan, const Line line, const int64_t lines, const Parts<typename S::State> parts) {
   const int64_t own = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (own >= lines) return;
   const int64_t base = own / line.inner * line.n * line.inner + own % line.inner;
@@ -64,8 +64,7 @@ __global__ void __launch_bounds__(kThreads) scan_columns(S scan, const Line line
 }
 
 // The scan of what the lanes of a warp hold.
-template <class S, class State>
-__device__ __forceinline__ State scan_warp(State s) {
+template <class S, class State> __device__ __forceinline__ State scan_warp(State s) {
   const int lane = int(threadIdx.x) % kWarp;
   for (int by = 1; by < kWarp; by *= 2) {
     const State earlier = shuffle_up(s, by);
@@ -75,8 +74,8 @@ __device__ __forceinline__ State scan_warp(State s) {
 }
 
 template <int V, class S>
-__global__ void __launch_bounds__(kThreads) scan_rows(S scan, const Line line, const int64_t lines,
-                                                      const Parts<typename S::State> parts) {
+__global__ void __launch_bounds__(kThreads)
+    scan_rows(S scan, const Line line, const int64_t lines, const Parts<typename S::State> parts) {
   using State = typename S::State;
   using In = typename S::In;
   constexpr int kTile = kWarp * V;
@@ -124,7 +123,8 @@ template <class S, class State>
 __global__ void __launch_bounds__(kThreads) scan_totals(State* totals, const int64_t parts, const int64_t lines) {
   INK_SHARED(State[kWarp], warps);
   const int lane = int(threadIdx.x) % kWarp, warp = int(threadIdx.x) / kWarp;
-  const int64_t run = ceil_div(parts, blockDim.x), begin = threadIdx.x * run, end = begin + run < parts ? begin + run : parts;
+  const int64_t run = ceil_div(parts, blockDim.x), begin = threadIdx.x * run,
+                end = begin + run < parts ? begin + run : parts;
   State* line = totals + blockIdx.x;
   State s{};
   for (int64_t p = begin; p < end; ++p) s = p == begin ? line[p * lines] : S::join(s, line[p * lines]);
@@ -146,8 +146,7 @@ __global__ void __launch_bounds__(kThreads) scan_totals(State* totals, const int
 }
 
 // V: the elements that a lane moves at once where rows are `aligned` to so many.
-template <int V, class S>
-void scan_lines(const S& scan, Lines l, bool reverse, bool aligned) {
+template <int V, class S> void scan_lines(const S& scan, Lines l, bool reverse, bool aligned) {
   using State = typename S::State;
   constexpr int kParts = 4096;
   const bool rows = l.inner == 1 && l.n > kWarp, vectors = rows && aligned && l.n % V == 0 && l.n >= 4 * kWarp;
@@ -166,12 +165,16 @@ void scan_lines(const S& scan, Lines l, bool reverse, bool aligned) {
   const auto pass = [&](bool measure) {
     const Parts<State> p{size, parts > 1 ? totals.data() : nullptr, measure};
     const Line line{l.n, l.inner, reverse};
-    launch("scan", vectors ? scan_rows<V, S> : rows ? scan_rows<1, S> : scan_columns<S>, grid, dim3(unsigned(threads)), 0, scan, line, lines,
-           p);
+    launch("scan",
+           vectors ? scan_rows<V, S>
+           : rows  ? scan_rows<1, S>
+                   : scan_columns<S>,
+           grid, dim3(unsigned(threads)), 0, scan, line, lines, p);
   };
   if (parts > 1) {
     pass(true);
-    launch("scan", scan_totals<S, State>, dim3(unsigned(lines)), dim3(unsigned(threads_for(parts, kThreads))), 0, totals.data(), parts, lines);
+    launch("scan", scan_totals<S, State>, dim3(unsigned(lines)), dim3(unsigned(threads_for(parts, kThreads))), 0,
+           totals.data(), parts, lines);
   }
   pass(false);
 }

@@ -30,8 +30,7 @@ __global__ void sort_by_counting(const SortArgs s, int64_t numel, T* y, int64_t*
 // Bitonic sort (Batcher 1968, "Sorting networks and their applications") of `width` entries, a power of two and at
 // least 64: runs of size / 2, up and down in turns, are merged to runs of `size` by comparing entries at ever smaller
 // steps. As long as a step is below 32, a warp stays among the 64 entries it had, and waits only for itself.
-template <class E>
-__device__ __forceinline__ void bitonic_sort(E* e, int width) {
+template <class E> __device__ __forceinline__ void bitonic_sort(E* e, int width) {
   __syncthreads();
   for (int size = 2; size <= width; size *= 2)
     for (int step = size / 2; step > 0; step /= 2) {

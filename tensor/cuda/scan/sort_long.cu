@@ -69,8 +69,7 @@ __global__ void __launch_bounds__(kThreads)
   indices[to] = from - blockIdx.y * n;
 }
 
-template <class T>
-void sort_rows(const SortArgs& s, T* y, int64_t* indices, const T* x) {
+template <class T> void sort_rows(const SortArgs& s, T* y, int64_t* indices, const T* x) {
   constexpr int64_t kAtOnce = int64_t(1) << 27;  // values: bounds the memory, and the grid's y
   const int64_t n = s.lines.n, k = s.k, rows = s.lines.outer;
   const int64_t most = n < kAtOnce ? kAtOnce / n : 1, step = rows < most ? rows : most;

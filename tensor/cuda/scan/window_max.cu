@@ -1,11 +1,12 @@
-// Sliding-window maxima. A short window is read whole by a thread per output: neighbouring threads read neighbouring samples,
-// from the cache. A long one needs three comparisons per sample and a few more, whatever its length w (van Herk 1992; Gil &
-// Werman 1993): cut the line into blocks of w samples; a window that starts inside one block ends in the next, and its maximum
-// is the larger of a suffix maximum of the first and a prefix maximum of the second. Here a thread makes kTile neighbouring
-// windows: the suffixes and prefixes inside its tile one by one, what lies beyond it from the maxima of whole tiles, of kTile
-// tiles, and so on, which are found first (a tree per block of w). The input is read three times, twice of them from the cache.
-#include "tensor/cuda/host/scratch.h"
+// Sliding-window maxima. A short window is read whole by a thread per output: neighbouring threads read neighbouring
+// samples, from the cache. A long one needs three comparisons per sample and a few more, whatever its length w (van
+// Herk 1992; Gil & Werman 1993): cut the line into blocks of w samples; a window that starts inside one block ends in
+// the next, and its maximum is the larger of a suffix maximum of the first and a prefix maximum of the second. Here a
+// thread makes kTile neighbouring windows: the suffixes and prefixes inside its tile one by one, what lies beyond it
+// from the maxima of whole tiles, of kTile tiles, and so on, which are found first (a tree per block of w). The input
+// is read three times, twice of them from the cache.
 #include "tensor/cuda/device/accumulator.h"
+#include "tensor/cuda/host/scratch.h"
 
 namespace ink::cuda {
 namespace {
@@ -15,16 +16,16 @@ constexpr int kTileBits = 3, kTile = 8;  // windows of a thread
 constexpr int kMostLevels = 20;          // 8^20 tiles
 
 // NaN wins, ties go to the one that stands earlier.
-template <class T>
-__device__ __forceinline__ Best<T> best(const Best<T>& earlier, const Best<T>& later) {
+template <class T> __device__ __forceinline__ Best<T> best(const Best<T>& earlier, const Best<T>& later) {
   const bool take_later = later.value > earlier.value || (later.value != later.value && earlier.value == earlier.value);
   return later.place >= 0 && (take_later || earlier.place < 0) ? later : earlier;
 }
 
 // Operands of the nest: x, y, and the place along the dim, which begins at `start`.
 template <class T>
-__global__ void __launch_bounds__(kThreads) window_max_short(T* y, int64_t* indices, const T* x, const Nest<3> nest, const int64_t inner,
-                                                             const int window, const int64_t start) {
+__global__ void __launch_bounds__(kThreads)
+    window_max_short(T* y, int64_t* indices, const T* x, const Nest<3> nest, const int64_t inner, const int window,
+                     const int64_t start) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= nest.numel) return;
   int64_t at[3];
@@ -43,8 +44,7 @@ __global__ void __launch_bounds__(kThreads) window_max_short(T* y, int64_t* indi
 
 // The maxima of tiles, then of kTile tiles, and so on, for each block of w samples: `size[l]` of them on level l, the
 // highest having kTile at most.
-template <class T>
-struct Tree {
+template <class T> struct Tree {
   Best<T>* nodes;
   int64_t blocks, inner;  // of a line
   int levels;
@@ -83,8 +83,8 @@ struct Place {
 };
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) tile_maxima(const Tree<T> tree, const int level, const T* x, const Lines lines, const int64_t w,
-                                                        const int64_t count) {
+__global__ void __launch_bounds__(kThreads) tile_maxima(const Tree<T> tree, const int level, const T* x,
+                                                        const Lines lines, const int64_t w, const int64_t count) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= count) return;
   const Place p(i, tree.blocks, tree.size[level], lines.inner);
@@ -93,16 +93,19 @@ __global__ void __launch_bounds__(kThreads) tile_maxima(const Tree<T> tree, cons
   if (level == 0) {
     const int64_t left = lines.n - p.block * w, size = left < w ? left : w;  // samples of the block
     const T* samples = x + (p.o * lines.n + p.block * w) * lines.inner + p.j;
-    for (int64_t k = first; k < first + kTile && k < size; ++k) found = best(found, {samples[k * lines.inner], p.block * w + k});
+    for (int64_t k = first; k < first + kTile && k < size; ++k)
+      found = best(found, {samples[k * lines.inner], p.block * w + k});
   } else {
-    for (int64_t q = first; q < first + kTile && q < tree.size[level - 1]; ++q) found = best(found, *tree.at(level - 1, block, q, p.j));
+    for (int64_t q = first; q < first + kTile && q < tree.size[level - 1]; ++q)
+      found = best(found, *tree.at(level - 1, block, q, p.j));
   }
   *tree.at(level, block, p.tile, p.j) = found;
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) window_max_long(T* y, int64_t* indices, const T* x, const Tree<T> tree, const Lines lines,
-                                                            const int64_t w, const int64_t out, const int64_t count) {
+__global__ void __launch_bounds__(kThreads)
+    window_max_long(T* y, int64_t* indices, const T* x, const Tree<T> tree, const Lines lines, const int64_t w,
+                    const int64_t out, const int64_t count) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, inner = lines.inner;
   Best<T> made[kTile];
   int64_t target = 0;
@@ -156,8 +159,7 @@ __global__ void __launch_bounds__(kThreads) window_max_long(T* y, int64_t* indic
   }
 }
 
-template <class T>
-void run_short(T* y, int64_t* indices, const T* x, Lines l, int64_t out, int64_t w) {
+template <class T> void run_short(T* y, int64_t* indices, const T* x, Lines l, int64_t out, int64_t w) {
   Loop loop{};
   const auto add_dim = [&](int64_t size, int64_t in_stride, int64_t out_stride, int64_t place) {
     if (size == 1 && loop.ndim > 0) return;
@@ -171,13 +173,12 @@ void run_short(T* y, int64_t* indices, const T* x, Lines l, int64_t out, int64_t
   loop.numel = l.inner * out * l.outer;
   for_each_nest<3>(loop, [&](const Nest<3>& nest, const int64_t* start) {
     const int threads = threads_for(nest.numel, kThreads);
-    launch("window_max", window_max_short<T>, dim3(unsigned(ceil_div(nest.numel, threads))), dim3(unsigned(threads)), 0, y + start[1],
-           indices + start[1], x + start[0], nest, l.inner, int(w), start[2]);
+    launch("window_max", window_max_short<T>, dim3(unsigned(ceil_div(nest.numel, threads))), dim3(unsigned(threads)), 0,
+           y + start[1], indices + start[1], x + start[0], nest, l.inner, int(w), start[2]);
   });
 }
 
-template <class T>
-void run_long(T* y, int64_t* indices, const T* x, Lines l, int64_t out, int64_t w) {
+template <class T> void run_long(T* y, int64_t* indices, const T* x, Lines l, int64_t out, int64_t w) {
   Tree<T> tree{nullptr, ceil_div(l.n, w), l.inner, 0, {}, {}};
   const int64_t blocks = l.outer * tree.blocks;
   int64_t nodes = 0;

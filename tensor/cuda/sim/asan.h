@@ -14,8 +14,12 @@ inline constexpr bool kOn = true;
 inline void forbid(const void* p, size_t bytes) { __asan_poison_memory_region(p, bytes); }
 inline void allow(const void* p, size_t bytes) { __asan_unpoison_memory_region(p, bytes); }
 inline void on_report(void (*f)(const char* report)) { __asan_set_error_report_callback(f); }
-inline void start_switch(void** fake, const void* bottom, size_t size) { __sanitizer_start_switch_fiber(fake, bottom, size); }
-inline void finish_switch(void* fake, const void** bottom, size_t* size) { __sanitizer_finish_switch_fiber(fake, bottom, size); }
+inline void start_switch(void** fake, const void* bottom, size_t size) {
+  __sanitizer_start_switch_fiber(fake, bottom, size);
+}
+inline void finish_switch(void* fake, const void** bottom, size_t* size) {
+  __sanitizer_finish_switch_fiber(fake, bottom, size);
+}
 #else
 inline constexpr bool kOn = false;
 inline void forbid(const void*, size_t) {}

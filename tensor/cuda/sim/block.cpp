@@ -41,7 +41,8 @@ struct Thread {
   std::vector<Copy> copies;  // under way
   int groups;                // of copies it has committed
 };
-struct Stopped {};  // thrown out of the threads of a launch that has failed
+// thrown out of the threads of a launch that has failed
+struct Stopped {};
 
 std::string at(Where w) {
   std::string file = w.file_name();
@@ -111,23 +112,22 @@ class Block {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9, z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
   }
-  template <class T>
-  void shuffle(T* v, size_t n) {
+  template <class T> void shuffle(T* v, size_t n) {
     for (size_t i = n; i > 1; --i) std::swap(v[i - 1], v[random() % i]);
   }
 
   Launch* launch_ = nullptr;
-  Size3 shape_{0, 0, 0};         // of threads_
+  Size3 shape_{0, 0, 0};  // of threads_
   std::vector<Thread> threads_;
-  std::vector<Thread*> order_;   // in which threads begin
-  std::vector<Thread*> ready_;   // those whose barrier is complete
+  std::vector<Thread*> order_;  // in which threads begin
+  std::vector<Thread*> ready_;  // those whose barrier is complete
   std::vector<void*> deposits_;
   size_t begun_ = 0, taken_ = 0;  // threads begun; entries of ready_ resumed
   size_t at_block_ = 0, ended_ = 0;
-  Thread* first_ = nullptr;      // of those at the block's barrier
+  Thread* first_ = nullptr;  // of those at the block's barrier
   bool shuffled_ = false;
   uint64_t random_ = 0;
-  Fiber cpu_;                    // on which run() waits
+  Fiber cpu_;  // on which run() waits
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
 };
@@ -183,7 +183,8 @@ void Block::run(Launch& launch, uint3 index) {
   begun_ = taken_ = at_block_ = ended_ = 0;
   ready_.clear();
 
-  if (Fiber& first = next(); &first != &cpu_) cpu_.switch_to(first);  // back when nobody can go on, or something has failed
+  // back when nobody can go on, or something has failed
+  if (Fiber& first = next(); &first != &cpu_) cpu_.switch_to(first);
   if (!failed() && ended_ < threads_.size()) stuck();
   if (std::string wrong = shared.end(); !wrong.empty() && !failed()) fail(wrong);
   if (failed())  // threads that wait are left by the exception wait() throws, each on its fiber
@@ -228,9 +229,7 @@ void Block::work(Fiber& fiber) {
       } catch (const Stopped&) {
       } catch (const std::exception& e) {
         fail(fmt::format("an exception left the kernel: {}", e.what()), &t);
-      } catch (...) {
-        fail("an exception left the kernel", &t);
-      }
+      } catch (...) { fail("an exception left the kernel", &t); }
       t.state = State::ended;
       ++ended_;
     }
@@ -271,7 +270,8 @@ void Block::warp_wait(const char* what, uint32_t mask, void* deposit, Complete c
   if (!(mask >> lane & 1))
     stop(fmt::format("{} at {}: lane {} is not in its own mask {:#010x}", what, at(where), lane, mask));
   if (base + 32 > n && mask >> (n - base) != 0)
-    stop(fmt::format("{} at {}: mask {:#010x} names lanes that do not exist; the warp has {}", what, at(where), mask, n - base));
+    stop(fmt::format("{} at {}: mask {:#010x} names lanes that do not exist; the warp has {}", what, at(where), mask,
+                     n - base));
   self->what = what, self->mask = mask, self->deposit = deposit, self->where = where;
   self->state = State::at_warp;
   for (int k = 1; k <= 32; ++k) {  // the lane after this one first: it comes later, so that is all there is to look at
@@ -291,8 +291,8 @@ void Block::block_wait(const char* what, void* deposit, Complete complete, Where
   self->what = what, self->deposit = deposit, self->where = where;
   if (at_block_ == 0) first_ = self;
   if (const Thread& t = *first_; !same(t.where, where) || !same(t.what, what))
-    stop(fmt::format("{} at {}, while thread {} waits in {} at {}: every thread must reach the same barrier", what, at(where),
-                     str(t.index), t.what, at(t.where)));
+    stop(fmt::format("{} at {}, while thread {} waits in {} at {}: every thread must reach the same barrier", what,
+                     at(where), str(t.index), t.what, at(t.where)));
   if (++at_block_ < threads_.size()) return wait(State::at_block);
   at_block_ = 0;
   if (complete) {
@@ -315,14 +315,17 @@ void Block::stuck() {
   for (const Thread& t : threads_) {
     const bool waits = t.state != State::ended;
     if (waits && !first) first = &t;
-    if (waits && place(t) == place(*first)) ++together;
-    else if (!other || (waits && other->state == State::ended)) other = &t;
+    if (waits && place(t) == place(*first))
+      ++together;
+    else if (!other || (waits && other->state == State::ended))
+      other = &t;
   }
   std::string text = fmt::format("barrier not reached by all: {} threads, thread {} the first, wait in {}", together,
                                  str(first->index), place(*first));
   if (other && other->state == State::ended)
     text += fmt::format("; {} have ended, thread {} the first", ended_, str(other->index));
-  else if (other) text += fmt::format("; thread {} waits in {}", str(other->index), place(*other));
+  else if (other)
+    text += fmt::format("; thread {} waits in {}", str(other->index), place(*other));
   fail(text);
 }
 

@@ -15,7 +15,9 @@ namespace {
 
 constexpr size_t kStack = size_t(256) << 10;  // pages are only touched where a kernel uses them
 
-struct Switch { Fiber *from = nullptr, *to = nullptr; };
+struct Switch {
+  Fiber *from = nullptr, *to = nullptr;
+};
 constinit thread_local Switch last;  // fibers never leave their CPU thread
 constinit thread_local size_t made = 0;
 

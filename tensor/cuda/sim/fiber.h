@@ -1,5 +1,5 @@
-// Stacks to run a kernel's threads on: one switch costs a few nanoseconds, so a block of threads runs on one CPU thread.
-// The switch itself is Boost.Context's; AddressSanitizer is told about every one.
+// Stacks to run a kernel's threads on: one switch costs a few nanoseconds, so a block of threads runs on one CPU
+// thread. The switch itself is Boost.Context's; AddressSanitizer is told about every one.
 #pragma once
 #include <boost/context/detail/fcontext.hpp>
 #include <cstddef>

@@ -18,18 +18,34 @@
 #define __launch_bounds__(...)
 
 // ---- vector types
-struct uint3 { unsigned x, y, z; };
+struct uint3 {
+  unsigned x, y, z;
+};
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
   constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
 };
-struct alignas(8) float2 { float x, y; };
-struct alignas(16) float4 { float x, y, z, w; };
-struct alignas(16) double2 { double x, y; };
-struct alignas(8) int2 { int x, y; };
-struct alignas(16) int4 { int x, y, z, w; };
-struct alignas(8) uint2 { unsigned x, y; };
-struct alignas(16) uint4 { unsigned x, y, z, w; };
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(16) double2 {
+  double x, y;
+};
+struct alignas(8) int2 {
+  int x, y;
+};
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 inline float2 make_float2(float x, float y) { return {x, y}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
@@ -43,7 +59,9 @@ inline void __syncthreads(ink::sim::Where where = ink::sim::Where::current()) {
   ink::sim::block_collective("__syncthreads", nullptr, nullptr, where);
 }
 namespace ink::sim {
-struct Vote { int predicate, count, all; };
+struct Vote {
+  int predicate, count, all;
+};
 inline void count_votes(void* const* votes, int n) {
   int count = 0, here = 0;
   for (int i = 0; i < n; ++i)
@@ -76,19 +94,24 @@ inline void __threadfence_system() { __threadfence(); }
 
 // ---- shuffles and votes
 namespace ink::sim {
-struct Shuffle { uint64_t value, result; int from; bool missing; };
+struct Shuffle {
+  uint64_t value, result;
+  int from;
+  bool missing;
+};
 inline void exchange(void* const* lanes, int n) {
   for (int i = 0; i < n; ++i) {
     if (!lanes[i]) continue;
     auto* to = static_cast<Shuffle*>(lanes[i]);
     const auto* from = static_cast<const Shuffle*>(lanes[to->from]);
-    if (from) to->result = from->value;
-    else to->missing = true;
+    if (from)
+      to->result = from->value;
+    else
+      to->missing = true;
   }
 }
 // The value that lane `from` of the warp holds; a lane outside the segment of `width` lanes gives one's own.
-template <class T>
-T shuffle(const char* what, unsigned mask, T value, int from, Where where) {
+template <class T> T shuffle(const char* what, unsigned mask, T value, int from, Where where) {
   static_assert(sizeof(T) <= 8 && std::is_trivially_copyable_v<T>);
   Shuffle s{0, 0, from, false};
   std::memcpy(&s.value, &value, sizeof(T));
@@ -109,7 +132,8 @@ T __shfl_up_sync(unsigned mask, T v, unsigned by, int width = 32, ink::sim::Wher
   return ink::sim::shuffle("__shfl_up_sync", mask, v, from < ink::sim::segment(width) ? own : from, where);
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T v, unsigned by, int width = 32, ink::sim::Where where = ink::sim::Where::current()) {
+T __shfl_down_sync(unsigned mask, T v, unsigned by, int width = 32,
+                   ink::sim::Where where = ink::sim::Where::current()) {
   int own = ink::sim::lane_id(), from = own + int(by);
   return ink::sim::shuffle("__shfl_down_sync", mask, v, from >= ink::sim::segment(width) + width ? own : from, where);
 }
@@ -120,14 +144,19 @@ T __shfl_xor_sync(unsigned mask, T v, int with, int width = 32, ink::sim::Where 
 }
 namespace ink::sim {
 inline unsigned vote(const char* what, unsigned mask, int predicate, Where where) {
-  struct Ballot { unsigned bit, all; } b{predicate ? 1u << lane_id() : 0, 0};
-  warp_collective(what, mask, &b, [](void* const* lanes, int n) {
-    unsigned all = 0;
-    for (int i = 0; i < n; ++i)
-      if (lanes[i]) all |= static_cast<Ballot*>(lanes[i])->bit;
-    for (int i = 0; i < n; ++i)
-      if (lanes[i]) static_cast<Ballot*>(lanes[i])->all = all;
-  }, where);
+  struct Ballot {
+    unsigned bit, all;
+  } b{predicate ? 1u << lane_id() : 0, 0};
+  warp_collective(
+      what, mask, &b,
+      [](void* const* lanes, int n) {
+        unsigned all = 0;
+        for (int i = 0; i < n; ++i)
+          if (lanes[i]) all |= static_cast<Ballot*>(lanes[i])->bit;
+        for (int i = 0; i < n; ++i)
+          if (lanes[i]) static_cast<Ballot*>(lanes[i])->all = all;
+      },
+      where);
   return b.all;
 }
 }  // namespace ink::sim

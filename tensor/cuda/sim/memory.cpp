@@ -26,7 +26,8 @@ void on_fault(int, siginfo_t* info, void*) {
   const char* at = static_cast<char*>(info->si_addr);
   if (at >= range && at < range + kRange) {
     char text[160];
-    int n = std::snprintf(text, sizeof text, "host code touched device memory at %p; hint: copy it to the CPU first\n", info->si_addr);
+    int n = std::snprintf(text, sizeof text, "host code touched device memory at %p; hint: copy it to the CPU first\n",
+                          info->si_addr);
     if (write(STDERR_FILENO, text, size_t(n)) != n) _exit(1);
   }
   sigaction(SIGSEGV, &outer, nullptr);
@@ -99,7 +100,8 @@ cudaError_t cudaMalloc(void** p, size_t bytes) {
   std::lock_guard lock(m.mutex);
   *p = nullptr;
   if (bytes == 0) return cudaSuccess;
-  if (bytes <= total_memory() && m.used <= total_memory() - bytes) *p = m.guarded ? m.guarded_block(bytes) : host_memory(bytes);
+  if (bytes <= total_memory() && m.used <= total_memory() - bytes)
+    *p = m.guarded ? m.guarded_block(bytes) : host_memory(bytes);
   if (!*p) return result(cudaErrorMemoryAllocation);
   m.blocks[*p] = bytes, m.used += bytes;
   return cudaSuccess;

@@ -42,8 +42,10 @@ void gemm_half(const Kernels& cpu, GemmArgs g) {
 void gemm(Stream* stream, const GemmArgs& g) {
   enqueue(stream, [g] {
     const Kernels& cpu = kernels(Device::cpu());
-    if (is_half(g.dtype)) gemm_half(cpu, g);
-    else multiply(cpu, g);
+    if (is_half(g.dtype))
+      gemm_half(cpu, g);
+    else
+      multiply(cpu, g);
   });
 }
 

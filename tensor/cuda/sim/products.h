@@ -1,4 +1,5 @@
-// What cuBLASLt and cuFFT do on a GPU: in the simulator the CPU's kernels do it, now or when a captured step is replayed.
+// What cuBLASLt and cuFFT do on a GPU: in the simulator the CPU's kernels do it, now or when a captured step is
+// replayed.
 #pragma once
 #include "tensor/backend/kernels.h"
 

@@ -28,20 +28,26 @@ void enqueue(Stream* stream, std::function<void()> f) {
   f();
 }
 
-cudaError_t launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, Stream* stream, Body run, void* body, size_t bytes) {
+cudaError_t launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, Stream* stream, Body run, void* body,
+                   size_t bytes) {
   auto within = [](unsigned n, unsigned most) { return n >= 1 && n <= most; };
-  const bool fits = within(block.x, 1024) && within(block.y, 1024) && within(block.z, 64) && block.x * block.y * block.z <= 1024 &&
-                    within(grid.x, 0x7fffffff) && within(grid.y, 65535) && within(grid.z, 65535) && shared_bytes <= kMaxShared;
+  const bool fits = within(block.x, 1024) && within(block.y, 1024) && within(block.z, 64) &&
+                    block.x * block.y * block.z <= 1024 && within(grid.x, 0x7fffffff) && within(grid.y, 65535) &&
+                    within(grid.z, 65535) && shared_bytes <= kMaxShared;
   if (!fits) return result(cudaErrorInvalidConfiguration);
   auto go = [=](void* arguments) {
-    const char* text = run_grid(kernel, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared_bytes, run, arguments);
+    const char* text =
+        run_grid(kernel, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared_bytes, run, arguments);
     if (*text) launch_text = text, last_error = cudaErrorLaunchFailure;
   };
   if (!stream || !stream->capture) {
     enqueue(stream, [&] { go(body); });
     return last_error;
   }
-  struct alignas(16) Chunk { char bytes[16]; };  // aligned as any argument may want
+  // aligned as any argument may want
+  struct alignas(16) Chunk {
+    char bytes[16];
+  };
   std::vector<Chunk> copy((bytes + 15) / 16);
   std::memcpy(copy.data(), body, bytes);
   enqueue(stream, [go, copy]() mutable { go(copy.data()); });
@@ -54,30 +60,49 @@ using namespace ink::sim;
 
 const char* cudaGetErrorName(cudaError_t e) {
   switch (e) {
-    case cudaSuccess: return "cudaSuccess";
-    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
-    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
-    case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
-    case cudaErrorNoDevice: return "cudaErrorNoDevice";
-    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
-    case cudaErrorNotReady: return "cudaErrorNotReady";
-    case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
-    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaSuccess:
+      return "cudaSuccess";
+    case cudaErrorInvalidValue:
+      return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration:
+      return "cudaErrorInvalidConfiguration";
+    case cudaErrorInsufficientDriver:
+      return "cudaErrorInsufficientDriver";
+    case cudaErrorNoDevice:
+      return "cudaErrorNoDevice";
+    case cudaErrorInvalidDevice:
+      return "cudaErrorInvalidDevice";
+    case cudaErrorNotReady:
+      return "cudaErrorNotReady";
+    case cudaErrorLaunchFailure:
+      return "cudaErrorLaunchFailure";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
   }
   return "cudaErrorUnknown";
 }
 const char* cudaGetErrorString(cudaError_t e) {
   switch (e) {
-    case cudaSuccess: return "no error";
-    case cudaErrorMemoryAllocation: return "out of memory";
-    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
-    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorInvalidDevice: return "invalid device ordinal";
-    case cudaErrorNotReady: return "device not ready";
-    case cudaErrorLaunchFailure: return launch_text;
-    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
-    default: return "invalid argument";
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorInvalidConfiguration:
+      return "invalid configuration argument";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
+    case cudaErrorNotReady:
+      return "device not ready";
+    case cudaErrorLaunchFailure:
+      return launch_text;
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    default:
+      return "invalid argument";
   }
 }
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
@@ -155,7 +180,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s) {
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) { return delete e, cudaSuccess; }
 cudaError_t cudaGraphDestroy(cudaGraph_t g) { return delete g, cudaSuccess; }
 
-static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+static double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) { return *e = new Event, cudaSuccess; }
 cudaError_t cudaEventCreate(cudaEvent_t* e) { return *e = new Event, cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) { return e->seconds = now(), cudaSuccess; }

@@ -20,22 +20,40 @@ enum cudaError_t {
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
 };
-enum cudaMemcpyKind { cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice, cudaMemcpyDefault };
-enum cudaStreamCaptureMode { cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal, cudaStreamCaptureModeRelaxed };
+enum cudaMemcpyKind {
+  cudaMemcpyHostToHost,
+  cudaMemcpyHostToDevice,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice,
+  cudaMemcpyDefault
+};
+enum cudaStreamCaptureMode {
+  cudaStreamCaptureModeGlobal,
+  cudaStreamCaptureModeThreadLocal,
+  cudaStreamCaptureModeRelaxed
+};
 enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone, cudaStreamCaptureStatusActive };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
-inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocMapped = 2, cudaHostAllocDefault = 0;
+inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocMapped = 2,
+                          cudaHostAllocDefault = 0;
 
 namespace ink::sim {
-struct Graph { std::vector<std::function<void()>> nodes; };
-struct Stream { Graph* capture = nullptr; };
-struct Event { double seconds = 0; };
+struct Graph {
+  std::vector<std::function<void()>> nodes;
+};
+struct Stream {
+  Graph* capture = nullptr;
+};
+struct Event {
+  double seconds = 0;
+};
 
 // Runs f now, or records it if the stream is being captured.
 void enqueue(Stream* stream, std::function<void()> f);
 cudaError_t result(cudaError_t e);  // remembers it for cudaGetLastError, unless it is cudaSuccess
 // Runs run(body) for each thread; body is plain bytes, of which a captured graph keeps a copy.
-cudaError_t launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, Stream* stream, Body run, void* body, size_t bytes);
+cudaError_t launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, Stream* stream, Body run, void* body,
+                   size_t bytes);
 }  // namespace ink::sim
 
 using cudaStream_t = ink::sim::Stream*;
@@ -51,7 +69,7 @@ struct cudaDeviceProp {
 
 const char* cudaGetErrorString(cudaError_t e);
 const char* cudaGetErrorName(cudaError_t e);
-cudaError_t cudaGetLastError();   // the text of a failed launch: cudaGetErrorString
+cudaError_t cudaGetLastError();  // the text of a failed launch: cudaGetErrorString
 cudaError_t cudaGetDeviceCount(int* n);
 cudaError_t cudaSetDevice(int i);
 cudaError_t cudaGetDevice(int* i);

@@ -71,9 +71,10 @@ void* SharedMemory::dynamic() {
 }
 
 std::string SharedMemory::why_not(size_t bytes) const {
-  return fmt::format("{} bytes is too much, with {} bytes in other arrays and {} dynamic; all static arrays may hold {}, "
-                     "with dynamic ones {}, or {} if the dynamic ones alone are larger than {}",
-                     bytes, static_bytes_ - bytes, dynamic_bytes_, kPlainShared, kPlainShared, kMaxShared, kPlainShared);
+  return fmt::format(
+      "{} bytes is too much, with {} bytes in other arrays and {} dynamic; all static arrays may hold {}, "
+      "with dynamic ones {}, or {} if the dynamic ones alone are larger than {}",
+      bytes, static_bytes_ - bytes, dynamic_bytes_, kPlainShared, kPlainShared, kMaxShared, kPlainShared);
 }
 
 bool SharedMemory::contains(const void* p) const {
@@ -88,9 +89,11 @@ std::string SharedMemory::end() {
     const char* what = a.key == &kDynamic ? "dynamic" : "static";
     for (size_t k = 0; k < kGuard; ++k) {
       if (uint8_t(a.memory[kGuard + a.bytes + k]) != kGuardByte)
-        return fmt::format("a write past the end of {} shared memory: byte {} of an array of {} bytes", what, a.bytes + k, a.bytes);
+        return fmt::format("a write past the end of {} shared memory: byte {} of an array of {} bytes", what,
+                           a.bytes + k, a.bytes);
       if (uint8_t(a.memory[kGuard - 1 - k]) != kGuardByte)
-        return fmt::format("a write before {} shared memory: byte {} of an array of {} bytes", what, -int(k) - 1, a.bytes);
+        return fmt::format("a write before {} shared memory: byte {} of an array of {} bytes", what, -int(k) - 1,
+                           a.bytes);
     }
   }
   return "";

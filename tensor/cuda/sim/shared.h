@@ -8,8 +8,8 @@
 
 namespace ink::sim {
 
-inline constexpr size_t kMaxShared = size_t(227) << 10;    // of a launch that asks for it
-inline constexpr size_t kPlainShared = size_t(48) << 10;   // without: static arrays, or both kinds
+inline constexpr size_t kMaxShared = size_t(227) << 10;   // of a launch that asks for it
+inline constexpr size_t kPlainShared = size_t(48) << 10;  // without: static arrays, or both kinds
 
 class SharedMemory {
  public:

@@ -5,34 +5,24 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/runtime/blas.h"
 #include "tensor/parallel.h"
 #include "tensor/raw/raw.h"
+#include "tensor/runtime/blas.h"
 
 namespace ink::raw::lapack {
 
-template <class T>
-struct Real {
-  using type = T;
-};
-template <class R>
-struct Real<complex<R>> {
-  using type = R;
-};
-template <class T>
-using real_t = typename Real<T>::type;
-template <class T>
-constexpr bool is_complex_type = !std::is_same_v<T, real_t<T>>;
+template <class T> struct Real { using type = T; };
+template <class R> struct Real<complex<R>> { using type = R; };
+template <class T> using real_t = typename Real<T>::type;
+template <class T> constexpr bool is_complex_type = !std::is_same_v<T, real_t<T>>;
 
 // The LAPACK function of T's letter. Fortran passes the length of each character argument at the end.
-template <class T, class F>
-F* function(const char* name) {
+template <class T, class F> F* function(const char* name) {
   constexpr char letter = std::is_same_v<T, float> ? 's' : std::is_same_v<T, double> ? 'd' : sizeof(T) == 8 ? 'c' : 'z';
   return blas::function<F>((letter + std::string(name)).c_str());
 }
 
-template <class F>
-void visit_field(DType t, F&& f) {
+template <class F> void visit_field(DType t, F&& f) {
   switch (t) {
     case DType::f32:
       return f.template operator()<float>();
@@ -67,8 +57,7 @@ inline Tensor to_columns(const Tensor& x, DType t) { return clone(transposed(cas
 inline Tensor from_columns(const Tensor& x, Device device) { return to_device(clone(transposed(x)), device); }
 
 // Runs f(i), which returns LAPACK's info, for all matrices; then reports the first that failed.
-template <class F>
-void for_each_matrix(const char* op, int64_t count, int64_t n, const char* problem, F f) {
+template <class F> void for_each_matrix(const char* op, int64_t count, int64_t n, const char* problem, F f) {
   std::vector<int> info(size_t(count), 0);
   parallel_for(count, 1 + 20000 / (1 + n * n * n), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) info[size_t(i)] = f(i);
@@ -77,15 +66,11 @@ void for_each_matrix(const char* op, int64_t count, int64_t n, const char* probl
     if (info[size_t(i)] != 0) throw_failed(op, i, problem, info[size_t(i)]);
 }
 
-template <class T>
-T* matrix(const Tensor& x, int64_t i) {
-  return x.data<T>() + i * x.size(-1) * x.size(-2);
-}
+template <class T> T* matrix(const Tensor& x, int64_t i) { return x.data<T>() + i * x.size(-1) * x.size(-2); }
 inline int leading(int64_t rows) { return int(std::max<int64_t>(1, rows)); }
 
 // Asks LAPACK for the size of its scratch memory (a call with length -1), then calls again with it.
-template <class T, class F>
-int with_work(F f) {
+template <class T, class F> int with_work(F f) {
   T best{};
   f(&best, -1);
   int size;

@@ -13,12 +13,8 @@ using namespace lapack;
 namespace {
 
 double magnitude(double x) { return std::abs(x); }
-template <class R>
-double magnitude(complex<R> x) {
-  return std::hypot(double(x.re), double(x.im));
-}
-template <class T>
-T unit(T x, double length) {
+template <class R> double magnitude(complex<R> x) { return std::hypot(double(x.re), double(x.im)); }
+template <class T> T unit(T x, double length) {
   if constexpr (is_complex_type<T>)
     return T(real_t<T>(x.re / length), real_t<T>(x.im / length));
   else

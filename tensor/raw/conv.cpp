@@ -22,7 +22,7 @@ Tensor conv2d(const char* op, ConvArgs a, const Tensor& x, const Tensor& weight,
   a.dtype = t.compute;
   Tensor in = contiguous_in(x, t.compute), w = contiguous_in(weight, t.compute), b = contiguous_in(bias, t.compute);
   Tensor y = working_empty({a.batch, a.out, a.oh, a.ow}, t, x);
-  if (sums_nothing(a)) {
+  if (sums_nothing(a) || in.numel() == 0) {  // planes of no pixels may have padding
     fill(y, 0);
     if (b.defined()) copy_into(y, reshape(b, {a.out, 1, 1}));
   } else if (y.numel() > 0) {
@@ -48,7 +48,7 @@ Tensor conv2d_backward_weight(const char* op, ConvArgs a, const Tensor& dy, cons
   a.dtype = t.compute;
   Tensor g = contiguous_in(dy, t.compute), in = contiguous_in(x, t.compute);
   Tensor dw = working_empty({a.out, a.group_in(), a.kh, a.kw}, t, dy);
-  if (dw.numel() > 0 && dy.numel() > 0)
+  if (dw.numel() > 0 && dy.numel() > 0 && in.numel() > 0)
     kernels_of(dy).conv2d_backward_weight(a, dw.raw_data(), g.raw_data(), in.raw_data());
   else
     fill(dw, 0);

@@ -117,3 +117,13 @@ TEST_CASE("errors of convolutions say what does not fit", "[conv][errors]") {
                     contains("nothing is left"));
   CHECK_THROWS_AS(conv2d(to(x, i64), to(w, i64)), DTypeError);
 }
+
+TEST_CASE("planes without pixels, padded: the bias alone, and no gradient for the weight", "[conv]") {
+  Tensor x = zeros({2, 3, 0, 4}).requires_grad_(), w = ones({5, 3, 3, 3}).requires_grad_(), b = arange(0, 5, 1, f32);
+  Tensor y = conv2d(x, w, b, {.padding = 2});
+  REQUIRE(y.shape() == Shape{2, 5, 2, 6});
+  CHECK(equal(y.detach(), expand(reshape(b, {1, 5, 1, 1}), y.shape())));
+  y.sum().backward();
+  CHECK(equal(w.grad(), zeros_like(w.detach())));
+  CHECK(x.grad().shape() == x.shape());
+}

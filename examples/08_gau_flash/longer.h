@@ -36,10 +36,10 @@ inline void longer_texts(Lesson& lesson, const Book& book, const std::vector<con
                .caption = "Trained at the length on the left, read at two and four times it as they are.",
                .height = 460});
   auto rise = [&](size_t i, size_t at) { return curves[i].y[at] - curves[i].y[0]; };
-  lesson.expect("at twice the length 1/n^2 loses more than 1/c_i, by", rise(2, 1) - rise(0, 1), Above{0.02},
+  lesson.expect("at twice the length 1/n² loses more than 1/c_i, by", rise(2, 1) - rise(0, 1), Above{0.02},
                 Needs::training);
   lesson.expect("at four times the length FLASH loses", rise(models.size() - 1, 2), Below{0.06}, Needs::training);
-  lesson.expect("and less than GAU, relu^2 / c_i, by", rise(0, 2) - rise(models.size() - 1, 2), Above{0.05},
+  lesson.expect("and less than GAU, relu² / c_i, by", rise(0, 2) - rise(models.size() - 1, 2), Above{0.05},
                 Needs::training);
 }
 

@@ -69,10 +69,10 @@ void weak_attention(Lesson& lesson, const Book& book, const Trained& relu, const
   lesson.images(
       "attention", stack(pictures),
       {.map = ColourMap::heat, .per_row = 2, .caption = "Row i: what character i reads, each row on its own scale."},
-      {"relu^2, layer 1", "relu^2, layer 2", "softmax, layer 1", "softmax, layer 2"});
+      {"relu², layer 1", "relu², layer 2", "softmax, layer 1", "softmax, layer 2"});
   MatrixCount of_relu = count_of(a), of_softmax = count_of(b);
-  lesson.value("relu^2: share of weights that are 0", of_relu.zeros);
-  lesson.value("relu^2: mean sum of a row", of_relu.row_sum);
+  lesson.value("relu²: share of weights that are 0", of_relu.zeros);
+  lesson.value("relu²: mean sum of a row", of_relu.row_sum);
   lesson.expect("a row of the softmax sums to 1: furthest off", of_softmax.off_one,
                 Below{is_half(lesson.dtype()) ? 0.02 : 1e-4});
   lesson.expect("weights that are 0: share under relu² less that under softmax", of_relu.zeros - of_softmax.zeros,
@@ -169,7 +169,7 @@ void on_the_book(Lesson& lesson, const Book& book, const std::vector<const Train
                .caption = "Training loss of models of one size that read the same windows."});
   lesson.expect("held-out loss of GAU, relu², less that of attention + FFN", models[1]->held_out - models[0]->held_out,
                 Below{0.05}, Needs::training);
-  lesson.expect("held-out loss of FLASH less that of GAU, relu^2", models[3]->held_out - models[1]->held_out,
+  lesson.expect("held-out loss of FLASH less that of GAU, relu²", models[3]->held_out - models[1]->held_out,
                 Within{-0.1, 0.1}, Needs::training);
 }
 
@@ -212,15 +212,15 @@ int main(int argc, char** argv) {
   gated_linear_unit(lesson);
   gated_attention_unit(lesson);
   Book book(lesson, text, setup);
-  Trained relu = book.gau("GAU, relu^2", GauNormaliser::count),
+  Trained relu = book.gau("GAU, relu²", GauNormaliser::count),
           softmax = book.gau("GAU, softmax", GauNormaliser::softmax);
   weak_attention(lesson, book, relu, softmax);
   the_start(lesson, book, relu);
   mixed_chunks(lesson, setup.longest);
   Trained attention = book.attention(), flash = book.flash();
   on_the_book(lesson, book, {&attention, &relu, &softmax, &flash});
-  Trained length = book.gau("GAU, relu^2 / n", GauNormaliser::length),
-          square = book.gau("GAU, relu^2 / n^2", GauNormaliser::square),
+  Trained length = book.gau("GAU, relu² / n", GauNormaliser::length),
+          square = book.gau("GAU, relu² / n²", GauNormaliser::square),
           plus = book.gau("GAU, softmax_plus", GauNormaliser::softmax_plus),
           laplace = book.gau("GAU, laplace", GauNormaliser::laplace);
   longer_texts(lesson, book, {&relu, &length, &square, &softmax, &plus, &laplace, &attention, &flash});

@@ -145,7 +145,7 @@ inline MemoryCurves memory_curves(int64_t longest) {
   GatedAttentionUnit gau({.dim = 64, .s = 32, .causal = true});
   FlashGau each({.dim = 64, .s = 32, .chunk = 1, .causal = true}),
       mixed({.dim = 64, .s = 32, .chunk = 64, .causal = true});
-  MemoryCurves m{{.name = "GAU: every pair, n^2"}, {.name = "a sum at every token, n s e"}, {.name = "FLASH, c = 64"}};
+  MemoryCurves m{{.name = "GAU: every pair, n²"}, {.name = "a sum at every token, n s e"}, {.name = "FLASH, c = 64"}};
   for (int64_t length = 128; length <= longest; length *= 2) {
     Tensor x = randn({1, length, 64});
     for (Series* s : {&m.pairs, &m.sums, &m.chunks}) s->x.push_back(double(length));

@@ -15,7 +15,7 @@ namespace ink::lesson {
 inline void mix_up(GatedUnit& unit, uint64_t seed) {
   NoGrad guard;
   Generator generator(seed);
-  unit.gain.copy_(randn(unit.gain.shape(), unit.gain.options(), &generator));
+  unit.gain.copy_(randn(unit.gain.shape(), unit.gain.options(), &generator) * 2.5);
   unit.offset.copy_(randn(unit.offset.shape(), unit.offset.options(), &generator) * 0.3);
 }
 
@@ -24,7 +24,7 @@ inline void attention_row_by_row(Lesson& lesson) {
   lesson.player("GAU, row by row");
   NoGrad guard;
   Generator generator(3);
-  const int64_t n = 5, s = 2, e = 3;
+  const int64_t n = 4, s = 2, e = 2;
   GatedAttentionUnit unit({.dim = 4, .expansion = e, .s = s, .causal = true});
   mix_up(unit, 22);
   const Tensor x = randn({1, n, 4}, f32, &generator) * 2;
@@ -36,11 +36,11 @@ inline void attention_row_by_row(Lesson& lesson) {
     lesson.frame(title,
                  {{"Q", p.affine[0], here},
                   {"K", p.affine[1]},
+                  {"U", p.u, here},
                   {"$Q K^\\top$", scores},
                   {"A", a},
                   {"V", p.v},
                   {"A V", mixed},
-                  {"U", p.u, here},
                   {"U ∘ A V", gated}},
                  text);
   };
@@ -98,15 +98,12 @@ inline void chunk_by_chunk(Lesson& lesson) {
   const Tensor x = randn({1, n, 4}, f32, &generator) * 2;
   const Parts p = parts_of(unit, x[0]);
   Tensor pairs = full({n, n}, NAN), sum = zeros({s, e}), o = full({n, e}, NAN);
+  int64_t tokens = 0;  // in the sum
   auto frame = [&](const std::string& title, int64_t g, const std::string& text) {
     std::vector<Place> here;
     for (int64_t i = g * c; i < (g + 1) * c; ++i) here.push_back({i});
     lesson.frame(title,
-                 {{"weights of pairs", pairs},
-                  {"V", p.v, here},
-                  {"S", sum},
-                  {"tokens in S", g * c},
-                  {"inside + across", o, here}},
+                 {{"weights of pairs", pairs}, {"V", p.v, here}, {"S", sum}, {"tokens in S", tokens}, {"O", o, here}},
                  text);
   };
   for (int64_t g = 0; g < n / c; ++g) {
@@ -115,7 +112,7 @@ inline void chunk_by_chunk(Lesson& lesson) {
     pairs.narrow(0, g * c, c).narrow(1, g * c, c).copy_(near.masked_fill(logical_not(tri(c, c)), NAN));
     cut(o).copy_(matmul(near, cut(p.v)));
     frame(fmt::format("chunk {}: within", g), g,
-          fmt::format("Tokens {} and {} are weighed pair by pair, relu² of their scores over c s; nobody else is.",
+          fmt::format("Tokens {} and {} are weighed pair by pair, relu² of their scores over c s, and O is A V so far.",
                       g * c, g * c + 1));
     if (g > 0) {
       cut(o).add_(matmul(cut(p.affine[2]), sum) / double(g * c));
@@ -123,7 +120,7 @@ inline void chunk_by_chunk(Lesson& lesson) {
             fmt::format("Q' reads S, divided by the {} tokens that are in it: all earlier tokens, in s x e numbers.",
                         g * c));
     }
-    sum.add_(matmul(cut(p.affine[3]).t(), cut(p.v)));
+    sum.add_(matmul(cut(p.affine[3]).t(), cut(p.v))), tokens += c;
     frame(fmt::format("chunk {}: into the sum", g), g,
           "$K'^\\top V$ of this chunk is added to S; its keys and values are not needed any more.");
   }

@@ -6,7 +6,7 @@
 
 namespace ink::lesson {
 
-// Root mean squares over pairs of tokens of the scores q.k = sum_c g_c g'_c z_c z'_c of one unit as it is built.
+// Root mean squares over pairs of tokens of the scores q.k = sum_f g_f g'_f z_f z'_f of one unit as it is built.
 struct ScoreSizes {
   double ones;      // g = 1
   double drawn;     // over draws of g, g' ~ N(0, 0.02), measured
@@ -14,13 +14,12 @@ struct ScoreSizes {
 };
 inline ScoreSizes score_sizes(int64_t dim, int64_t s, int64_t draws) {
   NoGrad guard;
-  const Options numbers{f64, Device::cpu()};
   GatedAttentionUnit unit({.dim = dim, .s = s});
   unit.to(f64);
   const int64_t n = 16;
-  Tensor z = silu(unit.uvz.forward(randn({n, dim}, numbers))).narrow(1, 2 * unit.e, s);  // [n, s]
+  Tensor z = silu(unit.uvz.forward(randn({n, dim}, f64))).narrow(1, 2 * unit.e, s);  // [n, s]
   auto size = [](const Tensor& t) { return std::sqrt(square(t).mean().item()); };
-  Tensor gains = randn({2, draws, 1, s}, numbers) * 0.02;
+  Tensor gains = randn({2, draws, 1, s}, f64) * 0.02;
   Tensor scores = matmul(z * gains[0], transpose(z * gains[1], -2, -1));          // [draws, n, n]
   Tensor expected = matmul(square(z), square(z).t()).mean() * std::pow(0.02, 4);  // (8.7)
   return {size(matmul(z, z.t())), size(scores), std::sqrt(expected.item())};
@@ -35,7 +34,7 @@ inline double row_sum_at_start(int64_t dim, int64_t s, GauInit init) {
 inline void the_start(Lesson& lesson, const Book& book, const Trained& ones) {
   lesson.section(
       "4. A start that trains",
-      R"(q \cdot k = \sum_c g_c g'_c\, z_c z'_c, \quad g = 1 \;\text{ or }\; g, g' \sim \mathcal{N}(0, 0.02))");
+      R"(q \cdot k = \sum_f g_f g'_f\, z_f z'_f, \quad g = 1 \;\text{ or }\; g, g' \sim \mathcal{N}(0, 0.02))");
   lesson.say("A factor g g' of about 0.0004 and of either sign on every product: a score shrinks by more than 2,500.");
   const ScoreSizes size = score_sizes(book.setup.dim, book.setup.s, 1000);
   lesson.value("score, g = 1, over that with g ~ N(0, 0.02)", size.ones / size.drawn);

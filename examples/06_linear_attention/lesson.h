@@ -13,7 +13,6 @@
 #include "include/inkstone/ink.h"
 #include "nn/attention/linear/efficient.h"
 #include "nn/attention/linear/linear.h"
-#include "nn/attention/linear/performer.h"
 
 namespace ink::lesson {
 
@@ -47,8 +46,7 @@ inline Tensor singular_values(const Tensor& a) {
 }
 
 // Floating point operations in f, counted.
-template <class F>
-double flops(const F& f) {
+template <class F> double flops(const F& f) {
   Profile profile;
   f();
   double sum = 0;
@@ -57,8 +55,7 @@ double flops(const F& f) {
 }
 
 // Milliseconds that f takes: the least of a few runs. Reading an element waits for the device.
-template <class F>
-double least_ms(const F& f, int runs = 5) {
+template <class F> double least_ms(const F& f, int runs = 5) {
   double least = INFINITY;
   for (int i = 0; i < runs; ++i) {
     auto begin = std::chrono::steady_clock::now();
@@ -77,47 +74,6 @@ inline std::array<double, 4> times_at(int64_t n, int64_t d, const Options& numbe
           least_ms([&] { return linear_attention(q, k, v, {.causal = true}); }),
           least_ms([&] { return softmax_by(AttentionAlgorithm::flash); }),
           least_ms([&] { return softmax_by(AttentionAlgorithm::naive); })};
-}
-
-// Vectors in d dims at these angles in the plane of the first two, as long as makes |x'|^2 = 1/2 for x' = x / d^{1/4}.
-inline Tensor on_circle(const Tensor& angle, int64_t d) {
-  double length = std::sqrt(0.5 * std::sqrt(double(d)));
-  return pad(stack({cos(angle), sin(angle)}, 1) * length, {0, d - 2});
-}
-
-// Root mean square over draws of m features of estimate / e^{q.k/sqrt(d)} - 1, for each row of q and the same of k.
-inline Tensor kernel_errors(RandomFeatures kind, bool orthogonal, int64_t m, const Tensor& q, const Tensor& k,
-                            int64_t draws) {
-  Tensor exact = exp((q * k).sum({-1}) / std::sqrt(double(q.size(-1)))), sum = zeros_like(exact);
-  Generator generator(1);
-  for (int64_t i = 0; i < draws; ++i) {
-    Tensor w = random_projection(m, q.size(-1), {.orthogonal = orthogonal}, q.options(), &generator);
-    Tensor estimate = (random_features(kind, q, w) * random_features(kind, k, w)).sum({-1});
-    sum = sum + square(estimate / exact - 1);
-  }
-  return sqrt(sum / double(draws));
-}
-
-// The error against the number of features, over all rows.
-inline std::vector<Series> errors_by_count(const Tensor& q, const Tensor& k, int64_t most, int64_t draws) {
-  std::vector<Series> curves{{.name = "positive, orthogonal"}, {.name = "positive"}, {.name = "trigonometric"}};
-  for (int64_t m = 16; m <= most; m *= 4)
-    for (size_t i = 0; i < 3; ++i) {
-      auto kind = i == 2 ? RandomFeatures::trigonometric : RandomFeatures::positive;
-      curves[i].x.push_back(double(m));
-      curves[i].y.push_back(std::sqrt(square(kernel_errors(kind, i == 0, m, q, k, draws)).mean().item()));
-    }
-  return curves;
-}
-// The error against the cosine, where |q'|^2 = |k'|^2 = 1/2.
-inline std::vector<Series> errors_by_angle(int64_t d, int64_t m, int64_t draws) {
-  std::vector<Series> curves{{.name = "positive"}, {.name = "trigonometric"}};
-  Tensor angle = linspace(0, M_PI, 13, f64), from = on_circle(angle * 0, d), to = on_circle(angle, d);
-  for (size_t i = 0; i < 2; ++i) {
-    Tensor e = kernel_errors(i ? RandomFeatures::trigonometric : RandomFeatures::positive, false, m, from, to, draws);
-    curves[i].x = cos(angle).to_vector<double>(), curves[i].y = e.to_vector<double>();
-  }
-  return curves;
 }
 
 }  // namespace ink::lesson

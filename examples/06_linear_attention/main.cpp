@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "examples/06_linear_attention/favor.h"
 #include "examples/06_linear_attention/nets.h"
 #include "examples/06_linear_attention/steps.h"
 #include "examples/support/lesson/lesson.h"
@@ -45,7 +46,7 @@ void weighted_means(Lesson& lesson, const Options& numbers) {
   std::vector<Tensor> pictures;
   std::vector<std::string> names;
   std::vector<double> keys;
-  double least = 0, off = 0;
+  double least = INFINITY, off = 0;
   for (const Candidate& c : kCandidates) {
     Tensor w = c.weights(x, x);
     least = std::min(least, w.min().item()), off = std::max(off, largest(w.sum({1}) - 1));
@@ -192,32 +193,6 @@ void crossover(Lesson& lesson, const Options& numbers, int64_t longest) {
   for (const Series& s : curves) lesson.measured(fmt::format("time of the longest, {}", s.name), s.y.back(), "ms");
 }
 
-void random_features_of_softmax(Lesson& lesson, int64_t most, int64_t draws) {
-  lesson.section("8. Beyond the note: features of softmax's own similarity",
-                 R"(e^{q \cdot k / \sqrt d} = \mathbb{E}[\phi(q) \cdot \phi(k)], \quad )"
-                 R"(\phi(x) = e^{w \cdot x' - |x'|^2/2} / \sqrt m, \quad x' = x / d^{1/4})",
-                 "Choromanski et al. 2021, lemmas 1 and 2");
-  Tensor q = randn({128, 16}, f64) * 0.35, k = randn({128, 16}, f64) * 0.35;
-  const std::vector<Series> curves = errors_by_count(q, k, most, draws), turns = errors_by_angle(16, 64, 10 * draws);
-  const PlotOptions counts{.x = "features m", .y = "relative error", .log = true, .caption = "d = 16, short q, k."};
-  lesson.plot("favor", curves, counts);
-  const Series &orthogonal = curves[0], &independent = curves[1];
-  lesson.expect("independent draws: exponent of the error in m",
-                std::log(independent.y.back() / independent.y[0]) / std::log(independent.x.back() / independent.x[0]),
-                Within{-0.55, -0.45}, Needs::training);
-  double ratio = 0;
-  for (size_t i = 0; i < independent.y.size(); ++i)
-    ratio += orthogonal.y[i] / independent.y[i] / double(independent.y.size());
-  lesson.expect("orthogonal draws: error over that of independent ones, mean over m", ratio, Below{1}, Needs::training);
-  lesson.plot("favor-angle", turns,
-              {.x = "cos(q, k)",
-               .y = "relative error",
-               .y_low = 0,
-               .caption = "m = 64, |q'|^2 = |k'|^2 = 1/2. Small weights, at the left, are most of a softmax row."});
-  lesson.expect("opposite vectors, the smallest weight: positive's error", turns[0].y.back(), Below{1e-9});
-  lesson.expect("and trigonometric's", turns[1].y.back(), Above{0.05});
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -235,8 +210,8 @@ int main(int argc, char** argv) {
   const int64_t batch = lesson.option("batch", Sizes{.full = 32, .quick = 16, .tiny = 1}, "recall tasks per step");
   const int64_t longest =
       lesson.option("longest", Sizes{.full = 8192, .quick = 2048, .tiny = 128, .least = 64}, "tokens timed");
-  const int64_t features =
-      lesson.option("features", Sizes{.full = 1024, .quick = 1024, .tiny = 64, .least = 16}, "most of them");
+  const int64_t features = lesson.option("features", Sizes{.full = 1024, .quick = 1024, .tiny = 64, .least = 16},
+                                         "random draws of features, at most");
   const int64_t draws = lesson.option("draws", Sizes{.full = 100, .quick = 40, .tiny = 1}, "of random features");
   const double rate = lesson.option("lr", 1e-2, "highest learning rate on recall", Number::positive);
   const Options numbers{is_half(lesson.dtype()) ? f32 : lesson.dtype(), lesson.device()};

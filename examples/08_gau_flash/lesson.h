@@ -33,8 +33,7 @@ struct AttentionAndFfn : Layer {
 };
 
 // x + unit(norm(x)), for GatedAttentionUnit and FlashGau.
-template <class Unit, class UnitOptions>
-struct Gated : Layer {
+template <class Unit, class UnitOptions> struct Gated : Layer {
   LayerNorm norm;
   Unit unit;
   explicit Gated(const UnitOptions& options) : norm(options.dim), unit(options) {}
@@ -82,15 +81,15 @@ inline Setup ask(Lesson& lesson) {
     return lesson.option(name, Sizes{full, quick, tiny, least, multiple}, help);
   };
   Setup s{};
-  s.steps = size("steps", 800, 200, 2, "of training, for each of nine models");
-  s.batch = size("batch", 12, 8, 2, "windows per step");
+  s.steps = size("steps", 800, 160, 2, "of training, for each of ten models");
+  s.batch = size("batch", 12, 6, 2, "windows per step");
   s.context = size("context", 64, 64, 16, "characters in a window");
   s.dim = size("dim", 64, 64, 16, "width of the models");
   s.blocks = size("blocks", 2, 1, 1, "of attention and FFN, or of two gated units");
   s.s = size("s", 32, 32, 8, "width of queries and keys in gated units", 2, 2);
   s.heads = size("heads", 4, 4, 2, "of attention");
   s.chunk = size("chunk", 16, 16, 4, "of FLASH");
-  s.characters = size("characters", 32768, 16384, 128, "of held-out text that losses are measured on");
+  s.characters = size("characters", 32768, 8192, 128, "of held-out text that losses are measured on");
   s.longest = size("longest", 4096, 2048, 256, "sequence whose memory is counted", 128);
   return s;
 }
@@ -106,7 +105,7 @@ inline CharText read_and_check(Lesson& lesson, const Setup& s) {
   lesson.checked("s", [&] {
     FlashLayer layer({.dim = s.dim, .expansion = fair_width(s.dim, s.s, 4), .s = s.s, .chunk = s.chunk});
   });
-  manual_seed(lesson.seed());  // the layers above have drawn from it
+  manual_seed(lesson.seed());                              // the layers above have drawn from it
   return lesson.text("opticks", 10 * (s.characters + 2));  // a tenth is held out
 }
 
@@ -161,7 +160,11 @@ class Book {
       t.model.layers.push_back(std::make_unique<AttentionAndFfn>(setup.dim, setup.heads));
     return trained(std::move(t));
   }
-  Trained gau(const std::string& name, GauNormaliser normaliser, GauInit init = GauInit::ones) const {
+  Trained gau(const std::string& name, GauNormaliser normaliser, GauInit init = GauInit::ones,
+              double eps = 1e-8) const {  // eps: AdamW's
+    return trained(untrained_gau(name, normaliser, init), eps);
+  }
+  Trained untrained_gau(const std::string& name, GauNormaliser normaliser, GauInit init) const {
     Trained t = untrained(name);
     for (int64_t i = 0; i < 2 * setup.blocks; ++i)
       t.model.layers.push_back(std::make_unique<GauLayer>(GauOptions{.dim = setup.dim,
@@ -171,7 +174,7 @@ class Book {
                                                                      .normaliser = normaliser,
                                                                      .rotary = true,
                                                                      .init = init}));
-    return trained(std::move(t));
+    return t;
   }
   Trained flash() const {
     Trained t = untrained("FLASH");
@@ -189,17 +192,29 @@ class Book {
     return held_out_loss(t.model, held, context, setup.characters);
   }
 
+  // Root mean square of the gradient of one batch's loss with respect to the gains g, for a model of gated units.
+  double gain_gradient(Trained t) const {
+    t.model.to(lesson_.device());
+    Generator windows(lesson_.seed());
+    auto [inputs, targets] = random_windows(train_, setup.batch, setup.context, windows);
+    cross_entropy(t.model.forward(inputs).flatten(0, 1), targets.flatten()).backward();
+    double sum = 0;
+    for (const auto& layer : t.model.layers)
+      sum += square(dynamic_cast<const GauLayer&>(*layer).unit.gain.grad()).mean().item();
+    return std::sqrt(sum / double(t.model.layers.size()));
+  }
+
   Setup setup;
   int64_t vocabulary = 0;
   double bigram = 0;  // nats per character of the held-out text by counted pairs
   Tensor held;
 
  private:
-  Trained trained(Trained t) const {
+  Trained trained(Trained t, double eps = 1e-8) const {
     CharModel& model = t.model;
     t.parameters = double(model.num_parameters());
     model.to(lesson_.device()), model.to(is_half(lesson_.dtype()) ? f32 : lesson_.dtype());
-    AdamW optimizer(model.parameters(), {.lr = 3e-3, .beta2 = 0.99, .weight_decay = 0.1});
+    AdamW optimizer(model.parameters(), {.lr = 3e-3, .beta2 = 0.99, .eps = eps, .weight_decay = 0.1});
     Scheduler schedule(optimizer,
                        Cosine{.steps = setup.steps, .warmup = std::min<int64_t>(50, setup.steps / 4), .floor = 0.05});
     Generator windows(lesson_.seed());

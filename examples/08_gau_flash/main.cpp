@@ -1,6 +1,10 @@
 // GAU and FLASH: feed-forward layer and attention in one, relu^2, the start that trains, mixed chunks; on a book
 #include "examples/08_gau_flash/lesson.h"
+#include "examples/08_gau_flash/longer.h"
 #include "examples/08_gau_flash/probes.h"
+#include "examples/08_gau_flash/start.h"
+#include "examples/08_gau_flash/steps.h"
+#include "nn/attention/multihead.h"
 
 using namespace ink;
 using namespace ink::lesson;
@@ -8,20 +12,22 @@ using namespace ink::lesson;
 namespace {
 
 void gated_linear_unit(Lesson& lesson) {
-  lesson.section("1. From feed-forward layer to gated linear unit", "act(x W_1) W_2   ->   (act(x W_u) o x W_v) W_o",
+  lesson.section("1. From feed-forward layer to gated linear unit",
+                 R"(\text{act}(x W_1) W_2 \;\to\; (\text{act}(x W_u) \odot x W_v) W_o)",
                  "Shazeer 2020; Hua et al. 2022, section 2");
   lesson.say("A feed-forward layer widens x, bends it and narrows it. A GLU widens it twice and multiplies.");
   const int64_t d = 96;
   GatedLinearUnit glu({.dim = d, .bias = false});
+  Linear up(d, 4 * d, {.bias = false}), down(4 * d, d, {.bias = false});
   lesson.value("width of the GLU over dim", double(glu.out.weight.size(1)) / double(d));
-  lesson.expect("weights of a GLU of width 8/3 dim over those of a feed-forward layer of width 4 dim",
-                double(glu.num_parameters()) / double(2 * d * 4 * d), Equals{1});
+  lesson.expect("a GLU as wide as it is by default weighs what a feed-forward layer of width 4 d weighs",
+                glu.num_parameters() == up.num_parameters() + down.num_parameters());
 }
 
 void gated_attention_unit(Lesson& lesson) {
   lesson.section("2. Gated attention: attention and feed-forward layer in one",
-                 "O = (U o A V) W_o,   U = silu(x W_u),  V = silu(x W_v),  Z = silu(x W_z),  A from Q = g_q o Z + b_q "
-                 "and K = g_k o Z + b_k",
+                 R"(O = (U \odot A V) W_o, \quad U, V, Z = \text{silu}(x W_{u, v, z}), \quad )"
+                 R"(Q = g_q \odot Z + b_q, \; K = g_k \odot Z + b_k)",
                  "Hua et al. 2022, section 2");
   lesson.say("Between gate and product a matrix A mixes the tokens. Without mixing, A = I, the layer is a GLU:");
   GatedAttentionUnit gau({.dim = 32, .expansion = 48, .s = 16, .normaliser = GauNormaliser::softmax});
@@ -30,21 +36,29 @@ void gated_attention_unit(Lesson& lesson) {
   Tensor x = randn({2, 12, 32});
   lesson.expect("each token seeing itself alone, GAU equals GLU: largest difference",
                 largest(gau.forward(x, eye(12) > 0) - glu.forward(x)), Below{1e-6});
-  lesson.expect("parameters over 3 d e + d s + 4 s and biases",
-                double(gau.num_parameters()) / (3 * 32 * 48 + 32 * 16 + 4 * 16 + 2 * 48 + 16 + 32), Equals{1});
-  const double d = 768, e = 2 * d, s = 128, attention = 4 * d * d, ffn = 8 * d * d, one = 3 * d * e + d * s + 4 * s;
-  lesson.bars("parameters", {"attention", "feed-forward", "both", "one GAU", "two GAU"},
-              {{.y = {attention / 1e6, ffn / 1e6, (attention + ffn) / 1e6, one / 1e6, 2 * one / 1e6}}},
-              {.y = "million weights",
-               .caption = "dim 768, e = 1536, s = 128: two GAU take the place of attention and feed-forward layer."});
-  lesson.expect("two GAU over attention and feed-forward layer, in weights at dim 768", 2 * one / (attention + ffn),
+  attention_row_by_row(lesson);
+  const int64_t d = lesson.mode() == ink::lesson::Mode::tiny ? 96 : 768, e = 2 * d, s = d / 6;
+  GatedAttentionUnit unit({.dim = d, .s = s});
+  auto weight = [](auto&& layer) { return double(layer.num_parameters()); };
+  const double attention = weight(MultiHeadAttention({.dim = d, .heads = 12})), ffn = weight(FeedForward(d, 4 * d));
+  lesson.expect("a GAU has 3 d e + d s + 4 s weights and 2 e + s + d biases",
+                unit.num_parameters() == 3 * d * e + d * s + 4 * s + 2 * e + s + d);
+  lesson.bars(
+      "parameters", {"attention", "feed-forward", "both", "one GAU", "two GAU"},
+      {{.y = {attention / 1e6, ffn / 1e6, (attention + ffn) / 1e6, weight(unit) / 1e6, 2 * weight(unit) / 1e6}}},
+      {.y = "million parameters",
+       .caption = fmt::format("Counted on built layers, d = {}, e = {}, s = {}: two GAU take the place of "
+                              "attention and feed-forward layer.",
+                              d, e, s)});
+  lesson.expect("two GAU over attention and feed-forward layer, in parameters", 2 * weight(unit) / (attention + ffn),
                 Within{0.95, 1.05});
 }
 
 void weak_attention(Lesson& lesson, const Book& book, const Trained& relu, const Trained& softmax) {
-  lesson.section("3. relu^2 instead of softmax",
-                 "A_ij = relu(q_i.k_j)^2 / (s c_i)   or   softmax_j(q_i.k_j / sqrt(s)),   c_i: keys that i sees",
-                 "Hua et al. 2022, section 2; So et al. 2021");
+  lesson.section(
+      "3. relu² instead of softmax",
+      R"(A_{ij} = \frac{\text{relu}(q_i \cdot k_j)^2}{s\, c_i}, \quad c_i \text{ keys that } i \text{ sees})",
+      "Hua et al. 2022, section 2; So et al. 2021; Ma et al. 2022");
   lesson.say(
       "The gate picks by token and channel, so one head will do, and its weights need not be a softmax. Two models are "
       "trained on the book, and one window of it is read:");
@@ -55,58 +69,57 @@ void weak_attention(Lesson& lesson, const Book& book, const Trained& relu, const
   lesson.images(
       "attention", stack(pictures),
       {.map = ColourMap::heat, .per_row = 2, .caption = "Row i: what character i reads, each row on its own scale."},
-      {"relu^2, layer 1", "relu^2, layer 2", "softmax, layer 1", "softmax, layer 2"});
+      {"relu², layer 1", "relu², layer 2", "softmax, layer 1", "softmax, layer 2"});
   MatrixCount of_relu = count_of(a), of_softmax = count_of(b);
-  lesson.value("relu^2: share of weights that are 0", of_relu.zeros);
-  lesson.value("relu^2: mean sum of a row", of_relu.row_sum);
-  lesson.expect("rows of the softmax sum to 1: off by", std::abs(of_softmax.row_sum - 1),
+  lesson.value("relu²: share of weights that are 0", of_relu.zeros);
+  lesson.value("relu²: mean sum of a row", of_relu.row_sum);
+  lesson.expect("a row of the softmax sums to 1: furthest off", of_softmax.off_one,
                 Below{is_half(lesson.dtype()) ? 0.02 : 1e-4});
-  lesson.expect("weights that are 0: share under relu^2 less that under softmax", of_relu.zeros - of_softmax.zeros,
+  lesson.expect("weights that are 0: share under relu² less that under softmax", of_relu.zeros - of_softmax.zeros,
                 Above{0.02}, Needs::training);
-}
-
-void the_start(Lesson& lesson, const Book& book, const Trained& ones, const Trained& normal) {
-  lesson.section("4. A start that trains", "g = 1, b = 0   or   g ~ N(0, 0.02), b = 0");
-  lesson.say(
-      "Two factors g of about 0.02 make a score 2,500 times smaller, and relu^2 squares that: A is nearly 0, and so "
-      "are "
-      "its gradients.");
-  Tensor x = randn({1, 64, book.setup.dim});
-  double sums[2];
-  for (bool small : {false, true}) {
-    GatedAttentionUnit gau(
-        {.dim = book.setup.dim, .s = book.setup.s, .causal = true, .init = small ? GauInit::normal : GauInit::ones});
-    sums[small] = count_of({gau.attention_matrix(x)[0]}).row_sum;
-  }
-  lesson.value("sum of a row at the start, g = 1", sums[0]);
-  lesson.value("sum of a row at the start, g ~ N(0, 0.02)", sums[1]);
-  lesson.expect("sum of a row with g = 1 over that with g ~ N(0, 0.02)", sums[0] / sums[1], Above{1e5});
-  lesson.plot("start", {from_pairs_on(ones.curve, lesson, book), from_pairs_on(normal.curve, lesson, book)},
-              {.x = "step",
-               .y = "nats per character",
-               .references = {{book.bigram, "counted pairs"}},
-               .caption = "Without attention a model cannot do better than counted pairs."});
-  lesson.value("held-out loss, g ~ N(0, 0.02)", normal.held_out, "nats per character");
-  lesson.expect("held-out loss that the small start costs", normal.held_out - ones.held_out, Above{0.05},
-                Needs::training);
+  Series squares{.name = "relu(x)²"}, smooth{.name = "Laplace"};
+  for (double x = -1; x < 1.6; x += 0.05)
+    for (Series* f : {&squares, &smooth})
+      f->x.push_back(x), f->y.push_back(weight_of(f == &smooth ? GauNormaliser::laplace : GauNormaliser::count, x));
+  lesson.plot("laplace", {squares, smooth},
+              {.x = "score x",
+               .y = "weight, s = c = 1",
+               .references = {{1, "1"}},
+               .caption = "They touch at x = 0.71 with the same slope; then one grows on, the other ends at 1."});
+  double apart = 0;  // in value and slope at sqrt(1/2)
+  auto gap = [](double x) { return weight_of(GauNormaliser::laplace, x) - weight_of(GauNormaliser::count, x); };
+  const double at = std::sqrt(0.5), h = 1e-4;
+  apart = std::max(std::abs(gap(at)), std::abs(gap(at + h) - gap(at - h)) / (2 * h));
+  lesson.expect("Laplace less relu² at the root of 1/2, the larger of value and slope", apart, Below{1e-5});
+  scores_that_grow(lesson);
 }
 
 void mixed_chunks(Lesson& lesson, int64_t longest) {
   lesson.section("5. Linear cost: mixed chunks",
-                 "relu(Q K^T)^2 / (c s) V within a chunk,   Q' (sum of K'^T V over the g chunks before) / (g c)",
+                 R"(O_g = \frac{\text{tril}(\text{relu}(Q K^\top)^2)}{c\, s} V + \frac{Q' S_g}{g\, c}, \quad )"
+                 R"(S_g = \sum_{h < g} K_h'^\top V_h)",
                  "Hua et al. 2022, section 3");
+  chunk_by_chunk(lesson);
   const int64_t n = 24, c = 6;
-  Tensor near = pattern(n, c, true, Part::quadratic), far = pattern(n, c, true, Part::linear), past = tri(n, n);
+  Tensor past = tri(n, n);
   lesson.images("chunks", pattern_pictures(n, c),
                 {.map = ColourMap::heat,
                  .per_row = 3,
-                 .caption = "24 tokens, chunks of 6: weighed pair by pair (yellow), through a sum (green), unseen."},
+                 .caption =
+                     "24 tokens, chunks of 6. Bright: weighed pair by pair; middle: through a sum; dark: unseen."},
                 {"quadratic, causal", "linear, causal", "both", "quadratic, full", "linear, full", "both"});
-  lesson.expect("causal: the two parts share out the tokens so far",
-                equal(near ^ far, past) && equal(near | far, past));
-  Tensor got = reached(FlashGau({.dim = 16, .s = 8, .chunk = c, .causal = true}), n, 16);
-  lesson.expect("gradients reach every token of the chunks before, and no later token",
-                equal(got & far, far) && equal(got | past, past));  // relu(..)^2 = 0 in a chunk is no path
+  FlashGau causal({.dim = 16, .s = 8, .chunk = c, .causal = true}), whole({.dim = 16, .s = 8, .chunk = c});
+  lesson.expect("causal: gradients reach all tokens so far and no later one", equal(reached(causal, n, 16), past));
+  lesson.expect("not causal: they reach all", equal(reached(whole, n, 16), ones({n, n}, boolean)));
+  double off = 0;
+  for (FlashGau* unit : {&causal, &whole}) {
+    NoGrad guard;
+    mix_up(*unit, 4);
+    Tensor x = randn({n + 2, 16});  // the last chunk is not full
+    off = std::max(off, largest(unit->forward(x.unsqueeze(0))[0] - pair_by_pair(*unit, x)));
+  }
+  lesson.expect("both equal their n x n weights written out: largest difference", off,
+                Below{is_half(lesson.dtype()) ? 0.02 : 1e-5});
 
   lesson.say("Sums grow from chunk to chunk, so they are divided. By what?");
   auto [ours, constant] = divided_sums(FlashGau({.dim = 64, .s = 32, .chunk = 32, .causal = true}), 64, 64);
@@ -133,8 +146,9 @@ void mixed_chunks(Lesson& lesson, int64_t longest) {
 }
 
 void on_the_book(Lesson& lesson, const Book& book, const std::vector<const Trained*>& models) {
-  lesson.section("6. On a book, with equal parameters",
-                 "x + Attention(norm(x)), then + FFN(norm(x))   or   twice x + GAU(norm(x))");
+  lesson.section(
+      "6. On a book, with equal parameters",
+      R"(x + \text{Attention}(x), \text{ then } x + \text{FFN}(x) \quad\text{or}\quad \text{twice } x + \text{GAU}(x))");
   std::vector<Series> curves;
   std::string table = fmt::format("{:<18} {:>10} {:>10} {:>8}\n", "layers", "parameters", "held-out", "seconds");
   double most = 0, fewest = INFINITY;
@@ -154,51 +168,20 @@ void on_the_book(Lesson& lesson, const Book& book, const std::vector<const Train
                .y = "nats per character",
                .references = {{book.bigram, "counted pairs"}},
                .caption = "Training loss of models of one size that read the same windows."});
-  lesson.expect("held-out loss of GAU, relu^2, less that of attention + FFN", models[1]->held_out - models[0]->held_out,
+  lesson.expect("held-out loss of GAU, relu², less that of attention + FFN", models[1]->held_out - models[0]->held_out,
                 Below{0.05}, Needs::training);
-  lesson.expect("held-out loss of FLASH less that of GAU, relu^2", models[3]->held_out - models[1]->held_out,
+  lesson.expect("held-out loss of FLASH less that of GAU, relu²", models[3]->held_out - models[1]->held_out,
                 Within{-0.1, 0.1}, Needs::training);
 }
 
-// models: count, length, square, ..., and FLASH last.
-void longer_texts(Lesson& lesson, const Book& book, const std::vector<const Trained*>& models) {
-  lesson.section("7. Longer than in training",
-                 "relu^2 / (s c_i),   / (s n),   / n^2;   softmax_plus: scores times ln c_i / ln 512",
-                 "Su, kexue.fm 9052");
-  const int64_t t = book.setup.context;
-  std::vector<Series> curves;
-  std::string table = fmt::format("{:<20} {:>8} {:>8} {:>8}\n", "held-out loss at", t, 2 * t, 4 * t);
-  for (const Trained* m : models) {
-    curves.push_back({.name = m->name,
-                      .x = {double(t), double(2 * t), double(4 * t)},
-                      .y = {m->held_out, book.loss_at(*m, 2 * t), book.loss_at(*m, 4 * t)}});
-    const std::vector<double>& y = curves.back().y;
-    table += fmt::format("{:<20} {:>8.3f} {:>8.3f} {:>8.3f}\n", m->name, y[0], y[1], y[2]);
-    lesson.value("rise at twice the length, " + m->name, y[1] - y[0], "nats per character");
-    lesson.value("rise at four times the length, " + m->name, y[2] - y[0], "nats per character");
-  }
-  lesson.listing(table);
-  lesson.plot("length", curves,
-              {.x = "characters read at once",
-               .y = "nats per character",
-               .log_x = true,
-               .caption = "Trained at the length on the left, read at two and four times it as they are.",
-               .height = 460});
-  auto rise = [&](size_t i, size_t at) { return curves[i].y[at] - curves[i].y[0]; };
-  lesson.expect("at twice the length 1/n^2 loses more than 1/c_i, by", rise(2, 1) - rise(0, 1), Above{0.02},
-                Needs::training);
-  lesson.expect("at four times the length FLASH loses", rise(models.size() - 1, 2), Below{0.06}, Needs::training);
-  lesson.expect("and less than GAU, relu^2 / c_i, by", rise(0, 2) - rise(models.size() - 1, 2), Above{0.05},
-                Needs::training);
-}
-
 void decoding(Lesson& lesson, const Book& book, const Trained& flash) {
-  lesson.section("8. Decoding", "state: keys and values of the unfinished chunk, and one sum of s x e numbers");
+  lesson.section("8. Decoding", R"((c - 1)(2 s + e) + s\, e \;\text{ numbers at most})");
   NoGrad guard;
   Tensor ids = book.held.slice(0, 0, book.setup.context).unsqueeze(0);
   lesson.expect("FLASH step by step equals forward: largest difference of the logits",
                 largest(read_stepwise(flash.model, ids) - flash.model.forward(ids)),
                 Below{is_half(lesson.dtype()) ? 0.5 : 1e-3});
+  token_by_token(lesson);
   const int64_t c = 32, s = 16, e = 64, n = 8 * c;
   FlashGau unit({.dim = 32, .expansion = e, .s = s, .chunk = c, .causal = true});
   GatedAttentionUnit gau({.dim = 32, .expansion = e, .s = s, .causal = true});
@@ -230,15 +213,15 @@ int main(int argc, char** argv) {
   gated_linear_unit(lesson);
   gated_attention_unit(lesson);
   Book book(lesson, text, setup);
-  Trained relu = book.gau("GAU, relu^2", GauNormaliser::count),
+  Trained relu = book.gau("GAU, relu²", GauNormaliser::count),
           softmax = book.gau("GAU, softmax", GauNormaliser::softmax);
   weak_attention(lesson, book, relu, softmax);
-  the_start(lesson, book, relu, book.gau("g ~ N(0, 0.02)", GauNormaliser::count, GauInit::normal));
+  the_start(lesson, book, relu);
   mixed_chunks(lesson, setup.longest);
   Trained attention = book.attention(), flash = book.flash();
   on_the_book(lesson, book, {&attention, &relu, &softmax, &flash});
-  Trained length = book.gau("GAU, relu^2 / n", GauNormaliser::length),
-          square = book.gau("GAU, relu^2 / n^2", GauNormaliser::square),
+  Trained length = book.gau("GAU, relu² / n", GauNormaliser::length),
+          square = book.gau("GAU, relu² / n²", GauNormaliser::square),
           plus = book.gau("GAU, softmax_plus", GauNormaliser::softmax_plus),
           laplace = book.gau("GAU, laplace", GauNormaliser::laplace);
   longer_texts(lesson, book, {&relu, &length, &square, &softmax, &plus, &laplace, &attention, &flash});

@@ -1,5 +1,6 @@
 // What lesson 08 measures beside losses: which tokens are reached, how large sums become, memory, states.
 #pragma once
+#include <array>
 #include <vector>
 
 #include "examples/08_gau_flash/lesson.h"
@@ -27,9 +28,9 @@ inline std::vector<Tensor> matrices(const CharModel& model, const Tensor& ids) {
   }
   return all;
 }
-// The share of zeros on and below the diagonal, and the mean sum of a row.
+// The share of zeros on and below the diagonal, the mean sum of a row, and how far a sum is from 1 at most.
 struct MatrixCount {
-  double zeros = 0, row_sum = 0;
+  double zeros = 0, row_sum = 0, off_one = 0;
 };
 inline MatrixCount count_of(const std::vector<Tensor>& matrices) {
   MatrixCount c;
@@ -37,8 +38,31 @@ inline MatrixCount count_of(const std::vector<Tensor>& matrices) {
     const double n = double(a.size(0)), layers = double(matrices.size());
     c.zeros += (1 - count_nonzero(a).item() / (n * (n + 1) / 2)) / layers;
     c.row_sum += a.sum().item() / n / layers;
+    c.off_one = std::max(c.off_one, largest(a.sum({1}) - 1));
   }
   return c;
+}
+
+// What a gated unit makes of x [time, dim], by its definition: U, V [time, e] and the images of Z [time, s].
+struct Parts {
+  Tensor u, v;
+  std::vector<Tensor> affine;
+};
+inline Parts parts_of(const GatedUnit& unit, const Tensor& x) {
+  auto uvz = split(silu(unit.uvz.forward(x)), {unit.e, unit.e, unit.s}, -1);
+  Parts p{uvz[0], uvz[1], {}};
+  for (int64_t pair = 0; pair < unit.gain.size(0); ++pair)
+    p.affine.push_back(uvz[2] * unit.gain[pair] + unit.offset[pair]);
+  return p;
+}
+
+// The weight that GatedAttentionUnit gives a single token with s = 1 and this score.
+inline double weight_of(GauNormaliser kind, double score) {
+  NoGrad guard;
+  GatedAttentionUnit unit({.dim = 1, .expansion = 1, .s = 1, .normaliser = kind});
+  unit.to(f64);
+  unit.gain.zero_(), unit.offset.fill_(1), unit.offset.narrow(0, 0, 1).fill_(score);  // q = score, k = 1
+  return unit.attention_matrix(ones({1, 1, 1}, f64)).item();
 }
 
 // Which pairs the two parts of mixed chunk attention join: bool [n, n].
@@ -58,8 +82,13 @@ inline Tensor pattern_pictures(int64_t n, int64_t c) {
   }
   return stack(all);
 }
-// Whether output i depends on token j, by the gradient: bool [n, n].
-inline Tensor reached(const FlashGau& unit, int64_t n, int64_t dim) {
+// Whether output i depends on token j, by the gradient: bool [n, n]. Z is lifted above 0, so that every score is
+// positive and no path is closed by relu.
+inline Tensor reached(FlashGau unit, int64_t n, int64_t dim) {
+  {
+    NoGrad guard;
+    unit.uvz.bias.narrow(0, 2 * unit.e, unit.s).fill_(4);
+  }
   Tensor x = randn({1, n, dim}).requires_grad_(), y = unit.forward(x);
   std::vector<Tensor> rows;
   for (int64_t i = 0; i < n; ++i) {
@@ -67,6 +96,17 @@ inline Tensor reached(const FlashGau& unit, int64_t n, int64_t dim) {
     rows.push_back(grad(out, in, {}, {.create_graph = false, .retain_graph = true})[0][0].abs().sum({1}) > 0);
   }
   return stack(rows);
+}
+// FLASH's output for x [n, dim] with every weight written out, n x n: what the chunks save.
+inline Tensor pair_by_pair(const FlashGau& unit, const Tensor& x) {
+  const FlashGauOptions& o = unit.options;
+  const int64_t n = x.size(0);
+  const Parts p = parts_of(unit, x);
+  Tensor near = pattern(n, o.chunk, o.causal, Part::quadratic).to(f32),
+         far = pattern(n, o.chunk, o.causal, Part::linear).to(f32);
+  Tensor quadratic = square(relu(matmul(p.affine[0], p.affine[1].t()))) / double(o.chunk * o.s) * near;
+  Tensor linear = matmul(p.affine[2], p.affine[3].t()) * far / clamp(far.sum({1}, true), 1);  // a mean over those seen
+  return unit.out.forward(p.u * matmul(quadratic + linear, p.v));
 }
 
 // The root mean square of the sum of K'^T V over the first 1, 2, ... chunks of a random sequence, divided in two ways.
@@ -88,8 +128,7 @@ inline DividedSums divided_sums(const FlashGau& unit, int64_t chunks, int64_t di
 }
 
 // The most bytes that a forward and backward pass of one layer needs.
-template <class Unit>
-double peak_bytes(Unit& unit, const Tensor& x) {
+template <class Unit> double peak_bytes(Unit& unit, const Tensor& x) {
   Allocator& memory = allocator(x.device());
   unit.zero_grad();
   memory.reset_peak();
@@ -106,7 +145,7 @@ inline MemoryCurves memory_curves(int64_t longest) {
   GatedAttentionUnit gau({.dim = 64, .s = 32, .causal = true});
   FlashGau each({.dim = 64, .s = 32, .chunk = 1, .causal = true}),
       mixed({.dim = 64, .s = 32, .chunk = 64, .causal = true});
-  MemoryCurves m{{.name = "GAU: every pair, n^2"}, {.name = "a sum at every token, n s e"}, {.name = "FLASH, c = 64"}};
+  MemoryCurves m{{.name = "GAU: every pair, n²"}, {.name = "a sum at every token, n s e"}, {.name = "FLASH, c = 64"}};
   for (int64_t length = 128; length <= longest; length *= 2) {
     Tensor x = randn({1, length, 64});
     for (Series* s : {&m.pairs, &m.sums, &m.chunks}) s->x.push_back(double(length));
@@ -117,8 +156,7 @@ inline MemoryCurves memory_curves(int64_t longest) {
 }
 
 // How many numbers the state holds after 1, 2, ... tokens.
-template <class Unit>
-Series state_sizes(const char* name, const Unit& unit, int64_t tokens, int64_t dim) {
+template <class Unit> Series state_sizes(const char* name, const Unit& unit, int64_t tokens, int64_t dim) {
   NoGrad guard;
   AttentionState state;
   Series numbers{.name = name};

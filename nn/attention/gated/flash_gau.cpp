@@ -22,14 +22,14 @@ enum Pair {
 
 // relu(q k^T)^2 / (c s), [.., rows, keys]; as relu((q / sqrt(c s)) k^T)^2.
 Tensor quadratic(const FlashGauOptions& o, const Tensor& q, const Tensor& k) {
-  Tensor a = square(relu(matmul(q * (1 / std::sqrt(double(o.chunk * o.s))), transpose(k, -2, -1))));
+  Tensor a = square(relu(matmul(q * (1 / std::sqrt(double(o.chunk * o.s))), transpose(k, -2, -1))));  // (8.9)
   return o.causal ? tril(a, k.size(-2) - q.size(-2)) : a;  // a query is one of the last keys
 }
 
 // Along dim 1 the sum of all before: y_g = x_0 + ... + x_{g-1}.
 Tensor sum_before(const Tensor& x) {
   Tensor none = zeros_like(x.slice(1, 0, 1));
-  return cumsum(cat({none, x.slice(1, 0, x.size(1) - 1)}, 1), 1);
+  return cumsum(cat({none, x.slice(1, 0, x.size(1) - 1)}, 1), 1);  // (8.10)
 }
 }  // namespace
 
@@ -65,7 +65,7 @@ Tensor FlashGau::forward(const Tensor& x, const Tensor& mask) const {
   Tensor tokens = real.defined() ? sum_before(sum(cut(real.to(f64)), {2}, true))
                                  : (arange(0, chunks, 1, {f64, x.device()}) * double(c)).reshape({1, chunks, 1, 1});
   Tensor before = sums * reciprocal(clamp(tokens, 1)).to(v.dtype());
-  return out.forward(p.u * (y + joined(matmul(cut(q), before))));
+  return out.forward(p.u * (y + joined(matmul(cut(q), before))));  // (8.11)
 }
 
 Tensor FlashGau::step(const Tensor& x, AttentionState& state) const {
@@ -85,11 +85,11 @@ Tensor FlashGau::step(const Tensor& x, AttentionState& state) const {
     Tensor key = kept_and_new(state.key, p.affine[kQuadKey]),
            linear_key = kept_and_new(state.extra, p.affine[kLinearKey]), value = kept_and_new(state.value, p.v);
     Tensor y = matmul(quadratic(options, part(p.affine[kQuadQuery]), key), value);
-    if (earlier) y = y + matmul(part(p.affine[kLinearQuery]), state.sum * (1 / double(earlier)));
+    if (earlier) y = y + matmul(part(p.affine[kLinearQuery]), state.sum * (1 / double(earlier)));  // (8.11)
     rows.push_back(y);
     if (done + j - i == options.chunk) {                          // the chunk is full: only its sum is read from now on
       Tensor sum = matmul(transpose(linear_key, -2, -1), value);  // [batch, 1, s, e]
-      state.sum = earlier ? state.sum + sum : sum;
+      state.sum = earlier ? state.sum + sum : sum;  // (8.10)
       key = linear_key = value = Tensor();
     }
     state.key = key, state.extra = linear_key, state.value = value;

@@ -35,7 +35,7 @@ Tensor activate(Gate gate, const Tensor& x) {
 // Meets relu(x)^2 at x = sqrt(1/2) in value and slope, and stays below 1 (Ma et al. 2022, Mega).
 Tensor laplace(const Tensor& x) {
   const double mu = std::sqrt(0.5), sigma = std::sqrt(1 / (4 * std::numbers::pi));
-  return 0.5 * (1 + erf((x - mu) * (1 / (sigma * std::sqrt(2.)))));
+  return 0.5 * (1 + erf((x - mu) * (1 / (sigma * std::sqrt(2.)))));  // (8.6)
 }
 
 // Causal weights are made for so many rows at a time: what lies right of a row block is neither computed nor stored.
@@ -54,7 +54,7 @@ GatedLinearUnit::GatedLinearUnit(const GatedLinearUnitOptions& o)
     : options(o), uv(o.dim, 2 * checked_hidden(o), {.bias = o.bias}), out(checked_hidden(o), o.dim, {.bias = o.bias}) {}
 Tensor GatedLinearUnit::forward(const Tensor& x) const {
   auto parts = chunk(uv.forward(x), 2, -1);
-  return out.forward(activate(options.gate, parts[0]) * activate(options.value, parts[1]));
+  return out.forward(activate(options.gate, parts[0]) * activate(options.value, parts[1]));  // (8.1)
 }
 
 GatedUnit::GatedUnit(const char* name, const Sizes& z, int64_t pairs)
@@ -79,11 +79,11 @@ GatedUnit::GatedUnit(const char* name, const Sizes& z, int64_t pairs)
 GatedUnit::Parts GatedUnit::project(const Tensor& x, int64_t past) const {
   if (x.dim() != 3 || x.size(2) != dim_)
     throw ShapeError(fmt::format("{}: wrong input; got {}; expected [batch, time, {}]", name_, x.shape().str(), dim_));
-  auto uvz = split(silu(this->uvz.forward(x)), {e, e, s}, -1);
+  auto uvz = split(silu(this->uvz.forward(x)), {e, e, s}, -1);  // (8.2)
   Parts parts{uvz[0], uvz[1], {}};
   for (int64_t pair = 0; pair < gain.size(0); ++pair) {
     // [batch, time, s]; under autocast Z is a half and the gains are not
-    Tensor y = (uvz[2] * gain[pair] + offset[pair]).to(uvz[2].dtype());
+    Tensor y = (uvz[2] * gain[pair] + offset[pair]).to(uvz[2].dtype());  // (8.3)
     parts.affine.push_back(rotary_ ? rotary(y, past) : y);
   }
   return parts;
@@ -162,7 +162,7 @@ Tensor scaled(const GauOptions& o, const Tensor& q, const Reach& r) {
 // f(q' k^T) with 0 where a key is not seen. mask [.., rows, keys] or undefined.
 Tensor weights(const GauOptions& o, const Tensor& q, const Tensor& k, const Tensor& mask) {
   Tensor scores = matmul(q, transpose(k, -2, -1));
-  Tensor a = o.normaliser == GauNormaliser::laplace ? laplace(scores) : square(relu(scores));
+  Tensor a = o.normaliser == GauNormaliser::laplace ? laplace(scores) : square(relu(scores));  // (8.5)
   if (o.causal) a = tril(a, k.size(-2) - q.size(-2));
   return mask.defined() ? masked_fill(a, logical_not(mask), 0) : a;
 }
@@ -206,7 +206,7 @@ GatedAttentionUnit::GatedAttentionUnit(const GauOptions& o)
 Tensor GatedAttentionUnit::forward(const Tensor& x, const Tensor& mask) const {
   Parts p = project(x, 0);
   Tensor seen = checked_mask(mask, x.size(0), x.size(1), x.size(1));
-  return out.forward(p.u * mix(options, p.affine[0], p.affine[1], p.v, seen));
+  return out.forward(p.u * mix(options, p.affine[0], p.affine[1], p.v, seen));  // (8.4)
 }
 
 Tensor GatedAttentionUnit::attention_matrix(const Tensor& x, const Tensor& mask) const {

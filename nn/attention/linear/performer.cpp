@@ -84,7 +84,7 @@ Keys stable_keys(const Tensor& log_k, const PerformerAttentionOptions& o, const 
       top = max(shown, {-2, -1}, true);  // [..., 1, 1]
     } else {
       top = std::get<0>(cummax(max(shown, {-1}), -1));  // M [..., n]
-      if (past.defined()) top = maximum(top, unsqueeze(-past, -1));
+      if (past.defined()) top = maximum(top, unsqueeze(-past, -1));  // (6.10)
     }
   }
   Tensor features = exp(shown - (o.causal ? unsqueeze(top, -1) : top)) + o.eps;

@@ -1,11 +1,11 @@
-// Of lesson 11: the speed of all kinds against the length, and what each keeps when decoding.
+// Lesson 11: the speed of all kinds against the length, and what each keeps when decoding.
 #pragma once
 #include "examples/11_efficient_attention/lesson.h"
 
 namespace ink::lesson {
 
 inline void speed(Lesson& lesson, const Setup& setup) {
-  lesson.section("10. Speed against length", "one head of 64, forward, not causal");
+  lesson.section("13. Speed against length", R"(\text{one head of 64, forward, not causal})");
   struct Entry {
     std::string name;
     KindChoice kind;
@@ -45,7 +45,7 @@ inline void speed(Lesson& lesson, const Setup& setup) {
 }
 
 inline void the_table(Lesson& lesson) {
-  lesson.section("11. What to keep when decoding", "keys and values of all tokens, or a sum");
+  lesson.section("14. All of them", R"(\text{keys and values of all tokens, or a sum})");
   struct Entry {
     std::string name;
     AttentionKind kind;
@@ -81,16 +81,18 @@ inline void the_table(Lesson& lesson) {
                 Equals{2});
   lesson.expect("linear: the same", curves[1].y.back() / curves[1].y.end()[-2], Equals{1});
   lesson.listing(
-      "                 cost a layer       exact?               causal   keeps when decoding\n"
-      "softmax          n^2 d              yes                  yes      keys, values: 2 n d\n"
-      "local w          n w d              its pairs            yes      the last w keys, values\n"
-      "strided, fixed   n sqrt(n) d        its pairs            yes      keys, values\n"
-      "top k            n^2 d              its pairs            yes      keys, values\n"
-      "LSH              r n (b + log n) d  if all pairs met     values   keys, values, hashes (strict)\n"
-      "Linformer        n m d              E = F = I            no       -\n"
-      "Nystrom          n m d              m = n, exact A^-1    no       -\n"
-      "Performer        n m d              as m grows           yes      m d + m\n"
-      "linear           n d^2              its own similarity   yes      d^2 + d");
+      "                 cost of a layer     exact?               causal   keeps when decoding\n"
+      "softmax          n^2 d               yes                  yes      keys, values: 2 n d\n"
+      "local w          n (2 w + 1) d       its pairs            yes      the last w keys, values\n"
+      "atrous k         n^2 d / k           its pairs            yes      keys, values\n"
+      "strided, fixed   n sqrt(n) d         its pairs            yes      keys, values\n"
+      "Longformer       n (2 w + 1 + 2 g) d its pairs            yes      keys, values\n"
+      "top k            n^2 d               its pairs            yes      keys, values\n"
+      "LSH              2 r n c d, hashing  if all pairs met     strict   keys, values, hashes\n"
+      "Linformer        2 n m d             E, F a permutation   no       -\n"
+      "Nystrom          3 n m d             m = n, exact A^-1    no       -\n"
+      "Performer        n m d               as m grows           yes      m d + m\n"
+      "linear           n d^2               its own similarity   yes      d^2 + d");
 }
 
 }  // namespace ink::lesson

@@ -1,4 +1,4 @@
-// Of lesson 11: the copy task, a model for it, and what rounds of hashing do to its accuracy.
+// Lesson 11: the copy task, a model for it, and what rounds of hashing do to its accuracy.
 #pragma once
 #include "examples/11_efficient_attention/lesson.h"
 
@@ -68,10 +68,9 @@ inline double copy_accuracy(CopyModel& model, int64_t rounds, int64_t batch, int
 }
 
 inline void copying(Lesson& lesson, const Setup& setup) {
-  lesson.section("6. The copy task", "0 w 0 w:  one layer, trained with full attention, read with r rounds",
-                 "Kitaev et al. 2020, section 5");
+  lesson.section("6. The copy task", R"(0\; w\; 0\; w)", "Kitaev et al. 2020, section 5");
   const bool tiny = lesson.mode() == Mode::tiny;
-  const int64_t length = tiny ? 32 : 128, batch = tiny ? 2 : 16, symbols = 31;
+  const int64_t length = tiny ? 32 : 96, batch = tiny ? 2 : 12, symbols = 31;
   manual_seed(lesson.seed() + 2);  // whatever the sections before have drawn
   CopyModel model(symbols, length, 64, 2);
   AdamW optimizer(model.parameters(), {.lr = 1e-2, .beta2 = 0.99});
@@ -100,12 +99,12 @@ inline void copying(Lesson& lesson, const Setup& setup) {
   Series accuracy{.name = "accuracy"};
   for (int64_t rounds : {1, 2, 4, 8, 0}) {
     names.push_back(rounds ? fmt::format("{} round{}", rounds, rounds > 1 ? "s" : "") : "full");
-    accuracy.y.push_back(100 * copy_accuracy(model, rounds, 4 * batch, symbols, lesson.seed() + 4));
+    accuracy.y.push_back(100 * copy_accuracy(model, rounds, 3 * batch, symbols, lesson.seed() + 4));
     lesson.value("accuracy, " + names.back(), accuracy.y.back(), "%");
   }
   lesson.bars("copy-rounds", names, {accuracy},
               {.y = "% of the second w",
-               .caption = "Chunks of 16 of 128 tokens. Trained without hashing, read with it: each round mends "
+               .caption = "Chunks of 16 of 96 tokens. Trained without hashing, read with it: each round mends "
                           "what the others missed."});
   lesson.expect("full attention copies, % right", accuracy.y[4], Above{98}, Needs::training);
   lesson.expect("one round misses some: % less than eight", accuracy.y[3] - accuracy.y[0], Above{2}, Needs::training);

@@ -1,6 +1,7 @@
-// Of lesson 11: signals, errors, and how long things take.
+// Lesson 11: signals, errors, and how long things take.
 #pragma once
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,10 +12,12 @@
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
 #include "include/inkstone/testing.h"
+#include "nn/attention/hashed/lsh.h"
 #include "nn/attention/kinds.h"
+#include "nn/attention/linear/performer.h"
 #include "nn/attention/lowrank/linformer.h"
 #include "nn/attention/lowrank/lowrank_core.h"
-#include "nn/attention/linear/performer.h"
+#include "nn/attention/lowrank/nystrom.h"
 #include "nn/attention/sparse/sparse.h"
 
 namespace ink::lesson {
@@ -67,11 +70,10 @@ inline Tensor meetings(const Tensor& pairs, int64_t buckets, int64_t rounds, Gen
 }
 
 struct Setup {
-  int64_t steps, draws, longest;
+  int64_t steps, draws, longest, reading_steps, reading_batch;
 };
 
-template <class F>
-double milliseconds(F f, int repeats) {  // the best of some runs: the others met a busy machine
+template <class F> double milliseconds(F f, int repeats) {  // the best of some runs: the others met a busy machine
   using Clock = std::chrono::steady_clock;
   double best = INFINITY;
   for (int i = 0; i < repeats; ++i) {

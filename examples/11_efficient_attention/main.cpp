@@ -4,7 +4,11 @@
 #include "examples/11_efficient_attention/compare.h"
 #include "examples/11_efficient_attention/copy_task.h"
 #include "examples/11_efficient_attention/low_rank.h"
+#include "examples/11_efficient_attention/nystrom.h"
 #include "examples/11_efficient_attention/reformer.h"
+#include "examples/11_efficient_attention/reversible.h"
+#include "examples/11_efficient_attention/steps_masks.h"
+#include "examples/11_efficient_attention/trained.h"
 
 using namespace ink;
 using namespace ink::lesson;
@@ -12,12 +16,13 @@ using namespace ink::lesson;
 namespace {
 
 void two_roads(Lesson& lesson) {
-  lesson.section("1. Two roads", "o_i = sum_j softmax_j(q_i . k_j / sqrt(d)) v_j:   n^2 pairs");
+  lesson.section(
+      "1. Two roads",
+      R"(o_i = \frac{\sum_j e^{s_{ij}} v_j}{\sum_j e^{s_{ij}}}, \quad s_{ij} = \frac{q_i \cdot k_j}{\sqrt{d}})",
+      "Su 2020, kexue.fm 7546");
   lesson.say(
       "One road leaves pairs out: most weights of a softmax are small. The other gives up the softmax, so that the "
-      "sums "
-      "over j can be shared by all i; that is note 06. In between: keys and values replaced by a few of their "
-      "mixtures.");
+      "sums over j can be shared by all i; that is note 06. In between: keys and values replaced by a few mixtures.");
   Generator g(lesson.seed());
   std::vector<Series> curves;
   for (double sharpness : {0.5, 1.0, 2.0, 4.0}) {
@@ -38,8 +43,41 @@ void two_roads(Lesson& lesson) {
   lesson.expect("with long queries the eight largest of 256 weights hold most of a row", curves[3].y[7], Above{0.8});
 }
 
+void reach(Lesson& lesson) {
+  const int64_t n = 64;
+  const AttentionMask local = masks::local(4), atrous = masks::atrous(8);
+  auto reach = [&](const AttentionMask& a, const AttentionMask& b) { return two_layer_reach(a, b, n).to(f32); };
+  Tensor four = stack({reach(local, local), reach(atrous, atrous), reach(local, atrous), reach(atrous, local)});
+  lesson.images(
+      "reach", 1 - four,
+      {.low = 0,
+       .high = 1,
+       .per_row = 4,
+       .caption =
+           "What two layers join, the lower one named first: rows are queries, columns keys, black is joined. A "
+           "window below an atrous layer leaves out pairs of the outermost keys, above it of the outermost queries."},
+      {"local twice", "atrous twice", "local, then atrous", "atrous, then local"});
+  const Tensor mixed = four[2], missed = 1 - mixed;
+  lesson.value("reach of local 4, then atrous 8", 100 * mixed.mean().item(), "%");
+  lesson.value("pairs missed of the first three keys", slice(missed, 1, 0, 3).sum().item());
+  lesson.expect("local 4, then atrous 8: keys that some query misses are the three at each end",
+                equal(max(missed, {0}), cat({ones({3}), zeros({n - 6}), ones({3})}, 0)));
+  lesson.expect("local 7, then atrous 8 join all pairs: one side of the window meets every remainder",
+                all(two_layer_reach(masks::local(7), atrous, n)).item<bool>());
+  lesson.expect("two atrous layers join no pair that one does not", largest(four[1] - atrous.dense(n, n).to(f32)),
+                Equals{0});
+  lesson.expect("strided, twice, joins all causal pairs",
+                equal(two_layer_reach(masks::strided(8), masks::strided(8), n), masks::causal().dense(n, n)));
+  lesson.expect("layers of local 4 that join all of 64 tokens, 63 / 4 rounded up", double(layers_to_join(local, n)),
+                Equals{16});
+  lesson.value("layers of either", double(layers_to_join(local | atrous, n)));
+  reach_by_layers(lesson);
+  two_layers_by_query(lesson);
+}
+
 void patterns(Lesson& lesson) {
-  lesson.section("2. Patterns", "atrous: (i - j) mod k = 0;   local: |i - j| <= k;   both in one mask",
+  lesson.section("2. Patterns by hand",
+                 R"(\text{atrous: } (i - j) \bmod k = 0; \quad \text{local: } |i - j| \le k; \quad \text{either})",
                  "Child et al. 2019; Beltagy et al. 2020");
   const int64_t n = 64;
   const std::vector<std::pair<std::string, AttentionMask>> list{{"atrous 8", masks::atrous(8)},
@@ -73,28 +111,12 @@ void patterns(Lesson& lesson) {
   lesson.expect("n = 8: pairs of atrous 3", masks::atrous(3).density(8, 8) * 64, Equals{22});
   lesson.expect("n = 8: pairs of local 3", masks::local(3).density(8, 8) * 64, Equals{44});
 
-  const AttentionMask local = masks::local(4), atrous = masks::atrous(8);
-  auto reach = [&](const AttentionMask& a, const AttentionMask& b) { return two_layer_reach(a, b, n).to(f32); };
-  Tensor three = stack({reach(local, local), reach(atrous, atrous), reach(local, atrous)});
-  lesson.images(
-      "reach", 1 - three,
-      {.low = 0,
-       .high = 1,
-       .per_row = 3,
-       .caption = "What two layers can carry from key to query: twice the window; nothing new; everything, but "
-                  "for some queries at the ends, whose window is cut."},
-      {"local twice", "atrous twice", "local, then atrous"});
-  lesson.value("reach of local 4, then atrous 8", 100 * three[2].mean().item(), "%");
-  lesson.expect("local 7, then atrous 8 join all pairs: one side of the window meets every remainder",
-                reach(masks::local(7), atrous).mean().item(), Equals{1});
-  lesson.expect("two atrous layers join no pair that one does not", largest(three[1] - atrous.dense(n, n).to(f32)),
-                Equals{0});
-  lesson.expect("strided, twice, joins all causal pairs",
-                equal(two_layer_reach(masks::strided(8), masks::strided(8), n), masks::causal().dense(n, n)));
+  reach(lesson);
 }
 
 void chosen_scores(Lesson& lesson) {
-  lesson.section("3. The largest scores, and a few global tokens", "keep s_ij >= the k-th largest of row i",
+  lesson.section("3. The largest scores, and a few global tokens",
+                 R"(\text{softmax over } s_{ij} \ge t_i, \text{ the } k\text{-th largest of row } i)",
                  "Zhao et al. 2019, eq. 4-6; Beltagy et al. 2020");
   Generator g(lesson.seed() + 1);
   Triple t = normal_triple(48, 16, g);
@@ -106,6 +128,14 @@ void chosen_scores(Lesson& lesson) {
                  .caption = "All weights, and softmax over the eight largest scores of each row."},
                 {"softmax", "top 8"});
   lesson.expect("every row keeps eight", equal(count_nonzero(kept, {-1}), full({48}, 8, i64)));
+  Tensor their_share = where(kept > 0, all, zeros_like(all));
+  lesson.expect("and what it keeps is the softmax over them: largest difference",
+                largest(kept - their_share / sum(their_share, {1}, true)), Below{1e-12});
+  lesson.expect("no dropped weight is above a kept one",
+                (max(where(kept > 0, zeros_like(all), all), {1}) <= min(where(kept > 0, all, ones_like(all)), {1}))
+                    .all()
+                    .item<bool>());
+  largest_by_row(lesson);
   lesson.expect("k = n is softmax", largest(topk_attention(t.q, t.k, t.v, 48) - t.exact()), Below{1e-12});
   lesson.say("All scores are computed before most are thrown away: this is about focus, not about time.");
 
@@ -121,7 +151,10 @@ void chosen_scores(Lesson& lesson) {
 }
 
 void drawbacks(Lesson& lesson, const Setup& setup) {
-  lesson.section("4. Two drawbacks", "density of pairs  against  share of 64 x 64 tiles that hold one");
+  lesson.section(
+      "4. Two drawbacks",
+      R"(\text{share of pairs} \quad\text{against}\quad \text{share of } 64 \times 64 \text{ tiles that hold one})");
+  tiles_by_order(lesson);
   const int64_t n = std::min<int64_t>(2048, setup.longest), k = 64;
   const std::vector<std::pair<std::string, SparseRule>> rules{{"local 64", sparse::local(k)},
                                                               {"atrous 64", sparse::atrous(k)},
@@ -145,7 +178,8 @@ void drawbacks(Lesson& lesson, const Setup& setup) {
   lesson.say(
       "A machine computes tiles, not pairs. Every 64th key lies in every tile: in the order of the tokens the atrous "
       "pattern saves nothing. Sorted by i mod 64, what belongs together stands together. That is the special program.");
-  lesson.bars("tiles", names, {pairs, natural, laid}, {.y = "% of n^2", .caption = fmt::format("n = {}.", n)});
+  lesson.bars("tiles", names, {pairs, natural, laid},
+              {.y = "% of n²", .caption = fmt::format("n = {}: pairs, and what a machine computes.", n)});
   lesson.bars("sparse-time", names, {masked, sparse},
               {.y = "milliseconds", .caption = "A mask over full attention costs full attention."});
   lesson.measured("masked atrous", masked.y[1], "ms"), lesson.measured("laid out atrous", sparse.y[1], "ms");
@@ -157,19 +191,23 @@ void drawbacks(Lesson& lesson, const Setup& setup) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Lesson lesson(
-      argc, argv,
-      {.note = "11",
-       .name = "11_efficient_attention",
-       .title = "Making attention cheaper",
-       .about = "Sparse patterns, hashing, reversible layers, low rank: what each costs and what it gives up.",
-       .full_time = "2 min"});
+  Lesson lesson(argc, argv,
+                {.note = "11",
+                 .name = "11_efficient_attention",
+                 .title = "Making attention cheaper",
+                 .about =
+                     "Sparse patterns, hashing, reversible layers, low rank: what each costs and what it gives up.",
+                 .full_time = "4 min"});
   Setup setup;
-  setup.steps = lesson.option("steps", Sizes{.full = 1500, .quick = 300, .tiny = 2}, "training steps of the copy task");
-  setup.draws = lesson.option("draws", Sizes{.full = 1000, .quick = 200, .tiny = 8}, "pairs of vectors hashed");
-  setup.longest = lesson.option("longest", Sizes{.full = 8192, .quick = 4096, .tiny = 128, .least = 128}, "longest sequence timed");
-  const int64_t n =
-      lesson.option("tokens", Sizes{.full = 128, .quick = 128, .tiny = 32, .least = 32, .multiple = 32}, "tokens where errors are measured");
+  setup.steps = lesson.option("steps", Sizes{.full = 1500, .quick = 220, .tiny = 2}, "training steps of the copy task");
+  setup.draws = lesson.option("draws", Sizes{.full = 1000, .quick = 120, .tiny = 8}, "pairs of vectors hashed");
+  setup.reading_steps = lesson.option("reading", Sizes{.full = 800, .quick = 120, .tiny = 1},
+                                      "training steps of each kind in section 12");
+  setup.reading_batch = lesson.mode() == ink::lesson::Mode::quick ? 16 : 32;
+  setup.longest =
+      lesson.option("longest", Sizes{.full = 8192, .quick = 4096, .tiny = 128, .least = 128}, "longest sequence timed");
+  const int64_t n = lesson.option("tokens", Sizes{.full = 128, .quick = 128, .tiny = 32, .least = 32, .multiple = 32},
+                                  "tokens where errors are measured");
   two_roads(lesson);
   patterns(lesson);
   chosen_scores(lesson);
@@ -178,7 +216,10 @@ int main(int argc, char** argv) {
   copying(lesson, setup);
   reversing(lesson);
   low_rank(lesson, n);
-  nystrom_and_favor(lesson, n);
+  down_sampling(lesson, n);
+  nystrom(lesson, n);
+  the_other_road(lesson);
+  which_keep_their_quality(lesson, setup);
   speed(lesson, setup);
   the_table(lesson);
   return lesson.finish();

@@ -1,18 +1,14 @@
-// Of lesson 11, its sections on Reformer: hashing, and reversible layers.
+// Lesson 11: Reformer's hash, what it finds, and what of it is causal.
 #pragma once
 #include "examples/11_efficient_attention/lesson.h"
-#include "nn/layers/reversible.h"
-#include "tensor/allocator.h"
+#include "examples/11_efficient_attention/steps_hash.h"
 
 namespace ink::lesson {
 
-inline void hashing(Lesson& lesson, const Setup& setup) {
-  lesson.section("5. Reformer: let a hash choose",
-                 "h(x) = argmax [x R, -x R];   P(two meet in one of r rounds) = 1 - (1 - p)^r",
-                 "Andoni et al. 2015; Kitaev et al. 2020");
+// How often two vectors meet: against their angle with two buckets, and in some of several rounds.
+inline void how_often_two_meet(Lesson& lesson, const Setup& setup, Generator& g) {
   const std::vector<double> cosines{-1, -0.5, 0, 0.25, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99};
   std::vector<Series> collision, recall;
-  Generator g(lesson.seed() + 2);
   const int64_t hashes = lesson.mode() == Mode::tiny ? 8 : 64;
   double off_angle = 0, off_recall = 0;
   for (int64_t buckets : {2, 8, 16, 64}) {
@@ -38,7 +34,10 @@ inline void hashing(Lesson& lesson, const Setup& setup) {
   lesson.plot("recall", recall, axes);
   lesson.expect("two buckets: largest distance from 1 - theta/pi", off_angle, Below{0.03}, Needs::training);
   lesson.expect("r rounds: largest distance from 1 - (1 - p)^r", off_recall, Below{0.03}, Needs::training);
+}
 
+// Tokens of a few kinds, sorted by bucket; and how much of the softmax's weight the pairs hold that a hash finds.
+inline void what_a_hash_finds(Lesson& lesson, Generator& g) {
   const int64_t n = 96;
   Tensor x = clusters(n, 16, 6, 0.25, g), full = shared_weights(x);
   LshOptions once{.bucket_size = 16, .rounds = 1, .buckets = 8, .seed = 5};
@@ -75,10 +74,20 @@ inline void hashing(Lesson& lesson, const Setup& setup) {
     lesson.value("pairs seen: " + names[i], density.y[i], "%");
   }
   lesson.expect("four rounds see of the softmax's weight, in %", seen.y[4], Above{75}, Needs::training);
-  lesson.expect("a window sees about its share of pairs: difference in %", std::abs(seen.y[0] - density.y[0]),
-                Below{10});
+  lesson.expect("a window sees about its share of pairs: difference in %", std::abs(seen.y[0] - density.y[0]), Below{1},
+                Needs::training);
 
-  x = slice(x, 0, 0, 40);
+  // Counted once, the pairs of all rounds are one softmax; all rounds' pairs are the weights that are not 0.
+  x = slice(x, 0, 0, 40) / 8;
+  Tensor once_each = lsh_weights(x, {.bucket_size = 8, .rounds = 3, .deduplicate = true, .seed = 3});
+  Tensor scores = matmul(x, transpose(x / norm(x, {-1}, true), 0, 1)) / 4;
+  lesson.expect("three rounds, each pair counted once: largest difference from one softmax over all that met",
+                largest(once_each - softmax(where(once_each > 0, scores, full_like(scores, -INFINITY)), 1)),
+                Below{1e-12});
+}
+
+inline void the_hash_and_the_future(Lesson& lesson, Generator& g) {
+  Tensor x = slice(clusters(96, 16, 6, 0.25, g), 0, 0, 40);
   LshOptions causal{.bucket_size = 8, .rounds = 2, .causal = true, .seed = 3};
   auto of = [&](const Tensor& in) { return lsh_attention(in, x, causal); };
   lesson.expect("causal: the largest weight of a later token", largest(triu(lsh_weights(x, causal), 1)), Equals{0});
@@ -89,103 +98,17 @@ inline void hashing(Lesson& lesson, const Setup& setup) {
                 verify::causality(of, x, 0).ok);
 }
 
-// ---- reversible layers
-
-struct Wide : ReversibleBlock {  // two layers of a net in a block: F and G
-  LayerNorm norm_f, norm_g;
-  Linear up_f, down_f, up_g, down_g;
-  explicit Wide(int64_t dim)
-      : norm_f(dim), norm_g(dim), up_f(dim, 2 * dim), down_f(2 * dim, dim), up_g(dim, 2 * dim), down_g(2 * dim, dim) {}
-  Tensor f(const Tensor& x) const override { return down_f.forward(gelu(up_f.forward(norm_f.forward(x)))); }
-  Tensor g(const Tensor& x) const override { return down_g.forward(gelu(up_g.forward(norm_g.forward(x)))); }
-  void fields(Fields& f) override {
-    f("norm_f", norm_f)("norm_g", norm_g)("up_f", up_f)("down_f", down_f)("up_g", up_g)("down_g", down_g);
-  }
-};
-inline ReversibleSequence<Wide> stack_of(int64_t depth, int64_t dim) {
-  std::vector<Wide> blocks;
-  for (int64_t i = 0; i < depth; ++i) blocks.emplace_back(dim);
-  return ReversibleSequence<Wide>(std::move(blocks));
-}
-enum class Keep { all, inputs, outputs };  // of every op; of each block (checkpoint); of the whole stack (reversible)
-inline Tensor run_stack(ReversibleSequence<Wide>& stack, Keep keep, const Tensor& x) {
-  Tensor x1 = x, x2 = x;
-  stack.reconstruct = keep == Keep::outputs;
-  if (keep != Keep::inputs) {
-    std::tie(x1, x2) = stack.forward(x1, x2);
-    return x1.sum() + square(x2).sum();
-  }
-  Tensor both = cat({x1, x2}, -1);
-  for (const Wide& b : stack.blocks)
-    both = checkpoint(
-        [&b](const TensorList& in) {
-          auto halves = chunk(in[0], 2, -1);
-          auto [y1, y2] = b.forward(halves[0], halves[1]);
-          return cat({y1, y2}, -1);
-        },
-        {both});
-  auto halves = chunk(both, 2, -1);
-  return halves[0].sum() + square(halves[1]).sum();
-}
-
-inline void reversing(Lesson& lesson) {
-  lesson.section("7. Reversible layers", "y1 = x1 + F(x2),  y2 = x2 + G(y1);    x2 = y2 - G(y1),  x1 = y1 - F(x2)",
-                 "Gomez et al. 2017, eq. 6-7; Kitaev et al. 2020, section 3");
-  const int64_t dim = 32, rows = lesson.mode() == Mode::tiny ? 64 : 512;
-  Series kept[3] = {{.name = "stored: all that rules need"},
-                    {.name = "checkpointed: each block's inputs"},
-                    {.name = "reversible: the last outputs"}},
-         time = {.name = "reversible"};
-  Series peak[3] = {kept[0], kept[1], kept[2]};
-  std::vector<double> off;
-  for (int64_t depth : {1, 2, 4, 8, 16}) {
-    auto stack = stack_of(depth, dim);
-    stack.to(lesson.device());
-    Tensor x = randn({rows, dim}).requires_grad_(), stored;
-    double stored_ms = 0;
-    for (Keep keep : {Keep::all, Keep::inputs, Keep::outputs}) {
-      const int64_t before = memory_stats(lesson.device()).live;
-      Tensor loss = run_stack(stack, keep, x);
-      const int64_t after = memory_stats(lesson.device()).live - before;
-      allocator(lesson.device()).reset_peak();
-      Tensor gradient = grad(loss, x);
-      for (auto* s : {kept, peak}) s[int(keep)].x.push_back(double(depth));
-      kept[int(keep)].y.push_back(double(after) / 1024);
-      peak[int(keep)].y.push_back(double(memory_stats(lesson.device()).peak - before) / 1024);
-      if (keep == Keep::all)
-        stored = gradient;
-      else
-        off.push_back(relative(gradient, stored));
-      loss = {};
-      double ms = milliseconds([&] { return grad(run_stack(stack, keep, x), x); }, 3);
-      if (keep == Keep::all) stored_ms = ms;
-      if (keep == Keep::outputs) time.x.push_back(double(depth)), time.y.push_back(ms / stored_ms);
-    }
-  }
-  lesson.plot("reversible", {kept[0], kept[1], kept[2]},
-              {.x = "blocks",
-               .y = "KiB kept for the backward pass",
-               .log = true,
-               .caption = "What a forward pass leaves behind. Only the reversible stack does not grow."});
-  lesson.plot("reversible-peak", {peak[0], peak[1], peak[2]},
-              {.x = "blocks",
-               .y = "KiB at most during the backward pass",
-               .log = true,
-               .caption = "During the backward pass one block is stored at a time."});
-  lesson.measured("stored, 16 blocks", kept[0].y[4], "KiB"),
-      lesson.measured("reversible, 16 blocks", kept[2].y[4], "KiB");
-  lesson.measured("time of 16 reversible blocks over stored ones", time.y[4]);
-  lesson.expect("reversible: bytes kept by 16 blocks over those of one", kept[2].y[4] / kept[2].y[0], Equals{1});
-  lesson.expect("stored: the same", kept[0].y[4] / kept[0].y[0], Above{10});
-  lesson.expect("largest relative difference of the gradients", *std::max_element(off.begin(), off.end()), Below{1e-4});
-  NoGrad guard;
-  auto stack = stack_of(16, dim);
-  stack.to(lesson.device());
-  Tensor x1 = randn({rows, dim}), x2 = randn({rows, dim});
-  auto [y1, y2] = stack.forward(x1, x2);
-  for (size_t i = 16; i-- > 0;) std::tie(y1, y2) = stack.blocks[i].inverse(y1, y2);
-  lesson.expect("16 blocks there and back, f32: largest error", std::max(largest(y1 - x1), largest(y2 - x2)),
-                Below{1e-4});
+inline void hashing(Lesson& lesson, const Setup& setup) {
+  lesson.section(
+      "5. Reformer: let a hash choose",
+      R"(h(x) = \text{argmax}\,[x R, -x R], \qquad P(\text{two meet in one of } r \text{ rounds}) = 1 - (1 - p)^r)",
+      "Andoni et al. 2015; Kitaev et al. 2020");
+  Generator g(lesson.seed() + 2);
+  hash_sort_chunk(lesson);
+  how_often_two_meet(lesson, setup, g);
+  what_a_hash_finds(lesson, g);
+  rounds_by_lse(lesson);
+  the_hash_and_the_future(lesson, g);
 }
 
 }  // namespace ink::lesson

@@ -190,7 +190,7 @@ AttentionMask AttentionMask::operator!() const {
 
 Tensor two_layer_reach(const AttentionMask& first, const AttentionMask& second, int64_t n) {
   Tensor below = first.dense(n, n, Device::cpu()), above = second.dense(n, n, Device::cpu());
-  return (matmul(above.to(f32), below.to(f32)) > 0).to(default_device());
+  return (matmul(above.to(f32), below.to(f32)) > 0).to(default_device());  // (11.3)
 }
 
 TileCount count_tiles(const BlockMask& blocks) {

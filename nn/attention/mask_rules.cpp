@@ -50,16 +50,16 @@ AttentionMask window(int64_t left, int64_t right) {
   return on_zeros(
       [left, right](int64_t i, int64_t, int64_t nk, uint8_t* row) { ones_at(row, nk, i - left, i + right + 1); });
 }
-AttentionMask local(int64_t k) { return at_least("local", "k", k, 0), window(k, k); }
+AttentionMask local(int64_t k) { return at_least("local", "k", k, 0), window(k, k); }  // (11.2)
 
 AttentionMask atrous(int64_t k) {
   at_least("atrous", "k", k, 1);
-  return on_zeros([k](int64_t i, int64_t, int64_t nk, uint8_t* row) { ones_every(row, nk, i % k, k, nk); });
+  return on_zeros([k](int64_t i, int64_t, int64_t nk, uint8_t* row) { ones_every(row, nk, i % k, k, nk); });  // (11.2)
 }
 
 AttentionMask strided(int64_t l) {
   at_least("strided", "l", l, 1);
-  return on_zeros([l](int64_t i, int64_t, int64_t nk, uint8_t* row) {
+  return on_zeros([l](int64_t i, int64_t, int64_t nk, uint8_t* row) {  // (11.4)
     ones_at(row, nk, i - l, i + 1);        // A1 = {max(0, i - l), ..., i}
     ones_every(row, nk, i % l, l, i + 1);  // A2 = {j <= i: (i - j) mod l = 0}
   });

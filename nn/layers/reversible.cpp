@@ -93,12 +93,12 @@ class Region : public Recompute {
 }  // namespace
 
 Streams ReversibleBlock::forward(const Tensor& x1, const Tensor& x2) const {
-  Tensor y1 = x1 + same_shape("F", f(x2), x1);
-  return {y1, x2 + same_shape("G", g(y1), x2)};
+  Tensor y1 = x1 + same_shape("F", f(x2), x1);   // (11.11)
+  return {y1, x2 + same_shape("G", g(y1), x2)};  // (11.11)
 }
 Streams ReversibleBlock::inverse(const Tensor& y1, const Tensor& y2) const {
-  Tensor x2 = y2 - same_shape("G", g(y1), y2);
-  return {y1 - same_shape("F", f(x2), y1), x2};
+  Tensor x2 = y2 - same_shape("G", g(y1), y2);   // (11.12)
+  return {y1 - same_shape("F", f(x2), y1), x2};  // (11.12)
 }
 
 Streams reversible(std::span<const ReversibleBlock* const> blocks, const Tensor& x1, const Tensor& x2) {

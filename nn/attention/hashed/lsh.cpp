@@ -22,7 +22,7 @@ Tensor lsh_hash(const Tensor& x, int64_t buckets, int64_t rounds, Generator* gen
   NoGrad guard;
   Tensor r = randn({rounds, x.size(-1), std::max<int64_t>(buckets / 2, 1)}, x.options(), generator);
   Tensor rotated = matmul(unsqueeze(x, -3), r);  // [..., rounds, n, buckets / 2]
-  Tensor h = argmax(cat({rotated, -rotated}, -1), -1);
+  Tensor h = argmax(cat({rotated, -rotated}, -1), -1);  // (11.7)
   return buckets == 1 ? zeros_like(h) : h;
 }
 
@@ -148,8 +148,8 @@ Tensor lsh_attention(const Tensor& qk_in, const Tensor& v_in, const LshOptions& 
   out = reshape(index_select(reshape(out, {-1, dv}), 0, back), {c.batch, c.rounds, n, dv});
   lse = reshape(index_select(flatten(lse), 0, back), {c.batch, c.rounds, n});
   // o = sum_r e^{lse_r - lse} o_r, lse = ln sum_r e^{lse_r}; Kitaev et al. 2020, appendix A
-  Tensor weights = softmax(lse, 1).to(out.dtype());
-  return reshape(sum(unsqueeze(weights, -1) * out, {1}), v_in.shape());
+  Tensor weights = softmax(lse, 1).to(out.dtype());                      // (11.10)
+  return reshape(sum(unsqueeze(weights, -1) * out, {1}), v_in.shape());  // (11.10)
 }
 
 Tensor lsh_lookup(const Tensor& qk, const Tensor& v, const Tensor& hash, int64_t first, const LshOptions& o) {

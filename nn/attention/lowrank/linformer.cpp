@@ -20,7 +20,7 @@ Tensor linformer_attention(const Tensor& q, const Tensor& k, const Tensor& v, co
                     "longest] with longest >= {}; hint: the length is fixed when the layer is made",
                     e.shape().str(), f.shape().str(), n, n));
   Tensor keys = matmul(slice(e, 1, 0, n), k), values = matmul(slice(f, 1, 0, n), v);  // [.., m, d], [.., m, dv]
-  return scaled_dot_product_attention(q, keys, values);
+  return scaled_dot_product_attention(q, keys, values);                               // (11.13)
 }
 
 }  // namespace ink

@@ -20,7 +20,7 @@ Tensor landmarks(const Tensor& x, int64_t m) {
   Tensor size = index_add(zeros({m}, x.options()), 0, stretch, ones({n}, x.options()));
   Shape shape = x.shape();
   shape[x.dim() - 2] = m;
-  return index_add(zeros(shape, x.options()), -2, stretch, x) / unsqueeze(size, -1);
+  return index_add(zeros(shape, x.options()), -2, stretch, x) / unsqueeze(size, -1);  // (11.15)
 }
 
 Tensor iterative_inverse(const Tensor& a, int64_t iterations) {
@@ -29,11 +29,11 @@ Tensor iterative_inverse(const Tensor& a, int64_t iterations) {
   if (iterations < 0) throw ValueError(fmt::format("iterative_inverse: got {} iterations", iterations));
   if (a.numel() == 0) return a.clone();
   auto largest_sum = [&](int64_t dim) { return max(sum(abs(a), {dim}, true), {-1, -2}, true); };  // of each matrix
-  Tensor z = transpose(a, -1, -2) / (largest_sum(-2) * largest_sum(-1));
+  Tensor z = transpose(a, -1, -2) / (largest_sum(-2) * largest_sum(-1));                          // (11.17)
   Tensor one = eye(a.size(-1), a.options());
   for (int64_t i = 0; i < iterations; ++i) {
     Tensor az = matmul(a, z);
-    z = 0.25 * matmul(z, 13 * one - matmul(az, 15 * one - matmul(az, 7 * one - az)));  // Xiong et al. 2021, eq. 11
+    z = 0.25 * matmul(z, 13 * one - matmul(az, 15 * one - matmul(az, 7 * one - az)));  // (11.17)
   }
   return z;
 }
@@ -52,7 +52,7 @@ Tensor nystrom_attention(const Tensor& q, const Tensor& k, const Tensor& v, cons
   Tensor a = softmax(matmul(qm, transpose(km, -1, -2)) * (1 / std::sqrt(double(q.size(-1)))), -1);  // [.., m, m]
   Tensor z = o.exact_inverse ? inverse(a) : iterative_inverse(a, o.iterations);
   // [n, m] ([m, m] ([m, n] [n, dv])): each product is small, and the two wide softmaxes go tile by tile.
-  return scaled_dot_product_attention(q, km, matmul(z, scaled_dot_product_attention(qm, k, v)));
+  return scaled_dot_product_attention(q, km, matmul(z, scaled_dot_product_attention(qm, k, v)));  // (11.16)
 }
 
 Tensor depthwise_over_time(const Tensor& v, const Tensor& kernel) {

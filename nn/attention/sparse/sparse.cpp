@@ -49,7 +49,7 @@ struct Result {
 };
 Result merged(const Result& a, const Result& b) {
   if (!a.out.defined()) return b;
-  auto [out, lse] = merge_attention(a.out, a.lse, b.out, b.lse);
+  auto [out, lse] = merge_attention(a.out, a.lse, b.out, b.lse);  // (11.6)
   return {out, lse};
 }
 // The result so far joined by that of a part, whose rows are in the part's order.
@@ -177,7 +177,7 @@ Tensor topk_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t
     Tensor seen = visible_keys(q, k, options);
     if (seen.defined()) scores = masked_fill(scores, !seen, -kInf);
     Tensor least = slice(std::get<0>(topk(scores, keep, -1)), -1, keep - 1, keep);  // the keep-th largest of each row
-    kept.mask = scores >= least;
+    kept.mask = scores >= least;                                                    // (11.5)
     if (seen.defined()) kept.mask = kept.mask & seen;
   }
   return scaled_dot_product_attention(q, k, v, kept);

@@ -5,8 +5,10 @@
 #include <optional>
 
 #include "autograd/observe/autocast.h"
-#include "autograd/observe/graphviz.h"
+#include "examples/00_first_steps/adam.h"
+#include "examples/00_first_steps/steps.h"
 #include "examples/support/lesson/lesson.h"
+#include "examples/support/plot/graph.h"
 #include "include/inkstone/ink.h"
 #include "nn/data/idx.h"
 #include "nn/data/loader.h"
@@ -28,7 +30,7 @@ TensorDataset read_digits(const Lesson& lesson, const std::string& set) {
 }
 
 void tensors(Lesson& lesson) {
-  lesson.section("1. Tensors", "element (i, j) stands at offset + i stride_0 + j stride_1");
+  lesson.section("1. Tensors", R"(\text{place}(i, j) = \text{offset} + i\, s_0 + j\, s_1)");
   Tensor a = arange(12).to(lesson.options()).reshape({3, 4});
   Tensor t = a.t();
   lesson.show("a", a);
@@ -36,16 +38,25 @@ void tensors(Lesson& lesson) {
   lesson.listing(fmt::format("a       shape {:<7} strides {}\na.t()   shape {:<7} strides {}", a.shape().str(),
                              a.strides().str(), t.shape().str(), t.strides().str()));
   lesson.expect("a view moves no element", t.shares_storage(a));
+  walk_through_a_view(lesson, t);
   a.index_put_({0, 1}, full({}, 100, lesson.options()));
   lesson.expect("a write to a is seen through its view", t.index({1, 0}).item(), Equals{100});
   Tensor row = tensor({1, 10, 100, 1000}, lesson.options()), column = tensor({1, 2, 3}, lesson.options()).unsqueeze(1);
   lesson.show("row [4] + column [3, 1], broadcast to [3, 4]", row + column);
-  lesson.expect("broadcasting repeats without copying",
-                equal(row + column, row.expand({3, 4}) + column.expand({3, 4})));
+  Tensor wide = row.expand({3, 4}), tall = column.expand({3, 4});
+  lesson.listing(fmt::format("row     strides {}   as [3, 4]: {}\ncolumn  strides {}   as [3, 4]: {}",
+                             row.strides().str(), wide.strides().str(), column.strides().str(), tall.strides().str()));
+  lesson.expect("broadcasting repeats without copying: the storage is the same, the repeated dim has stride 0",
+                wide.shares_storage(row) && tall.shares_storage(column) && wide.strides()[0] == 0 &&
+                    tall.strides()[1] == 0);
+  lesson.expect("and an op broadcasts by the same rule", equal(row + column, wide.contiguous() + tall.contiguous()));
 }
 
 void one_neuron(Lesson& lesson) {
-  lesson.section("2. A gradient by hand", "y = tanh(w x + b),  L = (y - t)^2,  dL/dw = 2 (y - t) (1 - y^2) x");
+  lesson.section("2. A gradient by hand", R"(y = \tanh(w \cdot x + b), \quad L = (y - t)^2, \quad )"
+                                          R"(\frac{dL}{dw} = 2 (y - t) (1 - y^2)\, x)");
+  the_smallest_graph(lesson);
+  a_net_node_by_node(lesson);
   Tensor x = tensor({0.5, -1, 2}, f64), w = tensor({0.1, 0.4, 0.3}, f64).requires_grad_();
   Tensor b = full({}, 0.2, f64).requires_grad_();
   auto loss_of = [&](const Tensor& weights, const Tensor& bias) { return square(tanh(dot(weights, x) + bias) - 0.9); };
@@ -63,18 +74,18 @@ void one_neuron(Lesson& lesson) {
   lesson.show("dL/dw by autograd", w.grad());
   lesson.show("dL/dw by hand", dz * x);
   lesson.show("dL/dw by differences", difference);
-  lesson.expect("autograd equals the hand", largest(w.grad() - dz * x), Below{1e-12});
-  lesson.expect("autograd equals central differences", largest(w.grad() - difference), Below{1e-8});
-  lesson.expect("dL/db too", largest(b.grad() - dz), Below{1e-12});
+  lesson.expect("the neuron: autograd equals the hand", largest(w.grad() - dz * x), Below{1e-12});
+  lesson.expect("the neuron: autograd equals central differences", largest(w.grad() - difference), Below{1e-8});
+  lesson.expect("the neuron: dL/db equals the hand", largest(b.grad() - dz), Below{1e-12});
 
-  lesson.say("backward() walks this graph from the loss to the leaves. `dot -Tsvg` draws it:");
-  lesson.listing(graphviz(loss_of(w, b)));
+  lesson.figure("neuron", graph_picture([&] { return loss_of(w, b); }, {{"w", w}, {"x", x}, {"b", b}}),
+                "The graph of the neuron: backward() walks it from the loss to the leaves.");
 }
 
 // The softmax layer, whose gradient every net below starts from.
 void softmax_layer(Lesson& lesson, const Tensor& images, const Tensor& labels) {
   lesson.section("3. Cross entropy by hand",
-                 "p = softmax(x W^T),  L = -mean log p_label,  dL/dW = (p - onehot)^T x / n");
+                 R"(\frac{\partial}{\partial z_j} \big( -z_y + \log \sum_c e^{z_c} \big) = p_j - [j = y])");
   int64_t n = images.size(0);
   Tensor x = flatten(images, 1);                                                 // [n, pixels]
   Tensor w = (randn({10, x.size(1)}, lesson.options()) * 0.1).requires_grad_();  // [classes, pixels]
@@ -84,8 +95,13 @@ void softmax_layer(Lesson& lesson, const Tensor& images, const Tensor& labels) {
   Tensor target = one_hot(labels, 10).to(lesson.options());
   Tensor by_hand = matmul((p - target).t(), x) / double(n);
   lesson.show("dL/dW", by_hand);
+  lesson.images("evidence", -by_hand.reshape({10, images.size(2), images.size(3)}),
+                {.map = ColourMap::diverging,
+                 .per_row = 5,
+                 .caption = "The first step of each class's weights, -dL/dW: more weight where red, less where blue."},
+                {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"});
   double bound = lesson.dtype() == f32 || lesson.dtype() == f64 ? 1e-6 : 1e-2;
-  lesson.expect("autograd equals the hand", largest(w.grad() - by_hand), Below{bound});
+  lesson.expect("the softmax layer: autograd equals the hand", largest(w.grad() - by_hand), Below{bound});
   Tensor wanted = -log(gather(p, 1, labels.unsqueeze(1))).mean();
   lesson.expect("the loss is the mean of -log p of the label", largest(loss.detach() - wanted), Below{10 * bound});
 }
@@ -134,7 +150,7 @@ Learning train(Lesson& lesson, const std::string& name, Sequential& net, const T
 }
 
 void confusion(Lesson& lesson, const Tensor& logits, const Tensor& images, const Tensor& truth) {
-  lesson.section("6. What the MLP mistakes", "C_{ij} = number of digits i read as j");
+  lesson.section("6. What the MLP mistakes", R"(C_{ij} = \text{number of digits } i \text{ read as } j)");
   Tensor said = argmax(logits, 1);
   Tensor pairs = truth * 10 + said;
   Tensor counts =
@@ -191,8 +207,10 @@ int main(int argc, char** argv) {
                 {.per_row = 12, .caption = "Handwritten digits of 8 x 8 pixels."});
   lesson.say(fmt::format("{} digits to learn from, {} kept apart for the test.", training.size(), test.size()));
 
-  lesson.section("5. Two nets", "theta <- theta - lr m / (sqrt(v) + eps) - lr lambda theta",
-                 "AdamW: Loshchilov & Hutter 2019");
+  lesson.section("5. Two nets",
+                 R"(\theta \leftarrow \theta - \eta \frac{\hat m}{\sqrt{\hat v} + \varepsilon} - \eta \lambda \theta)",
+                 "Kingma & Ba 2015, alg. 1; Loshchilov & Hutter 2019, alg. 2");
+  adam_step_by_step(lesson);
   Sequential mlp(Flatten(), Linear(height * width, 256), Relu(), Dropout(dropout), Linear(256, 10));
   Sequential conv(Conv2d({.in = 1, .out = 16, .kernel = 3, .padding = 1}), Relu(),
                   Conv2d({.in = 16, .out = 32, .kernel = 3, .padding = 1}), Relu(), MaxPool2d({.kernel = 2}), Flatten(),

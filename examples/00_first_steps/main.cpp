@@ -8,7 +8,6 @@
 #include "examples/00_first_steps/adam.h"
 #include "examples/00_first_steps/steps.h"
 #include "examples/support/lesson/lesson.h"
-#include "examples/support/plot/graph.h"
 #include "include/inkstone/ink.h"
 #include "nn/data/idx.h"
 #include "nn/data/loader.h"
@@ -59,17 +58,19 @@ void one_neuron(Lesson& lesson) {
   a_net_node_by_node(lesson);
   Tensor x = tensor({0.5, -1, 2}, f64), w = tensor({0.1, 0.4, 0.3}, f64).requires_grad_();
   Tensor b = full({}, 0.2, f64).requires_grad_();
-  auto loss_of = [&](const Tensor& weights, const Tensor& bias) { return square(tanh(dot(weights, x) + bias) - 0.9); };
+  auto loss_of = [&](const Tensor& weights, const Tensor& bias) {
+    return square(tanh(dot(weights, x) + bias) - 0.9);  // (0.2)
+  };
   Tensor loss = loss_of(w, b);
   loss.backward();
 
   Tensor y = tanh(dot(w, x) + b).detach();
-  Tensor dz = 2 * (y - 0.9) * (1 - square(y));  // the chain rule from L back to z = w x + b
+  Tensor dz = 2 * (y - 0.9) * (1 - square(y));  // (0.3)
   Tensor difference = zeros({3}, f64);          // the definition, with a step of 1e-6
   for (int64_t i = 0; i < 3; ++i) {
     Tensor step = one_hot(full({}, i, i64), 3).to(f64) * 1e-6;
     NoGrad guard;
-    difference.index_put_({i}, (loss_of(w + step, b) - loss_of(w - step, b)) / 2e-6);
+    difference.index_put_({i}, (loss_of(w + step, b) - loss_of(w - step, b)) / 2e-6);  // (0.4)
   }
   lesson.show("dL/dw by autograd", w.grad());
   lesson.show("dL/dw by hand", dz * x);
@@ -77,9 +78,6 @@ void one_neuron(Lesson& lesson) {
   lesson.expect("the neuron: autograd equals the hand", largest(w.grad() - dz * x), Below{1e-12});
   lesson.expect("the neuron: autograd equals central differences", largest(w.grad() - difference), Below{1e-8});
   lesson.expect("the neuron: dL/db equals the hand", largest(b.grad() - dz), Below{1e-12});
-
-  lesson.figure("neuron", graph_picture([&] { return loss_of(w, b); }, {{"w", w}, {"x", x}, {"b", b}}),
-                "The graph of the neuron: backward() walks it from the loss to the leaves.");
 }
 
 // The softmax layer, whose gradient every net below starts from.
@@ -93,7 +91,7 @@ void softmax_layer(Lesson& lesson, const Tensor& images, const Tensor& labels) {
   loss.backward();
   Tensor p = softmax(linear(x, w), -1).detach();  // [n, classes]
   Tensor target = one_hot(labels, 10).to(lesson.options());
-  Tensor by_hand = matmul((p - target).t(), x) / double(n);
+  Tensor by_hand = matmul((p - target).t(), x) / double(n);  // (0.7)
   lesson.show("dL/dW", by_hand);
   lesson.images("evidence", -by_hand.reshape({10, images.size(2), images.size(3)}),
                 {.map = ColourMap::diverging,

@@ -37,7 +37,7 @@ void tensors(Lesson& lesson) {
   lesson.listing(fmt::format("a       shape {:<7} strides {}\na.t()   shape {:<7} strides {}", a.shape().str(),
                              a.strides().str(), t.shape().str(), t.strides().str()));
   lesson.expect("a view moves no element", t.shares_storage(a));
-  walk_through_a_view(lesson, t);
+  walk_through_a_view(lesson);
   a.index_put_({0, 1}, full({}, 100, lesson.options()));
   lesson.expect("a write to a is seen through its view", t.index({1, 0}).item(), Equals{100});
   Tensor row = tensor({1, 10, 100, 1000}, lesson.options()), column = tensor({1, 2, 3}, lesson.options()).unsqueeze(1);

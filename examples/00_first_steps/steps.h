@@ -11,11 +11,11 @@
 
 namespace ink::lesson {
 
-// The elements of a view [rows, columns] in reading order: where each stands in the storage of twelve numbers.
-inline void walk_through_a_view(Lesson& lesson, const Tensor& view) {
+// The elements of a transpose in reading order: where each stands in the storage.
+inline void walk_through_a_view(Lesson& lesson) {
   if (!lesson.wants_frames()) return;
   lesson.player("a transpose, element by element");
-  const Tensor storage = arange(12).to(f64);
+  const Tensor storage = arange(8).to(f64) * 10, view = storage.reshape({2, 4}).t();
   const int64_t down = view.strides()[0], right = view.strides()[1];
   Tensor read = full({view.size(0), view.size(1)}, NAN, f64);
   for (int64_t i = 0; i < view.size(0); ++i)
@@ -23,9 +23,9 @@ inline void walk_through_a_view(Lesson& lesson, const Tensor& view) {
       const int64_t place = i * down + j * right;  // (0.1)
       read.index_put_({i, j}, storage.index({place}));
       lesson.frame(fmt::format("element ({}, {})", i, j),
-                   {{"storage", storage, {{0, place}}}, {"a.t()", read, {{i, j}}}},
+                   {{"storage", storage, {{0, place}}}, {"its view [2, 4], transposed", read, {{i, j}}}},
                    fmt::format("Place {} x {} + {} x {} = {}. {}", i, down, j, right, place,
-                               j > 0    ? "One to the right skips four numbers: a row of a is four long."
+                               j > 0    ? "One to the right skips four numbers: a row of [2, 4] is four long."
                                : i == 0 ? "The first element is the first number stored."
                                         : "One down is the next number stored."));
     }

@@ -158,6 +158,8 @@ void confusion(Lesson& lesson, const Tensor& logits, const Tensor& images, const
                   .y = "digit",
                   .map = ColourMap::heat,
                   .caption = "The diagonal is right; everything beside it is a mistake."});
+  lesson.expect("each row adds up to the digits of its kind",
+                equal(counts.sum({1}), one_hot(truth, 10).to(f32).sum({0})));
   lesson.expect("the diagonal over the whole is the accuracy",
                 counts.diagonal().sum().item() / double(truth.size(0)) - share_right(logits, truth),
                 Within{-1e-6, 1e-6});

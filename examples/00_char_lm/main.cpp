@@ -123,7 +123,7 @@ int main(int argc, char** argv) {
                  .about = "A small GPT learns to continue a book, and is measured against counting characters and "
                           "pairs of characters.",
                  .full_time = "3 min"});
-  const int64_t steps = lesson.option("steps", Sizes{.full = 3000, .quick = 900, .tiny = 3}, "of training");
+  const int64_t steps = lesson.option("steps", Sizes{.full = 3000, .quick = 800, .tiny = 3}, "of training");
   const int64_t batch = lesson.option("batch", Sizes{.full = 8, .quick = 8, .tiny = 2}, "windows per step");
   const int64_t context =
       lesson.option("context", Sizes{.full = 128, .quick = 32, .tiny = 16, .least = 2}, "characters the model sees");

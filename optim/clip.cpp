@@ -22,7 +22,7 @@ double clip_grad_norm_(const std::vector<Tensor>& params, double max_norm, bool 
   }
   if (total > max_norm)
     for (const Tensor& p : params)
-      if (Tensor g = p.grad(); g.defined()) g.mul_(Scalar(max_norm / (total + 1e-6)));
+      if (Tensor g = p.grad(); g.defined()) g.mul_(Scalar(max_norm / (total + 1e-6)));  // (0.18)
   return total;
 }
 

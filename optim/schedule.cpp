@@ -10,7 +10,7 @@ namespace ink {
 
 namespace {
 double half_cosine(double from, double to, double progress) {
-  return to + (from - to) * (1 + std::cos(M_PI * progress)) / 2;
+  return to + (from - to) * (1 + std::cos(M_PI * progress)) / 2;  // (0.19)
 }
 double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 }  // namespace

@@ -5,7 +5,8 @@
 #include <optional>
 
 #include "autograd/observe/autocast.h"
-#include "autograd/observe/graphviz.h"
+#include "examples/00_first_steps/adam.h"
+#include "examples/00_first_steps/steps.h"
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
 #include "nn/data/idx.h"
@@ -28,7 +29,7 @@ TensorDataset read_digits(const Lesson& lesson, const std::string& set) {
 }
 
 void tensors(Lesson& lesson) {
-  lesson.section("1. Tensors", "element (i, j) stands at offset + i stride_0 + j stride_1");
+  lesson.section("1. Tensors", R"(\text{place}(i, j) = \text{offset} + i\, s_0 + j\, s_1)");
   Tensor a = arange(12).to(lesson.options()).reshape({3, 4});
   Tensor t = a.t();
   lesson.show("a", a);
@@ -36,45 +37,53 @@ void tensors(Lesson& lesson) {
   lesson.listing(fmt::format("a       shape {:<7} strides {}\na.t()   shape {:<7} strides {}", a.shape().str(),
                              a.strides().str(), t.shape().str(), t.strides().str()));
   lesson.expect("a view moves no element", t.shares_storage(a));
+  walk_through_a_view(lesson);
   a.index_put_({0, 1}, full({}, 100, lesson.options()));
   lesson.expect("a write to a is seen through its view", t.index({1, 0}).item(), Equals{100});
   Tensor row = tensor({1, 10, 100, 1000}, lesson.options()), column = tensor({1, 2, 3}, lesson.options()).unsqueeze(1);
   lesson.show("row [4] + column [3, 1], broadcast to [3, 4]", row + column);
-  lesson.expect("broadcasting repeats without copying",
-                equal(row + column, row.expand({3, 4}) + column.expand({3, 4})));
+  Tensor wide = row.expand({3, 4}), tall = column.expand({3, 4});
+  lesson.listing(fmt::format("row     strides {}   as [3, 4]: {}\ncolumn  strides {}   as [3, 4]: {}",
+                             row.strides().str(), wide.strides().str(), column.strides().str(), tall.strides().str()));
+  lesson.expect("broadcasting repeats without copying: the storage is the same, the repeated dim has stride 0",
+                wide.shares_storage(row) && tall.shares_storage(column) && wide.strides()[0] == 0 &&
+                    tall.strides()[1] == 0);
+  lesson.expect("and an op broadcasts by the same rule", equal(row + column, wide.contiguous() + tall.contiguous()));
 }
 
 void one_neuron(Lesson& lesson) {
-  lesson.section("2. A gradient by hand", "y = tanh(w x + b),  L = (y - t)^2,  dL/dw = 2 (y - t) (1 - y^2) x");
+  lesson.section("2. A gradient by hand", R"(y = \tanh(w \cdot x + b), \quad L = (y - t)^2, \quad )"
+                                          R"(\frac{dL}{dw} = 2 (y - t) (1 - y^2)\, x)");
+  the_smallest_graph(lesson);
+  a_net_node_by_node(lesson);
   Tensor x = tensor({0.5, -1, 2}, f64), w = tensor({0.1, 0.4, 0.3}, f64).requires_grad_();
   Tensor b = full({}, 0.2, f64).requires_grad_();
-  auto loss_of = [&](const Tensor& weights, const Tensor& bias) { return square(tanh(dot(weights, x) + bias) - 0.9); };
+  auto loss_of = [&](const Tensor& weights, const Tensor& bias) {
+    return square(tanh(dot(weights, x) + bias) - 0.9);  // (0.2)
+  };
   Tensor loss = loss_of(w, b);
   loss.backward();
 
   Tensor y = tanh(dot(w, x) + b).detach();
-  Tensor dz = 2 * (y - 0.9) * (1 - square(y));  // the chain rule from L back to z = w x + b
+  Tensor dz = 2 * (y - 0.9) * (1 - square(y));  // (0.3)
   Tensor difference = zeros({3}, f64);          // the definition, with a step of 1e-6
   for (int64_t i = 0; i < 3; ++i) {
     Tensor step = one_hot(full({}, i, i64), 3).to(f64) * 1e-6;
     NoGrad guard;
-    difference.index_put_({i}, (loss_of(w + step, b) - loss_of(w - step, b)) / 2e-6);
+    difference.index_put_({i}, (loss_of(w + step, b) - loss_of(w - step, b)) / 2e-6);  // (0.4)
   }
   lesson.show("dL/dw by autograd", w.grad());
   lesson.show("dL/dw by hand", dz * x);
   lesson.show("dL/dw by differences", difference);
-  lesson.expect("autograd equals the hand", largest(w.grad() - dz * x), Below{1e-12});
-  lesson.expect("autograd equals central differences", largest(w.grad() - difference), Below{1e-8});
-  lesson.expect("dL/db too", largest(b.grad() - dz), Below{1e-12});
-
-  lesson.say("backward() walks this graph from the loss to the leaves. `dot -Tsvg` draws it:");
-  lesson.listing(graphviz(loss_of(w, b)));
+  lesson.expect("the neuron: autograd equals the hand", largest(w.grad() - dz * x), Below{1e-12});
+  lesson.expect("the neuron: autograd equals central differences", largest(w.grad() - difference), Below{1e-8});
+  lesson.expect("the neuron: dL/db equals the hand", largest(b.grad() - dz), Below{1e-12});
 }
 
 // The softmax layer, whose gradient every net below starts from.
 void softmax_layer(Lesson& lesson, const Tensor& images, const Tensor& labels) {
   lesson.section("3. Cross entropy by hand",
-                 "p = softmax(x W^T),  L = -mean log p_label,  dL/dW = (p - onehot)^T x / n");
+                 R"(\frac{\partial}{\partial z_j} \big( -z_y + \log \sum_c e^{z_c} \big) = p_j - [j = y])");
   int64_t n = images.size(0);
   Tensor x = flatten(images, 1);                                                 // [n, pixels]
   Tensor w = (randn({10, x.size(1)}, lesson.options()) * 0.1).requires_grad_();  // [classes, pixels]
@@ -82,17 +91,22 @@ void softmax_layer(Lesson& lesson, const Tensor& images, const Tensor& labels) {
   loss.backward();
   Tensor p = softmax(linear(x, w), -1).detach();  // [n, classes]
   Tensor target = one_hot(labels, 10).to(lesson.options());
-  Tensor by_hand = matmul((p - target).t(), x) / double(n);
+  Tensor by_hand = matmul((p - target).t(), x) / double(n);  // (0.7)
   lesson.show("dL/dW", by_hand);
+  lesson.images("evidence", -by_hand.reshape({10, images.size(2), images.size(3)}),
+                {.map = ColourMap::diverging,
+                 .per_row = 5,
+                 .caption = "The first step of each class's weights, -dL/dW: more weight where red, less where blue."},
+                {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"});
   double bound = lesson.dtype() == f32 || lesson.dtype() == f64 ? 1e-6 : 1e-2;
-  lesson.expect("autograd equals the hand", largest(w.grad() - by_hand), Below{bound});
+  lesson.expect("the softmax layer: autograd equals the hand", largest(w.grad() - by_hand), Below{bound});
   Tensor wanted = -log(gather(p, 1, labels.unsqueeze(1))).mean();
   lesson.expect("the loss is the mean of -log p of the label", largest(loss.detach() - wanted), Below{10 * bound});
 }
 
 // What a net did on the way: losses per epoch, and accuracy on digits it never saw.
 struct Learning {
-  std::vector<double> train_loss, test_loss, accuracy;
+  std::vector<double> epoch, train_loss, test_loss, accuracy;
   Tensor logits;  // of the test digits at the end, [n, classes]
 };
 
@@ -126,6 +140,7 @@ Learning train(Lesson& lesson, const std::string& name, Sequential& net, const T
     NoGrad guard;
     net.eval();
     out.logits = net.forward(test.tensors()[0]);
+    out.epoch.push_back(double(loader.epoch()));
     out.train_loss.push_back(sum / double(batches));
     out.test_loss.push_back(cross_entropy(out.logits, test.tensors()[1]).item());
     out.accuracy.push_back(100 * share_right(out.logits, test.tensors()[1]));
@@ -134,7 +149,7 @@ Learning train(Lesson& lesson, const std::string& name, Sequential& net, const T
 }
 
 void confusion(Lesson& lesson, const Tensor& logits, const Tensor& images, const Tensor& truth) {
-  lesson.section("6. What the MLP mistakes", "C_{ij} = number of digits i read as j");
+  lesson.section("6. What the MLP mistakes", R"(C_{ij} = \text{number of digits } i \text{ read as } j)");
   Tensor said = argmax(logits, 1);
   Tensor pairs = truth * 10 + said;
   Tensor counts =
@@ -144,6 +159,8 @@ void confusion(Lesson& lesson, const Tensor& logits, const Tensor& images, const
                   .y = "digit",
                   .map = ColourMap::heat,
                   .caption = "The diagonal is right; everything beside it is a mistake."});
+  lesson.expect("each row adds up to the digits of its kind",
+                equal(counts.sum({1}), one_hot(truth, 10).to(f32).sum({0})));
   lesson.expect("the diagonal over the whole is the accuracy",
                 counts.diagonal().sum().item() / double(truth.size(0)) - share_right(logits, truth),
                 Within{-1e-6, 1e-6});
@@ -191,8 +208,10 @@ int main(int argc, char** argv) {
                 {.per_row = 12, .caption = "Handwritten digits of 8 x 8 pixels."});
   lesson.say(fmt::format("{} digits to learn from, {} kept apart for the test.", training.size(), test.size()));
 
-  lesson.section("5. Two nets", "theta <- theta - lr m / (sqrt(v) + eps) - lr lambda theta",
-                 "AdamW: Loshchilov & Hutter 2019");
+  lesson.section("5. Two nets",
+                 R"(\theta \leftarrow \theta - \eta \frac{\hat m}{\sqrt{\hat v} + \varepsilon} - \eta \lambda \theta)",
+                 "Kingma & Ba 2015, alg. 1; Loshchilov & Hutter 2019, alg. 2");
+  adam_step_by_step(lesson);
   Sequential mlp(Flatten(), Linear(height * width, 256), Relu(), Dropout(dropout), Linear(256, 10));
   Sequential conv(Conv2d({.in = 1, .out = 16, .kernel = 3, .padding = 1}), Relu(),
                   Conv2d({.in = 16, .out = 32, .kernel = 3, .padding = 1}), Relu(), MaxPool2d({.kernel = 2}), Flatten(),
@@ -201,16 +220,22 @@ int main(int argc, char** argv) {
   Learning a = train(lesson, "MLP", mlp, training, test, epochs, lr),
            b = train(lesson, "conv net", conv, training, test, epochs, lr);
   lesson.plot("loss",
-              {{.name = "MLP, training", .y = a.train_loss, .mark = Mark::dashed},
-               {.name = "MLP, test", .y = a.test_loss},
-               {.name = "conv net, training", .y = b.train_loss, .mark = Mark::dashed},
-               {.name = "conv net, test", .y = b.test_loss}},
+              {{.name = "MLP, training", .x = a.epoch, .y = a.train_loss, .mark = Mark::dashed},
+               {.name = "MLP, test", .x = a.epoch, .y = a.test_loss},
+               {.name = "conv net, training", .x = b.epoch, .y = b.train_loss, .mark = Mark::dashed},
+               {.name = "conv net, test", .x = b.epoch, .y = b.test_loss}},
               {.x = "epoch",
                .y = "cross entropy (nats)",
                .log_y = true,
-               .caption = "Training loss keeps falling; test loss settles."});
-  lesson.plot("accuracy", {{.name = "MLP", .y = a.accuracy}, {.name = "conv net", .y = b.accuracy}},
-              {.x = "epoch", .y = "test accuracy (%)", .y_low = 90, .y_high = 100});
+               .caption = "Logarithmic. Training loss (with dropout) keeps falling; test loss settles."});
+  lesson.plot(
+      "accuracy", {{.name = "MLP", .x = a.epoch, .y = a.accuracy}, {.name = "conv net", .x = b.epoch, .y = b.accuracy}},
+      {.x = "epoch",
+       .y = "test accuracy (%)",
+       .y_low = 90,
+       .y_high = 100,
+       .caption =
+           "Of 359 digits that no net was trained on: one of them is 0.3 %. The first epochs lie below the frame."});
   lesson.expect("MLP: test accuracy in %", a.accuracy.back(), AtLeast{97}, Needs::training);
   lesson.expect("conv net: test accuracy in %", b.accuracy.back(), AtLeast{97}, Needs::training);
   lesson.value("MLP accuracy", a.accuracy.back(), "%");

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdint>
 #include <deque>
-#include <queue>
 #include <string>
 #include <vector>
 
@@ -28,23 +27,28 @@ inline Samples brute_force(const Samples& x, size_t k, Compare& c) {
   Samples out;
   for (size_t i = 0; i + k <= x.size(); ++i) {
     float m = x[i];
-    for (size_t j = i + 1; j < i + k; ++j) m = c.max(m, x[j]);
+    for (size_t j = i + 1; j < i + k; ++j) m = c.max(m, x[j]);  // (1.1)
     out.push_back(m);
   }
   return out;
 }
 
 // ---- O(n log n): the largest sample is on top of a heap; it is thrown away when it is found to be too old.
-inline Samples heap(const Samples& x, size_t k, Compare& c) {
+// `happens` is told of each change: what, and the indices that the heap holds.
+inline Samples heap(const Samples& x, size_t k, Compare& c, auto&& happens) {
   auto lower = [&](size_t a, size_t b) { return c.less(x[a], x[b]); };
-  std::priority_queue<size_t, std::vector<size_t>, decltype(lower)> indices(lower);
+  std::vector<size_t> kept;  // kept[0] is the top
   Samples out;
   for (size_t i = 0; i < x.size(); ++i) {
-    indices.push(i);
-    while (indices.top() + k <= i) indices.pop();
-    if (i + 1 >= k) out.push_back(x[indices.top()]);
+    kept.push_back(i), std::push_heap(kept.begin(), kept.end(), lower), happens("enters", kept);
+    while (kept.front() + k <= i)
+      std::pop_heap(kept.begin(), kept.end(), lower), kept.pop_back(), happens("too old", kept);
+    if (i + 1 >= k) out.push_back(x[kept.front()]);
   }
   return out;
+}
+inline Samples heap(const Samples& x, size_t k, Compare& c) {
+  return heap(x, k, c, [](const char*, const std::vector<size_t>&) {});
 }
 
 // ---- O(n): only samples that can still become a maximum are kept. Indices rise from front to back, samples fall. As a
@@ -52,17 +56,21 @@ inline Samples heap(const Samples& x, size_t k, Compare& c) {
 class MonotonicDeque {
  public:
   explicit MonotonicDeque(size_t k) : k_(k) {}
-  float push(float value, Compare& c) {
-    if (!kept_.empty() && kept_.front().index + k_ <= seen_) kept_.pop_front();    // expired
-    while (!kept_.empty() && c.less(kept_.back().value, value)) kept_.pop_back();  // older and smaller: never a maximum
-    kept_.push_back({seen_++, value});
+  // The maximum of the last k samples. `happens` is told of each change.
+  float push(float value, Compare& c, auto&& happens) {
+    if (!kept_.empty() && kept_.front().index + k_ <= seen_) kept_.pop_front(), happens("too old");           // (1.2)
+    while (!kept_.empty() && c.less(kept_.back().value, value)) kept_.pop_back(), happens("older, smaller");  // (1.3)
+    kept_.push_back({seen_++, value}), happens("enters");
     return kept_.front().value;
   }
+  float push(float value, Compare& c) {
+    return push(value, c, [](const char*) {});
+  }
   size_t size() const { return kept_.size(); }
-  std::string str() const {
-    std::string s;
-    for (const Kept& e : kept_) s += fmt::format("{:>3}@{}", e.value, e.index);
-    return s;
+  std::vector<std::string> words() const {  // value@index
+    std::vector<std::string> all;
+    for (const Kept& e : kept_) all.push_back(fmt::format("{}@{}", e.value, e.index));
+    return all;
   }
 
  private:
@@ -83,6 +91,15 @@ inline Samples deque(const Samples& x, size_t k, Compare& c) {
   return out;
 }
 
+// Comparisons of the dearest push there is: a large sample when all k that the deque holds are smaller.
+inline int64_t dearest_push(size_t k) {
+  MonotonicDeque window(k);
+  Compare filling, last;
+  for (size_t i = 0; i < k; ++i) window.push(-float(i), filling);
+  window.push(1, last);
+  return last.count;
+}
+
 // ---- O(n), no branch on the data: a window of k samples touches at most two blocks of k samples. Its maximum is the
 // larger of R, running from the end of the first block back to i, and L, running from the start of the second up to
 // i + k - 1. Nothing but an associative merge is asked for: it serves sums, and the (m, l) pairs below, too.
@@ -90,20 +107,21 @@ template <class T, class Merge>
 std::vector<T> since_block_start(const std::vector<T>& x, size_t k, Merge merge) {
   std::vector<T> left = x;
   for (size_t i = 1; i < x.size(); ++i)
-    if (i % k) left[i] = merge(left[i - 1], x[i]);
+    if (i % k) left[i] = merge(left[i - 1], x[i]);  // (1.5)
   return left;
 }
 template <class T, class Merge>
 std::vector<T> until_block_end(const std::vector<T>& x, size_t k, Merge merge) {
   std::vector<T> right = x;
   for (size_t i = x.size() - 1; i-- > 0;)
-    if ((i + 1) % k) right[i] = merge(x[i], right[i + 1]);
+    if ((i + 1) % k) right[i] = merge(x[i], right[i + 1]);  // (1.6)
   return right;
 }
 template <class T, class Merge>
 std::vector<T> blocks(const std::vector<T>& x, size_t k, Merge merge) {
   std::vector<T> left = since_block_start(x, k, merge), right = until_block_end(x, k, merge), out;
-  for (size_t i = 0; i + k <= x.size(); ++i) out.push_back(i % k ? merge(right[i], left[i + k - 1]) : right[i]);
+  for (size_t i = 0; i + k <= x.size(); ++i)
+    out.push_back(i % k ? merge(right[i], left[i + k - 1]) : right[i]);  // (1.7)
   return out;
 }
 inline Samples van_herk(const Samples& x, size_t k, Compare& c) {
@@ -116,7 +134,7 @@ inline Samples doubling(const Samples& x, size_t k, Compare& c) {
   Samples m = x;  // m[i]: maximum of the w samples from i
   size_t w = 1;
   auto widen = [&](size_t shift) {
-    for (size_t i = 0; i + shift < m.size(); ++i) m[i] = c.max(m[i], m[i + shift]);
+    for (size_t i = 0; i + shift < m.size(); ++i) m[i] = c.max(m[i], m[i + shift]);  // (1.8)
     m.resize(m.size() - shift);
     w += shift;
   };
@@ -158,43 +176,6 @@ inline std::vector<Stream> streams(const Samples& random) {
     constant.samples.push_back(1), sawtooth.samples.push_back(100 - float(i % 100));
   }
   return {{"random", random}, rising, falling, constant, sawtooth};
-}
-
-// The log of a windowed sum of exponentials is built from pairs (m, l): maximum, and sum of e^{x - m}.
-struct Pair {
-  float m, l;
-};
-inline Pair merge(Pair a, Pair b) {
-  float m = std::max(a.m, b.m);
-  return {m, a.l * std::exp(a.m - m) + b.l * std::exp(b.m - m)};
-}
-
-// log sum e^x over every window: afresh in f64; by blocks of pairs; and by adding what enters and subtracting what
-// leaves.
-inline std::vector<double> log_sum_exp(const Samples& x, size_t k) {
-  std::vector<double> out;
-  for (size_t i = 0; i + k <= x.size(); ++i) {
-    double sum = 0;
-    for (size_t j = i; j < i + k; ++j) sum += std::exp(double(x[j]));
-    out.push_back(std::log(sum));
-  }
-  return out;
-}
-inline std::vector<double> log_sum_exp_merged(const Samples& x, size_t k) {
-  std::vector<Pair> pairs;
-  for (float v : x) pairs.push_back({v, 1});
-  std::vector<double> out;
-  for (Pair p : blocks(pairs, k, merge)) out.push_back(double(p.m + std::log(p.l)));
-  return out;
-}
-inline std::vector<double> log_sum_exp_unadded(const Samples& x, size_t k) {
-  std::vector<double> out;
-  float s = 0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    s += std::exp(x[i]) - (i >= k ? std::exp(x[i - k]) : 0);
-    if (i + 1 >= k) out.push_back(s > 0 ? std::log(double(s)) : NAN);
-  }
-  return out;
 }
 
 // The best of five stretches of the stream: the others met a busy machine.

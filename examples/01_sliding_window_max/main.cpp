@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "examples/01_sliding_window_max/pairs.h"
+#include "examples/01_sliding_window_max/pictures.h"
+#include "examples/01_sliding_window_max/steps.h"
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
 
@@ -17,7 +20,7 @@ namespace {
 std::string row_of(const Samples& x) { return fmt::format("{}", fmt::join(x, " ")); }
 
 void the_problem(Lesson& lesson, const Samples& x) {
-  lesson.section("1. The problem", "out_i = max(x_i, ..., x_{i+k-1})", "LeetCode 239");
+  lesson.section("1. The problem", R"(\text{out}_i = \max(x_i, \dots, x_{i+k-1}))", "LeetCode 239");
   lesson.say(
       "A window of k samples moves along a line; report its maximum at every stop. Five algorithms, one answer:");
   bool all = true;
@@ -31,46 +34,40 @@ void the_problem(Lesson& lesson, const Samples& x) {
 }
 
 void the_deque(Lesson& lesson, const Samples& x) {
-  lesson.section("2. The monotonic deque, step by step", "keep i  iff  no later x_j > x_i,  and  i > now - k");
-  lesson.say("value@index: indices rise and values fall from left to right. The front is the maximum.");
-  MonotonicDeque window(3);
-  Compare c;
-  std::string drawn = fmt::format("{:>4}  {:>4}   {:<18} {}\n", "step", "new", "deque", "maximum");
-  for (size_t i = 0; i < x.size(); ++i) {
-    float m = window.push(x[i], c);
-    drawn += fmt::format("{:>4}  {:>4}   {:<18} {}\n", i, x[i], window.str(), i < 2 ? "" : fmt::format("{}", m));
-  }
-  lesson.listing(drawn);
-  lesson.say("Each index enters once and leaves once: at most two comparisons per sample, whatever k.");
+  lesson.section("2. The heap and the deque",
+                 R"(\text{keep } i \iff i > \text{now} - k \text{ and no later } x_j > x_i)");
+  const int64_t in_heap = heap_step_by_step(lesson, {x.rbegin(), x.rend()}, 3),
+                in_deque = deque_step_by_step(lesson, x, 3);
+  lesson.say(
+      fmt::format("{} comparisons by the heap, on the line read backwards; {} by the deque.", in_heap, in_deque));
+  lesson.say("Each index enters once and leaves once: less than two comparisons a sample on average, whatever k.");
+  lesson.expect("k = 63, a large sample after 63 falling ones: comparisons of its push, k - 1",
+                double(dearest_push(63)), Equals{62});
 }
 
 void the_blocks(Lesson& lesson) {
-  lesson.section("3. Blocks instead of a queue", "out_i = max(R_i, L_{i+k-1})", "van Herk 1992; Gil & Werman 1993");
+  lesson.section("3. Blocks instead of a queue", R"(\text{out}_i = \max(R_i, L_{i+k-1}))",
+                 "van Herk 1992; Gil & Werman 1993");
+  blocks_step_by_step(lesson, {1, 3, -1, -3, 5, 3, 6, 7}, 3);
+  doubling_step_by_step(lesson, {1, 3, -1, -3, 5, 3, 6, 7}, 5);
   const size_t k = 6, n = 24;
   Samples x = randn({int64_t(n)}).to_vector<float>();
   Compare c;
   auto larger = [&](float a, float b) { return c.max(a, b); };
-  Samples left = since_block_start(x, k, larger), right = until_block_end(x, k, larger), out = blocks(x, k, larger);
+  Samples left = since_block_start(x, k, larger), right = until_block_end(x, k, larger), slow = brute_force(x, k, c);
   bool split = true;
-  for (size_t i = 0; i < out.size(); ++i) split = split && out[i] == std::max(right[i], left[i + k - 1]);
-  auto by_block = [&](const char* name, const Samples& y) {  // a gap between blocks
-    Series s{.name = name};
-    for (size_t i = 0; i < n; ++i) {
-      if (i && i % k == 0) s.x.push_back(double(i) - 0.5), s.y.push_back(NAN);
-      s.x.push_back(double(i)), s.y.push_back(double(y[i]));
-    }
-    return s;
-  };
+  for (size_t i = 0; i < slow.size(); ++i) split = split && slow[i] == std::max(right[i], left[i + k - 1]);
   lesson.plot("blocks",
-              {by_block("L: maximum since its block began", left),
-               by_block("R: maximum until its block ends", right),
+              {by_block("L: maximum since its block began", left, k),
+               by_block("R: maximum until its block ends", right, k),
                {.name = "x", .y = {x.begin(), x.end()}, .mark = Mark::points}},
               {.x = "i", .y = "value", .caption = "Four blocks of six: L climbs to the right, R to the left."});
-  lesson.expect("every window maximum is one R and one L", split);
+  lesson.expect("every window's maximum, by brute force, is the larger of one R and one L", split);
 }
 
 void the_count(Lesson& lesson, int64_t n) {
-  lesson.section("4. Comparisons per sample", "k - 1,   2 - 2/k,   3 - 3/k,   ceil(log2 k)");
+  lesson.section("4. Comparisons per sample",
+                 R"(k - 1, \quad 2 - \frac{2}{k}, \quad 3 - \frac{3}{k}, \quad \lceil \log_2 k \rceil)");
   std::vector<Stream> all = streams(randn({n}).to_vector<float>());
   std::vector<Series> curves;
   for (const Algorithm& a : kAlgorithms) {
@@ -85,11 +82,13 @@ void the_count(Lesson& lesson, int64_t n) {
     lesson.value(fmt::format("{} at k = 255", s.name), s.y.back(), "comparisons per sample");
     if (a.expected) lesson.expect(s.name + ": off the formula at most by the share", off, Below{0.02}, Needs::training);
   }
-  lesson.plot("comparisons", curves,
-              {.x = "window k",
-               .y = "comparisons per sample",
-               .log = true,
-               .caption = "Random samples. Deque and van Herk do not care about k; doubling pays log2 k."});
+  lesson.plot(
+      "comparisons", curves,
+      {.x = "window k",
+       .y = "comparisons per sample",
+       .log = true,
+       .caption =
+           "Random samples. Deque and van Herk do not grow with k; doubling pays one per pass, brute force k - 1."});
   std::vector<std::string> names;
   std::vector<Series> bars{{.name = "heap"}, {.name = "deque"}, {.name = "van Herk"}};
   bool agree = true;
@@ -104,7 +103,7 @@ void the_count(Lesson& lesson, int64_t n) {
   }
   lesson.bars("streams", names, bars,
               {.y = "comparisons per sample",
-               .caption = "k = 63. The deque's work depends on the data, within its bound of 2; van Herk's does not."});
+               .caption = "k = 63. The deque's work depends on the data, within 2 on average; van Herk's does not."});
   lesson.expect("all five agree on random, rising, falling, constant and sawtooth samples", agree);
   lesson.expect("deque: most comparisons per sample on any of them", worst_deque, AtMost{2});
   lesson.expect("van Herk: most comparisons per sample on any of them", worst_herk, Below{3});
@@ -112,7 +111,8 @@ void the_count(Lesson& lesson, int64_t n) {
 
 void the_layer(Lesson& lesson, const Samples& samples) {
   lesson.section("5. The layer and its gradient",
-                 "dL/dx_j = sum of dL/dout_i over the windows i whose first maximum is x_j");
+                 R"(\frac{dL}{dx_j} = \sum_{i:\, j = \text{argmax of window } i} \frac{dL}{d\,\text{out}_i})");
+  gradient_step_by_step(lesson, samples, 3);
   Tensor x = from_data(samples, {8}).to(lesson.options()).requires_grad_();
   Tensor y = sliding_window_max(x, 3);
   y.sum().backward();
@@ -142,26 +142,10 @@ void the_layer(Lesson& lesson, const Samples& samples) {
   lesson.expect("its gradient equals central differences", check.ok);
 }
 
-// Grey-scale dilation by a k x k square: each pixel becomes the maximum of its surroundings. x [n, height, width], k
-// odd.
-Tensor dilate(const Tensor& x, int64_t k) {
-  int64_t r = k / 2;
-  Tensor rows = sliding_window_max(pad(x, {r, r, r, r}, PadMode::constant, -INFINITY), k, -1);
-  return sliding_window_max(rows, k, -2);
-}
-Tensor erode(const Tensor& x, int64_t k) { return -dilate(-x, k); }
-
-// Eight pictures [8, height, width] of the shipped digits.
-Tensor read_digits(const Lesson& lesson) {
-  const std::string file = lesson.data("digits-images");
-  Tensor images = load_idx(file);
-  if (images.dim() != 3 || images.size(0) < 8)
-    throw ShapeError(file + ": got shape " + images.shape().str() + "; expected at least 8 images");
-  return images.slice(0, 0, 8);
-}
-
 void the_picture(Lesson& lesson, const Tensor& eight) {
-  lesson.section("6. Pictures: rows, then columns", "max over a square = max over rows of (max over columns)");
+  lesson.section("6. Pictures: rows, then columns",
+                 R"(\max_{a, b} x_{i+a, j+b} = \max_a \big( \max_b x_{i+a, j+b} \big))");
+  rows_then_columns(lesson);
   Tensor digits = eight.unsqueeze(0).to(lesson.options());
   Tensor x = pad(upsample_nearest2d(digits, 4)[0], {4, 4, 4, 4});  // [8, 40, 40]
   Tensor wide = dilate(x, 5), thin = erode(x, 5);
@@ -172,13 +156,13 @@ void the_picture(Lesson& lesson, const Tensor& eight) {
   lesson.expect("two passes of 5 equal one 5 x 5 window",
                 equal(wide, max(unfold(unfold(padded, 1, 5, 1), 2, 5, 1), {-2, -1})));
   lesson.say(
-      "A square of k x k costs k^2 - 1 comparisons a pixel when looked at whole, 2 (3 - 2/k) in two passes: 224 "
-      "against 5.7 at k = 15.");
+      "A square of k x k costs k^2 - 1 comparisons a pixel when looked at whole, 2 (3 - 3/k) in two passes: 224 "
+      "against 5.6 at k = 15.");
 }
 
 void the_bridge(Lesson& lesson) {
   lesson.section("7. A sum can be un-added, a maximum cannot",
-                 "s' = s - x_old + x_new;   (m, l) + (m', l') = (M, l e^{m-M} + l' e^{m'-M}),  M = max(m, m')",
+                 R"((m, \ell) \oplus (m', \ell') = (M,\; \ell e^{m - M} + \ell' e^{m' - M}), \quad M = \max(m, m'))",
                  "the merge of online softmax: Milakov & Gimelshein 2018");
   Compare c;
   Samples one = brute_force({5, 1, 0, 2}, 3, c), two = brute_force({5, 4, 0, 2}, 3, c);
@@ -192,6 +176,7 @@ void the_bridge(Lesson& lesson) {
   lesson.say(
       "What can be merged need not be un-added. Windowed softmax needs log sum e^x over each window; one large sample "
       "shows why un-adding fails in f32.");
+  un_adding_step_by_step(lesson);
   const size_t n = 160, k = 32;
   Samples x = randn({int64_t(n)}).to_vector<float>();
   x[64] = 30;
@@ -202,15 +187,16 @@ void the_bridge(Lesson& lesson) {
               {{.name = "merged pairs", .y = merged}, {.name = "un-added", .y = unadded, .mark = Mark::dashed}},
               {.x = "window",
                .y = "log sum e^x",
-               .caption = "A sample of 30 enters and leaves. The merged pairs come back; the un-added sum has lost "
-                          "every digit below it."});
+               .caption = "A sample of 30 enters at window 33 and leaves at 65. The merged pairs come back; the "
+                          "un-added sum has lost every digit below it. Where its line is missing, it is 0 or negative "
+                          "and has no logarithm."});
   lesson.expect("largest error of the merged pairs", worst, Below{1e-5});
   lesson.expect("the un-added sum is off after the large sample has left",
                 !(std::abs(unadded.back() - exact.back()) < 1));
 }
 
 void the_stream(Lesson& lesson, int64_t n) {
-  lesson.section("8. A stream", "E[samples kept] = 1 + 1/2 + ... + 1/k");
+  lesson.section("8. A stream", R"(\mathbb{E}[\text{samples kept}] = 1 + \frac{1}{2} + \dots + \frac{1}{k})");
   lesson.say(
       "Push a sample, read the maximum of the last k. The deque holds the records of the window seen from its end.");
   Samples x = rand({n}).to_vector<float>();
@@ -237,13 +223,13 @@ void the_stream(Lesson& lesson, int64_t n) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Lesson lesson(
-      argc, argv,
-      {.note = "01",
-       .name = "01_sliding_window_max",
-       .title = "Sliding-window maximum",
-       .about = "The maximum of every k neighbours: counted, drawn, differentiated, in pictures and in streams.",
-       .full_time = "15 s"});
+  Lesson lesson(argc, argv,
+                {.note = "01",
+                 .name = "01_sliding_window_max",
+                 .title = "Sliding-window maximum",
+                 .about =
+                     "The maximum of every k neighbours: counted, drawn, differentiated, in pictures and in streams.",
+                 .full_time = "15 s"});
   int64_t n =
       lesson.option("samples", Sizes{.full = 1000000, .quick = 100000, .tiny = 2000, .least = 1000}, "of the streams");
   const Tensor digits = lesson.checked("data", [&] { return read_digits(lesson); });

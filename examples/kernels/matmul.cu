@@ -73,7 +73,7 @@ __global__ void column_per_thread(Watched<float>* c, const Watched<float>* a, co
 constexpr int kTile = 128, kDepth = 8;  // steps 5 to 7: a block makes 128 x 128, its 256 threads 8 x 8 each
 
 // 5. A thread makes 8 x 8 elements: 16 loads for 64 products. But its columns are 8 neighbours, so that lanes stand 8
-// words apart: 16 of them meet in 4 banks.
+// words apart: 16 of them meet in 4 banks. The two rows of a that a warp reads stand 64 words apart, in one bank.
 __global__ void square_per_thread(Watched<float>* c, const Watched<float>* a, const Watched<float>* b, int n) {
   INK_SHARED(Watched<float>[kTile][kDepth], as);
   INK_SHARED(Watched<float>[kDepth][kTile], bs);

@@ -103,22 +103,19 @@ inline int64_t dearest_push(size_t k) {
 // ---- O(n), no branch on the data: a window of k samples touches at most two blocks of k samples. Its maximum is the
 // larger of R, running from the end of the first block back to i, and L, running from the start of the second up to
 // i + k - 1. Nothing but an associative merge is asked for: it serves sums, and the (m, l) pairs below, too.
-template <class T, class Merge>
-std::vector<T> since_block_start(const std::vector<T>& x, size_t k, Merge merge) {
+template <class T, class Merge> std::vector<T> since_block_start(const std::vector<T>& x, size_t k, Merge merge) {
   std::vector<T> left = x;
   for (size_t i = 1; i < x.size(); ++i)
     if (i % k) left[i] = merge(left[i - 1], x[i]);  // (1.5)
   return left;
 }
-template <class T, class Merge>
-std::vector<T> until_block_end(const std::vector<T>& x, size_t k, Merge merge) {
+template <class T, class Merge> std::vector<T> until_block_end(const std::vector<T>& x, size_t k, Merge merge) {
   std::vector<T> right = x;
   for (size_t i = x.size() - 1; i-- > 0;)
     if ((i + 1) % k) right[i] = merge(x[i], right[i + 1]);  // (1.6)
   return right;
 }
-template <class T, class Merge>
-std::vector<T> blocks(const std::vector<T>& x, size_t k, Merge merge) {
+template <class T, class Merge> std::vector<T> blocks(const std::vector<T>& x, size_t k, Merge merge) {
   std::vector<T> left = since_block_start(x, k, merge), right = until_block_end(x, k, merge), out;
   for (size_t i = 0; i + k <= x.size(); ++i)
     out.push_back(i % k ? merge(right[i], left[i + k - 1]) : right[i]);  // (1.7)

@@ -107,11 +107,11 @@ inline void the_masks(Lesson& lesson, int64_t n) {
   std::vector<int64_t> documents;
   for (int64_t i = 0; i < n; ++i) documents.push_back(i < n / 5 ? 0 : i < n * 3 / 5 ? 1 : 2);
   const AttentionMask causal = masks::causal();
-  const std::pair<const char*, AttentionMask> all[] = {
-      {"causal", causal},
-      {"documents", causal & masks::document(documents)},
-      {"near or far", causal & (masks::local(n / 16) | masks::atrous(n / 8))},
-      {"prompt", causal | masks::prefix(n / 3)}};
+  const std::pair<const char*, AttentionMask> all[] = {{"causal", causal},
+                                                       {"documents", causal & masks::document(documents)},
+                                                       {"near or far",
+                                                        causal & (masks::local(n / 16) | masks::atrous(n / 8))},
+                                                       {"prompt", causal | masks::prefix(n / 3)}};
   Tensor q = randn({1, 2, n, 16}, lesson.options()), k = randn_like(q), v = randn_like(q);
   std::vector<Tensor> pictures;
   std::vector<std::string> names;
@@ -124,23 +124,24 @@ inline void the_masks(Lesson& lesson, int64_t n) {
                          count.full, count.partial);
     const Tensor kinds = kinds_of_tiles(blocks);  // black 0, grey 1/2, white 1
     pictures.push_back((kinds == 0).to(f32) + (kinds == 2).to(f32) * .6), names.push_back(name);
-    worst = worse(worst, (scaled_dot_product_attention(q, k, v, {.blocks = blocks}) -
-                          scaled_dot_product_attention(
-                              q, k, v, {.mask = mask.dense(n, n), .algorithm = AttentionAlgorithm::naive}))
-                             .abs()
-                             .max()
-                             .item());
+    worst =
+        worse(worst, (scaled_dot_product_attention(q, k, v, {.blocks = blocks}) -
+                      scaled_dot_product_attention(q, k, v,
+                                                   {.mask = mask.dense(n, n), .algorithm = AttentionAlgorithm::naive}))
+                         .abs()
+                         .max()
+                         .item());
   }
   lesson.listing(table);
-  lesson.images(
-      "tiles", stack(pictures),
-      {.low = 0,
-       .high = 1,
-       .per_row = 4,
-       .caption = "Tiles of 64 x 64, rows are queries: black ones are seen whole, grey ones in part, white ones "
-                  "are skipped. Causal alone; within one document; near keys and every n/8-th; a prompt that "
-                  "all see."},
-      names);
+  lesson.images("tiles", stack(pictures),
+                {.low = 0,
+                 .high = 1,
+                 .per_row = 4,
+                 .caption =
+                     "Tiles of 64 x 64, rows are queries: black ones are seen whole, grey ones in part, white ones "
+                     "are skipped. Causal alone; within one document; near keys and every n/8-th; a prompt that "
+                     "all see."},
+                names);
   tiles_by_queries(lesson);
   lesson.expect("flash by tiles equals the formula with the whole mask: largest difference", worst,
                 Below{is_half(lesson.dtype()) ? .02 : 1e-5});
@@ -203,13 +204,13 @@ inline void the_training(Lesson& lesson, const CharText& text, int64_t steps, in
               {.x = "step",
                .y = "loss, nats per character",
                .caption = "One seed, one model, one order of text: two curves, one of them hidden behind the other."});
-  lesson.plot(
-      "apart", {apart},
-      {.x = "step",
-       .y = "difference of the losses, nats",
-       .log_y = true,
-       .caption = "What hides in one line: the last digits of f32, which every step passes on to the next. 1e-8 "
-                  "stands for losses of the same bits."});
+  lesson.plot("apart", {apart},
+              {.x = "step",
+               .y = "difference of the losses, nats",
+               .log_y = true,
+               .caption =
+                   "What hides in one line: the last digits of f32, which every step passes on to the next. 1e-8 "
+                   "stands for losses of the same bits."});
   lesson.value("context in training", double(context));
   lesson.value("tiles of keys a row, in training", double((context + 63) / 64));
   lesson.value("loss at the end", flash.y.back(), "nats per character");

@@ -201,12 +201,14 @@ int main(int argc, char** argv) {
                  .about = "Softmax attention without ever storing the scores: in one pass, tile by tile, with every "
                           "number that moves counted.",
                  .full_time = "2 min"});
-  const int64_t counted = lesson.option(
-      "counted", Sizes{.full = 1024, .quick = 512, .tiny = 256, .least = 256, .multiple = 64}, "tokens, traffic");
+  const int64_t counted =
+      lesson.option("counted", Sizes{.full = 1024, .quick = 512, .tiny = 256, .least = 256, .multiple = 64},
+                    "tokens, traffic");
   const int64_t row =
       lesson.option("row", Sizes{.full = 1 << 22, .quick = 1 << 18, .tiny = 1 << 12, .least = 1024}, "longest row");
-  const int64_t masked = lesson.option(
-      "masked", Sizes{.full = 1024, .quick = 1024, .tiny = 128, .least = 64, .multiple = 64}, "tokens, masks");
+  const int64_t masked =
+      lesson.option("masked", Sizes{.full = 1024, .quick = 1024, .tiny = 128, .least = 64, .multiple = 64},
+                    "tokens, masks");
   const int64_t tokens =
       lesson.option("tokens", Sizes{.full = 16384, .quick = 4096, .tiny = 256, .least = 8}, "tokens, memory");
   const int64_t steps = lesson.option("steps", Sizes{.full = 600, .quick = 150, .tiny = 2}, "of training");

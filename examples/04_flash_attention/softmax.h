@@ -105,13 +105,11 @@ Row fused_attention(const Row& x, const Matrix& v, Slow& slow, const Watch& watc
 
 // What has been seen of a row: m and l, and o = sum e^{x_t - m} v_t; the answer is o / l. States of parts merge into
 // the state of the whole, in any order.
-template <class T>
-struct Partial {
+template <class T> struct Partial {
   fn::Online<T> sum = {};
   std::vector<T> o;
 };
-template <class T>
-Partial<T> merge(const Partial<T>& a, const Partial<T>& b) {
+template <class T> Partial<T> merge(const Partial<T>& a, const Partial<T>& b) {
   Partial<T> out{fn::online_merge(a.sum, b.sum), a.o};
   const T of_a = fn::online_scale(a.sum.m, out.sum.m), of_b = fn::online_scale(b.sum.m, out.sum.m);
   for (size_t c = 0; c < out.o.size(); ++c) out.o[c] = of_a * a.o[c] + of_b * b.o[c];  // (4.5)

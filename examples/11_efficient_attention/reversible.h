@@ -22,7 +22,8 @@ inline ReversibleSequence<Wide> stack_of(int64_t depth, int64_t dim) {
   for (int64_t i = 0; i < depth; ++i) blocks.emplace_back(dim);
   return ReversibleSequence<Wide>(std::move(blocks));
 }
-enum class Keep { all, inputs, outputs };  // of every op; of each block (checkpoint); of the whole stack (reversible)
+// of every op; of each block (checkpoint); of the whole stack (reversible)
+enum class Keep { all, inputs, outputs };
 inline Tensor run_stack(ReversibleSequence<Wide>& stack, Keep keep, const Tensor& x) {
   Tensor x1 = x, x2 = x;
   stack.reconstruct = keep == Keep::outputs;

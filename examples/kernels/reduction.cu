@@ -43,8 +43,8 @@ __global__ void interleaved(Watched<float>* out, const Watched<float>* x, int64_
 }
 
 // 3. The same additions by the first threads: the others' warps have nothing to do, so there are fewer requests. But
-// now the lanes of a warp stand 2, 4, ... words apart, so that 2, 4, 8, 8, 8, 4, 2, 1 of them meet in one bank, level by
-// level: the wavefronts stay.
+// now the lanes of a warp stand 2, 4, ... words apart, so that 2, 4, 8, 8, 8, 4, 2, 1 of them meet in one bank, level
+// by level: the wavefronts stay.
 __global__ void strided(Watched<float>* out, const Watched<float>* x, int64_t n) {
   INK_SHARED(Watched<float>[kThreads], part);
   const int t = int(threadIdx.x);

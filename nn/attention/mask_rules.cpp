@@ -60,8 +60,8 @@ AttentionMask atrous(int64_t k) {
 AttentionMask strided(int64_t l) {
   at_least("strided", "l", l, 1);
   return on_zeros([l](int64_t i, int64_t, int64_t nk, uint8_t* row) {  // (11.4)
-    ones_at(row, nk, i - l, i + 1);        // A1 = {max(0, i - l), ..., i}
-    ones_every(row, nk, i % l, l, i + 1);  // A2 = {j <= i: (i - j) mod l = 0}
+    ones_at(row, nk, i - l, i + 1);                                    // A1 = {max(0, i - l), ..., i}
+    ones_every(row, nk, i % l, l, i + 1);                              // A2 = {j <= i: (i - j) mod l = 0}
   });
 }
 

@@ -17,7 +17,7 @@ template <class T> void step(const AdamArgs& a, int64_t begin, int64_t end) {
   P rate(T(a.lr / a.correction1)), root2(T(sqrt(a.correction2)));
   for_packs<T>(end - begin, [&](int64_t i, auto k) {
     P g = load(grad + i, k) * scale;
-    P mi = load(m + i, k) * beta1 + rest1 * g;  // (0.8)
+    P mi = load(m + i, k) * beta1 + rest1 * g;      // (0.8)
     P vi = load(v + i, k) * beta2 + rest2 * g * g;  // (0.9)
     store(m + i, mi, k);
     store(v + i, vi, k);

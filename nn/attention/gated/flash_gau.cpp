@@ -89,7 +89,7 @@ Tensor FlashGau::step(const Tensor& x, AttentionState& state) const {
     rows.push_back(y);
     if (done + j - i == options.chunk) {                          // the chunk is full: only its sum is read from now on
       Tensor sum = matmul(transpose(linear_key, -2, -1), value);  // [batch, 1, s, e]
-      state.sum = earlier ? state.sum + sum : sum;  // (8.10)
+      state.sum = earlier ? state.sum + sum : sum;                // (8.10)
       key = linear_key = value = Tensor();
     }
     state.key = key, state.extra = linear_key, state.value = value;

@@ -21,7 +21,7 @@ Tensor lsh_hash(const Tensor& x, int64_t buckets, int64_t rounds, Generator* gen
                     buckets, rounds));
   NoGrad guard;
   Tensor r = randn({rounds, x.size(-1), std::max<int64_t>(buckets / 2, 1)}, x.options(), generator);
-  Tensor rotated = matmul(unsqueeze(x, -3), r);  // [..., rounds, n, buckets / 2]
+  Tensor rotated = matmul(unsqueeze(x, -3), r);         // [..., rounds, n, buckets / 2]
   Tensor h = argmax(cat({rotated, -rotated}, -1), -1);  // (11.7)
   return buckets == 1 ? zeros_like(h) : h;
 }

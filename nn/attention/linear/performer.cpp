@@ -83,7 +83,7 @@ Keys stable_keys(const Tensor& log_k, const PerformerAttentionOptions& o, const 
     if (!o.causal) {
       top = max(shown, {-2, -1}, true);  // [..., 1, 1]
     } else {
-      top = std::get<0>(cummax(max(shown, {-1}), -1));  // M [..., n]
+      top = std::get<0>(cummax(max(shown, {-1}), -1));               // M [..., n]
       if (past.defined()) top = maximum(top, unsqueeze(-past, -1));  // (6.10)
     }
   }

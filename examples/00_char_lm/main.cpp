@@ -183,7 +183,8 @@ int main(int argc, char** argv) {
   lesson.section("3. Training", R"(g \leftarrow g \min(1, 1 / \lVert g \rVert))",
                  "Loshchilov & Hutter 2017, 2019; Pascanu et al. 2013");
   auto [training, testing] = train_model(lesson, run, train, held, steps, batch, checkpoint);
-  Tensor losses = held_out_losses(model, held, INT64_MAX);  // [windows, context]
+  Tensor losses =
+      held_out_losses(model, held, lesson.mode() == ink::lesson::Mode::tiny ? 64 : INT64_MAX);  // [windows, context]
   double final = losses.mean().item();
   if (!training.y.empty()) {
     testing.y.back() = final;  // of the whole text, like the number below
@@ -219,7 +220,8 @@ int main(int argc, char** argv) {
   Generator generator(lesson.seed());
   for (double temperature : {0.3, 0.7, 1.0}) {
     lesson.say(fmt::format("T = {}:", temperature));
-    lesson.listing(sample(model, text, prompt, 300, temperature, generator));
+    lesson.listing(
+        sample(model, text, prompt, lesson.mode() == ink::lesson::Mode::tiny ? 30 : 300, temperature, generator));
   }
   return lesson.finish();
 }

@@ -68,8 +68,9 @@ inline void draw_step_by_step(Lesson& lesson, const GPT& model, const CharText& 
                  {{"read so far", visible(text.decode(ids[0]))},
                   {"the eight likeliest", candidates, {{0, place}}},
                   {"p; rows T = 0.3, 0.7, 1", stack(rows), {{1, place}}}},
-                 place == 0  ? "Drawn at T = 0.7: the likeliest."
-                 : place > 0 ? "Drawn at T = 0.7: not the likeliest; at T = 0.3 it would hardly have come."
+                 place == 0  ? std::string("Drawn at T = 0.7: the likeliest.")
+                 : place > 0 ? fmt::format("Drawn at T = 0.7: not the likeliest; at T = 0.3 its probability is {:.1g}.",
+                                           rows[0][place].item())
                              : "Drawn at T = 0.7: none of the eight. What follows has to live with it.");
   });
 }

@@ -86,7 +86,7 @@ TEST_CASE("Markdown becomes HTML; formulas are left to KaTeX as they are", "[mar
 
 TEST_CASE("source is found by name: functions, types, constants, members, the second of a name", "[source]") {
   TemporaryFolder folder;
-  write_file(folder / "a.cpp", R"cpp(#include "x.h"
+  write_file(folder / "a.cpp", R"(#include "x.h"
                                      // not here: f() { }
                                      namespace n {
                                      struct Pair;
@@ -98,7 +98,8 @@ TEST_CASE("source is found by name: functions, types, constants, members, the se
                                        int b;
                                      };
                                      const char* text = "f() { never }";
-                                     template <class T = int> T f(T x) {
+                                     template <class T = int>
+                                     T f(T x) {
                                        if (x) return f(x - 1);  // (4.2)
                                        return g(x);
                                      }
@@ -107,7 +108,7 @@ TEST_CASE("source is found by name: functions, types, constants, members, the se
                                      constexpr double kTable[] = {1, 2};
                                      void declared(int);
                                      }  // namespace n
-  )cpp");
+  )");
   const std::string root = folder / "";
   auto found = [&](const std::string& name) {
     const Snippet s = find_source("a.cpp:" + name, root);

@@ -203,7 +203,9 @@ int main(int argc, char** argv) {
   setup.draws = lesson.option("draws", Sizes{.full = 1000, .quick = 120, .tiny = 8}, "pairs of vectors hashed");
   setup.reading_steps = lesson.option("reading", Sizes{.full = 800, .quick = 120, .tiny = 1},
                                       "training steps of each kind in section 12");
-  setup.reading_batch = lesson.mode() == ink::lesson::Mode::quick ? 16 : 32;
+  setup.reading_batch = lesson.mode() == ink::lesson::Mode::full    ? 32
+                        : lesson.mode() == ink::lesson::Mode::quick ? 16
+                                                                    : 2;
   setup.longest =
       lesson.option("longest", Sizes{.full = 8192, .quick = 4096, .tiny = 128, .least = 128}, "longest sequence timed");
   const int64_t n = lesson.option("tokens", Sizes{.full = 128, .quick = 128, .tiny = 32, .least = 32, .multiple = 32},

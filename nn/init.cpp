@@ -1,3 +1,4 @@
+// Initial values of parameters.
 #include "nn/init.h"
 
 #include <fmt/format.h>

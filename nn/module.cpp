@@ -1,3 +1,5 @@
+// What walks the fields of a module: parameters, state, devices and dtypes, modes, summaries, and the search for
+// what was forgotten.
 #include "nn/module.h"
 
 #include <cxxabi.h>

@@ -1,3 +1,4 @@
+// Numbers and tensors in and out of the state of optimizers, loaders and the like, checked as they are read.
 #include "nn/state.h"
 
 #include <fmt/format.h>

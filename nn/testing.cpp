@@ -1,3 +1,5 @@
+// Probes for layers: causality, independence of a batch's samples, steps against whole sequences, forms against each
+// other.
 #include "include/inkstone/testing.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Adam and AdamW through one fused kernel, Lion, and others with moments.
 #include "optim/adam.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Clipping gradients by their common norm or by value.
 #include "optim/clip.h"
 
 #include <fmt/format.h>

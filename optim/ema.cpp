@@ -1,3 +1,4 @@
+// Averages of weights that trail behind.
 #include "optim/ema.h"
 
 #include <fmt/format.h>

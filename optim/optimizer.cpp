@@ -1,3 +1,4 @@
+// What optimizers share: parameter groups, steps, states that can be saved.
 #include "optim/optimizer.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Learning rates over steps.
 #include "optim/schedule.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Stochastic gradient descent with momentum.
 #include "optim/sgd.h"
 
 #include "autograd/graph/mode.h"

@@ -1,3 +1,4 @@
+// Devices by name, and the default one.
 #include "tensor/device.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Generators: seeds, positions in the stream, states.
 #include "tensor/random.h"
 
 namespace ink {

@@ -1,3 +1,4 @@
+// Shapes: checked counts, broadcasting, strides, text.
 #include "tensor/shape.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Memory of tensors: from the allocator of its device, or somebody else's with an owner.
 #include "tensor/storage.h"
 
 namespace ink {

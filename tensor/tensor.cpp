@@ -1,3 +1,4 @@
+// Members of Tensor that need no graph: numbers in and out, shape, equality of storage.
 #include "tensor/tensor.h"
 
 #include <fmt/format.h>

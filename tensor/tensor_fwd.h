@@ -1,3 +1,4 @@
+// Tensor, declared only.
 #pragma once
 namespace ink {
 class Tensor;

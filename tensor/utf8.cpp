@@ -1,3 +1,4 @@
+// UTF-8, checked; and text from outside made fit to be shown.
 #include "tensor/utf8.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// checkpoint(): a stretch of the forward pass that keeps only its inputs, and runs again when a rule asks.
 #include "autograd/graph/checkpoint.h"
 
 #include "autograd/graph/mode.h"

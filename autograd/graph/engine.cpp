@@ -1,3 +1,4 @@
+// The backward pass: nodes run when the gradients of all their outputs have arrived, from a list, without recursion.
 #include "autograd/graph/engine.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// What Function<T> needs besides its user's code: saved tensors with their versions, and the node of one
+// application.
 #include "autograd/graph/function.h"
 
 #include <fmt/format.h>

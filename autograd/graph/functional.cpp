@@ -1,3 +1,4 @@
+// Derivatives as values: vjp, jvp, jacobian, hessian.
 #include "autograd/graph/functional.h"
 
 #include "autograd/graph/engine.h"

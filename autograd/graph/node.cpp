@@ -1,3 +1,5 @@
+// Recording one call: saved tensors and their versions, edges to the inputs, vertices for the outputs; freeing
+// without recursion.
 #include "autograd/graph/node.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The second run of a stretch whose saved tensors were dropped, under the generator and the modes of the first.
 #include "autograd/graph/recompute.h"
 
 #include <fmt/format.h>

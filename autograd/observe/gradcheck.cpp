@@ -1,3 +1,4 @@
+// Gradients against differences: an element of the inputs at a time, real and imaginary parts apart.
 #include "autograd/observe/gradcheck.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The graph of a tensor as text for Graphviz.
 #include "autograd/observe/graphviz.h"
 
 #include <fmt/format.h>

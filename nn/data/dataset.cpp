@@ -1,3 +1,4 @@
+// Data sets in memory, and splits of them.
 #include "nn/data/dataset.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// MNIST and its relatives: images and labels from IDX files.
 #include "nn/data/idx.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The loader: the order of an epoch, batches, one thread that prepares the next ones, a state to go on from.
 #include "nn/data/loader.h"
 
 #include <fmt/format.h>

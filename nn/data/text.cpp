@@ -1,3 +1,4 @@
+// Text as characters: the vocabulary, ids, windows of a training set.
 #include "nn/data/text.h"
 
 #include <fmt/format.h>

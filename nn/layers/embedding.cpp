@@ -1,3 +1,4 @@
+// A table of vectors, read by index.
 #include "nn/layers/embedding.h"
 
 #include "autograd/ops.h"

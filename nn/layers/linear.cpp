@@ -1,3 +1,4 @@
+// Affine layers.
 #include "nn/layers/linear.h"
 
 #include <fmt/format.h>

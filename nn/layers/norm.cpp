@@ -1,3 +1,4 @@
+// Normalisation layers: over channels, groups, features, and over batches with running statistics.
 #include "nn/layers/norm.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Reversible layers: the backward pass computes inputs from outputs instead of keeping them.
 #include "nn/layers/reversible.h"
 
 #include <fmt/format.h>

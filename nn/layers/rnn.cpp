@@ -1,3 +1,4 @@
+// Recurrent layers, a time step after the other.
 #include "nn/layers/rnn.h"
 
 #include <fmt/format.h>

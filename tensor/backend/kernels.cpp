@@ -1,3 +1,5 @@
+// Which table of kernels a device has: for the CPU the level that it can run, for CUDA devices the one of their
+// library.
 #include "tensor/backend/kernels.h"
 
 #include <cstdlib>

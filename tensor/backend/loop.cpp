@@ -1,3 +1,5 @@
+// The plan of a loop over strided arrays: dims that lie together are merged, the innermost is the one with the
+// smallest strides.
 #include "tensor/backend/loop.h"
 
 namespace ink {

@@ -1,3 +1,4 @@
+// The table of this CPU level.
 #include "tensor/cpu/table.h"
 
 namespace ink::INK_CPU_LEVEL {

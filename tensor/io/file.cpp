@@ -1,3 +1,4 @@
+// Files read whole within a bound, and written beside the old one, then renamed.
 #include "tensor/io/file.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Decompression through zlib, within a bound.
 #include "tensor/io/inflate.h"
 
 #include <fmt/format.h>

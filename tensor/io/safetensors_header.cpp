@@ -1,3 +1,4 @@
+// The JSON header of a safetensors file, read strictly.
 #include "tensor/io/safetensors_header.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Names of dtypes, promotion, and numbers that a dtype holds.
 #include "tensor/math/dtype.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Random tensors of the graph-free layer: each draw takes its stretch of the generator's stream.
 #include "tensor/raw/random.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// OpenBLAS, opened after its kernels were named to it, at one thread.
 #include "tensor/runtime/blas.h"
 
 #include <dlfcn.h>

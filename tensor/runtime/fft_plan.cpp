@@ -1,3 +1,4 @@
+// Making the plan of an FFT: factors, twiddles, and the chirp of lengths with large prime factors.
 #include "tensor/runtime/fft_plan.h"
 
 #include <cmath>

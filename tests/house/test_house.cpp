@@ -140,6 +140,14 @@ TEST_CASE("includes run one way inside tensor/, and private folders are entered 
       }
 }
 
+TEST_CASE("every source of the library opens with what it is for", "[house]") {
+  for (const char* folder : {"tensor", "autograd", "nn", "optim"})
+    for (const string& file : files(folder, {".h", ".cpp", ".cu"})) {
+      INFO(file);
+      CHECK(read(root / file).starts_with("// "));
+    }
+}
+
 TEST_CASE("docs/map.md names every folder, and no folder is too full to be read", "[house]") {
   const string page = read(root / "docs/map.md");
   for (const string& folder : folders()) {

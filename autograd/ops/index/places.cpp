@@ -1,3 +1,4 @@
+// What x.index({...}) asks for, as views and one gather: which dims are taken, dropped, added or indexed by tensors.
 #include "autograd/ops/index/places.h"
 
 #include <fmt/format.h>

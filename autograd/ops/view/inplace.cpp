@@ -1,3 +1,4 @@
+// In-place ops: recorded as the op that makes a new tensor, whose result the handle takes over.
 #include "autograd/ops/view/inplace.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The formulas of two operands in f32, compiled for this CPU level.
 #include "tensor/cpu/elementwise/inner.h"
 
 namespace ink::INK_CPU_LEVEL {

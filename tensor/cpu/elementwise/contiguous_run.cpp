@@ -1,3 +1,4 @@
+// Strided stretches of an operand, copied to a small buffer so that inner loops read contiguous memory.
 #include "tensor/cpu/elementwise/contiguous_run.h"
 
 #include <cstring>

@@ -1,3 +1,4 @@
+// Copies between any strides and dtypes.
 #include "tensor/cpu/elementwise/copy_transposed.h"
 #include "tensor/cpu/elementwise/map.h"
 

@@ -1,3 +1,5 @@
+// The one loop of all elementwise formulas: pieces for threads, contiguous runs for inner functions, results past
+// the caches where they are large.
 #include "tensor/cpu/elementwise/map.h"
 
 #include "tensor/cpu/elementwise/copy_transposed.h"

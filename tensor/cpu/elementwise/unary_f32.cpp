@@ -1,3 +1,4 @@
+// The formulas of one operand in f32, compiled for this CPU level.
 #include "tensor/cpu/elementwise/inner.h"
 
 namespace ink::INK_CPU_LEVEL {

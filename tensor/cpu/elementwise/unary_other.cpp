@@ -1,3 +1,4 @@
+// The formulas of one operand for complex numbers, integers and bool, compiled for this CPU level.
 #include "tensor/cpu/elementwise/inner.h"
 
 namespace ink::INK_CPU_LEVEL {

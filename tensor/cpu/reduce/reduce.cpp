@@ -1,3 +1,4 @@
+// The loop of all reductions: rows, columns or blocks of one output, whose results are merged in order.
 #include "tensor/cpu/reduce/reduce.h"
 
 #include "tensor/cpu/scratch.h"

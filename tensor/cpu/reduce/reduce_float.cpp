@@ -1,3 +1,4 @@
+// Reductions of f32 and f64, compiled for this CPU level.
 #include "tensor/cpu/reduce/reducers.h"
 
 namespace ink::INK_CPU_LEVEL {

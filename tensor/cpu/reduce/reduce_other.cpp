@@ -1,3 +1,4 @@
+// Reductions of complex numbers, integers and bool, compiled for this CPU level.
 #include "tensor/cpu/reduce/reducers.h"
 
 namespace ink::INK_CPU_LEVEL {

@@ -1,3 +1,4 @@
+// The formulas of two operands in f32.
 #include "tensor/cuda/elementwise/elementwise.h"
 
 namespace ink::cuda {

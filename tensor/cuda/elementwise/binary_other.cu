@@ -1,3 +1,4 @@
+// The formulas of two operands for complex numbers, integers and bool.
 #include "tensor/cuda/elementwise/elementwise.h"
 
 namespace ink::cuda {

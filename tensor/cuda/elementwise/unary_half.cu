@@ -1,3 +1,4 @@
+// The formulas of one operand for f16 and bf16, computed in f32.
 #include "tensor/cuda/elementwise/elementwise.h"
 
 namespace ink::cuda {

@@ -1,3 +1,4 @@
+// Devices: which there are, the current one, its stream, waiting for it, and what it reports.
 #include "tensor/cuda/host/device.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Errors of launches, with the kernel's name and its sizes.
 #include "tensor/cuda/host/launch.h"
 
 #include <fmt/format.h>

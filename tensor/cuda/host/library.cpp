@@ -1,3 +1,4 @@
+// Libraries of the CUDA Toolkit, opened when they are first needed.
 #include "tensor/cuda/host/library.h"
 
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+// Reductions of f32 and f64.
 #include "tensor/cuda/reduce/reduce.h"
 
 namespace ink::cuda {

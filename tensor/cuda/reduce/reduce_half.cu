@@ -1,3 +1,4 @@
+// Reductions of f16 and bf16, accumulated in wider types.
 #include "tensor/cuda/reduce/reduce.h"
 
 namespace ink::cuda {

@@ -1,3 +1,4 @@
+// Reductions of i64 and i32.
 #include "tensor/cuda/reduce/reduce.h"
 
 namespace ink::cuda {

@@ -1,3 +1,4 @@
+// Reductions of complex numbers, u8 and bool.
 #include "tensor/cuda/reduce/reduce.h"
 
 namespace ink::cuda {

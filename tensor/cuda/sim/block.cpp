@@ -1,3 +1,5 @@
+// How the threads of a simulated block take turns: barriers, warp intrinsics, a seeded order, errors that name the
+// place.
 #include "tensor/cuda/sim/block.h"
 
 #include <fmt/format.h>

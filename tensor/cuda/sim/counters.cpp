@@ -1,3 +1,4 @@
+// Counting sectors and bank conflicts of a warp's requests.
 #include "tensor/cuda/sim/counters.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Fibers, with their stacks kept for the next block.
 #include "tensor/cuda/sim/fiber.h"
 
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+// Device memory of the simulator, and the range of addresses that the host must not touch.
 #include "tensor/cuda/sim/memory.h"
 
 #include <signal.h>

@@ -1,3 +1,4 @@
+// The simulated CUDA runtime: devices, memory, streams, graphs.
 #include "tensor/cuda/sim/runtime.h"
 
 #include <chrono>

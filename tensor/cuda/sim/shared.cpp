@@ -1,3 +1,4 @@
+// Shared memory of a simulated block, in heap blocks with guards.
 #include "tensor/cuda/sim/shared.h"
 
 #include <fmt/format.h>

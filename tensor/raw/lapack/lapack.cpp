@@ -1,3 +1,4 @@
+// What all calls of LAPACK share: dtypes, column-major copies, errors.
 #include "tensor/raw/lapack/lapack.h"
 
 #include <fmt/format.h>

@@ -31,7 +31,10 @@ void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_
 #elif defined(__CUDACC__)
   if (shared_bytes > (size_t(48) << 10))
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)), name);
-  kernel<<<grid, block, shared_bytes, stream()> > >(static_cast<P>(args)...);
+  // (The formatter takes <<< and >>> apart in a header.)
+  // clang-format off
+  kernel<<<grid, block, shared_bytes, stream()>>>(static_cast<P>(args)...);
+  // clang-format on
   check_launch(cudaGetLastError(), name, grid, block, shared_bytes);
 #endif
   if (cuda_options().sync) after_launch(name);

@@ -1,5 +1,7 @@
 // Loads and stores of several elements at once: 16 bytes are what a thread can move with one instruction.
 #pragma once
+#include <cstdint>
+
 #include "tensor/cuda/cuda.h"
 #include "tensor/math/hd.h"
 

@@ -229,7 +229,8 @@ copy_exercise() {
 keep_in() {
   local folder f
   [ -d "$copies" ] || rm -f "$copies"  # a link to a folder that is gone
-  mkdir -p "$1" && folder=$(cd "$1" && pwd)
+  mkdir -p "$1" 2>/dev/null || die "--path: cannot make the folder $1"
+  folder=$(cd "$1" && pwd)
   mkdir -p "$copies/.state" "$folder/.state"
   [ "$(cd "$copies" && pwd -P)" = "$(cd "$folder" && pwd -P)" ] && return 0
   if [ ! -L "$copies" ]; then

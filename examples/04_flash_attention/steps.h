@@ -32,7 +32,7 @@ inline void key_by_key(Lesson& lesson) {
                {{"scores x", as_row(x)},
                 {"values v", as_row(v.values)},
                 {"weights, if the row ended here", std::vector<double>(6, NAN)},
-                {"m", NAN},
+                {"m", -INFINITY},
                 {"l", 0},
                 {"o", 0}},
                "Before the first key $m = -\\infty$, $l = 0$, $o = 0$.");
@@ -74,7 +74,7 @@ inline std::pair<double, double> merges(Lesson& lesson) {
     std::vector<double> m, l, o;
     for (const Partial<double>& s : now) {
       const bool gone = s.o.empty();
-      m.push_back(s.sum.l == 0 ? NAN : s.sum.m), l.push_back(gone ? NAN : s.sum.l), o.push_back(gone ? NAN : s.o[0]);
+      m.push_back(s.sum.m), l.push_back(gone ? NAN : s.sum.l), o.push_back(gone ? NAN : s.o[0]);
     }
     const std::vector<Place> marks = at < 0 ? std::vector<Place>{} : std::vector<Place>{{0, at}};
     lesson.frame(title,

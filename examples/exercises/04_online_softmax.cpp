@@ -21,9 +21,8 @@
 //   2     3    1.13534 + e^-1 = 1.50321   the maximum stays
 //
 // Before the first score m = -inf and l = 0. A score of -inf is a key that a mask hides: it must add nothing. Look out
-// for
-// (-inf) - (-inf), which is NaN: it comes up as long as nothing but hidden keys was read, and then (m, l) stays (-inf,
-// 0).
+// for (-inf) - (-inf), which is NaN: it comes up as long as nothing but hidden keys was read, and then (m, l) stays
+// (-inf, 0).
 //
 // What the checks look at: values; the rescaled sum; large scores; hidden scores; everywhere: each score is read once.
 #include "examples/support/exercise/exercise.h"
@@ -49,7 +48,7 @@ Normaliser online_normaliser(int64_t n, const std::function<double()>& next) {
 
 //[ hint
 // Begin with m = -INFINITY and l = 0 and loop n times: read x, compute the new maximum, bring l to it, add the new
-// term. <cmath> has std::exp and std::max(m, x) the maximum.
+// term: std::exp(..) and std::max(m, x).
 //]
 //[ hint
 // Order matters: l must be rescaled with the old m and the new one, so m is overwritten last.

@@ -37,9 +37,10 @@ Loop plan_loop(const Array* const* operands, int count, int key) {
   int last = 0;
   for (int d = 1; d < loop.ndim; ++d) {
     bool merges = true;
-    for (int k = 0; k < count; ++k) merges &= loop.stride[k][d] == loop.stride[k][last] * loop.size[last];
+    for (int k = 0; k < count; ++k)  // of arrays without elements the product may be anything, and wraps
+      merges &= uint64_t(loop.stride[k][d]) == uint64_t(loop.stride[k][last]) * uint64_t(loop.size[last]);
     if (merges) {
-      loop.size[last] *= loop.size[d];
+      loop.size[last] = int64_t(uint64_t(loop.size[last]) * uint64_t(loop.size[d]));
       continue;
     }
     ++last;

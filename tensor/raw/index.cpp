@@ -8,12 +8,13 @@
 namespace ink::raw {
 
 void throw_bad_index(const IndexCheck& c, int64_t value, int64_t place) {
+  const int64_t last = c.n > 0 ? c.n - 1 : -1;
   if (c.ignores)
     throw IndexError(fmt::format("{}: a target is not a class; got {} in row {}; expected 0 .. {} or ignore_index {}",
-                                 c.op, value, place, c.n - 1, c.ignored));
-  if (!c.wrap) throw IndexError(fmt::format("{}: class out of range; got {}; expected 0 to {}", c.op, value, c.n - 1));
+                                 c.op, value, place, last, c.ignored));
+  if (!c.wrap) throw IndexError(fmt::format("{}: class out of range; got {}; expected 0 to {}", c.op, value, last));
   throw IndexError(fmt::format("{}: index out of range; got {}; expected {}", c.op, value,
-                               c.n ? fmt::format("{} to {}", -c.n, c.n - 1) : "none, the dim has no elements"));
+                               c.n ? fmt::format("{} to {}", -c.n, last) : "none, the dim has no elements"));
 }
 
 Tensor checked_index(const IndexCheck& check, const Tensor& index) {

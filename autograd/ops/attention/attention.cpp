@@ -34,7 +34,7 @@ Tensor BlockMask::dense() const {
   const int n = tiles.dim();
   Shape by_tiles = tiles.shape(), by_rows(tiles.shape().begin(), tiles.shape().end() - 2);
   by_tiles.push_back(kMaskTile), by_tiles.push_back(kMaskTile);
-  by_rows.push_back(tiles.size(-2) * kMaskTile), by_rows.push_back(tiles.size(-1) * kMaskTile);
+  for (int64_t d : {-2, -1}) by_rows.push_back(checked_product("BlockMask::dense", tiles.size(d), kMaskTile));
   Tensor all = reshape(index_select(bits, 0, reshape(tiles, {-1})),
                        by_tiles);  // [.., row of tiles, column of tiles, row, column]
   return slice(slice(reshape(transpose(all, n - 1, n), by_rows), -2, 0, nq), -1, 0, nk);
@@ -147,7 +147,8 @@ AttentionMasks masks_of(const AttentionOptions& o, const AttentionArgs& a) {
   }
   if (o.blocks.defined()) {
     const BlockMask& b = o.blocks;
-    const int64_t rows = (a.nq + kMaskTile - 1) / kMaskTile, columns = (a.nk + kMaskTile - 1) / kMaskTile;
+    const auto tiles_of = [](int64_t n) { return n / kMaskTile + (n % kMaskTile != 0); };
+    const int64_t rows = tiles_of(a.nq), columns = tiles_of(a.nk);
     if (b.nq != a.nq || b.nk != a.nk || b.tiles.dim() < 2 || b.tiles.size(-2) != rows || b.tiles.size(-1) != columns)
       throw ShapeError(
           what_is_wrong("the block mask is of another size; got [{}, {}]; expected [{}, {}]", b.nq, b.nk, a.nq, a.nk));

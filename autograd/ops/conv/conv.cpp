@@ -84,7 +84,8 @@ void check(const char* op, int dims, const Tensor& x, const Tensor& w, const Ten
 
 // The number of positions of the kernel along one dim.
 int64_t positions(const char* op, int64_t size, int64_t kernel, const ConvOptions& o) {
-  const int64_t reach = o.dilation * (kernel - 1) + 1, padded = size + 2 * o.padding;
+  const int64_t reach = checked_sum(op, checked_product(op, o.dilation, kernel - 1), 1);
+  const int64_t padded = checked_sum(op, size, 2 * o.padding);
   if (kernel < 1 || padded < reach)
     throw ShapeError(
         fmt::format("{}: the kernel does not fit the padded input; got kernel {} (reach {}) and input {} padded to {}",
@@ -95,7 +96,7 @@ int64_t positions(const char* op, int64_t size, int64_t kernel, const ConvOption
 Tensor forward(const char* op, int dims, const Tensor& x, const Tensor& w, const Tensor& bias, const ConvOptions& o) {
   check(op, dims, x, w, bias, w.dim() ? w.size(0) : 0, o);
   const int64_t in = x.size(1), out = w.size(0);
-  if (in != w.size(1) * o.groups || out % o.groups != 0)
+  if (in != checked_product(op, w.size(1), o.groups) || out % o.groups != 0)
     throw ShapeError(fmt::format(
         "{}: channels do not fit; got input {}, weight {} and groups {}; expected [batch, in, ...], [out, in / "
         "groups, ...] and out a multiple of groups",
@@ -111,7 +112,7 @@ Tensor forward(const char* op, int dims, const Tensor& x, const Tensor& w, const
 // The adjoint of the convolution that takes [batch, out, image] to x: x stands in the place of its result.
 Tensor transposed(const char* op, int dims, const Tensor& x, const Tensor& w, const Tensor& bias,
                   const ConvOptions& o) {
-  check(op, dims, x, w, bias, w.dim() > 1 ? w.size(1) * o.groups : 0, o);
+  check(op, dims, x, w, bias, w.dim() > 1 ? checked_product(op, w.size(1), o.groups) : 0, o);
   const int64_t in = x.size(1), out = w.size(1) * o.groups;
   if (in != w.size(0) || in % o.groups != 0)
     throw ShapeError(fmt::format(
@@ -122,7 +123,9 @@ Tensor transposed(const char* op, int dims, const Tensor& x, const Tensor& w, co
     throw ValueError(fmt::format("{}: output_padding got {}; expected less than stride {} or dilation {}", op,
                                  o.output_padding, o.stride, o.dilation));
   auto size = [&](int64_t positions, int64_t kernel) {
-    int64_t n = (positions - 1) * o.stride - 2 * o.padding + o.dilation * (kernel - 1) + 1 + o.output_padding;
+    const int64_t spread = checked_product(op, positions - 1, o.stride),
+                  reach = checked_product(op, o.dilation, kernel - 1);
+    const int64_t n = checked_sum(op, checked_sum(op, spread, reach), 1 + o.output_padding - 2 * o.padding);
     if (n < 1 || positions < 1 || kernel < 1)
       throw ShapeError(fmt::format("{}: nothing is left of the output; got size {} from input {} and kernel {}", op, n,
                                    positions, kernel));

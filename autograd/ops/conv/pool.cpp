@@ -29,11 +29,12 @@ PoolArgs make_args(const char* op, int dims, const Tensor& x, const PoolOptions&
                                  stride, o.dilation, kMaxOption));
   const int64_t reach = o.dilation * (o.kernel - 1) + 1;
   auto positions = [&](int64_t size) {
-    if (size + 2 * o.padding < reach)
+    const int64_t padded = checked_sum(op, size, 2 * o.padding);
+    if (padded < reach)
       throw ShapeError(
           fmt::format("{}: the window does not fit the padded input; got window {} and input {} padded to {}", op,
-                      reach, size, size + 2 * o.padding));
-    const int64_t count = (size + 2 * o.padding - reach) / stride + 1;
+                      reach, size, padded));
+    const int64_t count = (padded - reach) / stride + 1;
     // A window that starts inside begins with an element, and none starts behind the last: padding is at most half a
     // window.
     for (int64_t at = -o.padding, k = 0; at < 0 && k < count; at += stride, ++k) {
@@ -62,6 +63,7 @@ double pool_flops(const Call& c) {
 // The gradient of a maximum goes to the element that was chosen.
 Tensor max_pool_rule(B b) {
   const Shape& s = b.in_shape(0);  // [batch, channels, h, w]
+  if (s.numel() == 0) return zeros(s, b.grad().options());
   const Shape chosen{s[0], s[1], b.out(1).size(2) * b.out(1).size(3)};
   Tensor dx = zeros({s[0], s[1], s[2] * s[3]}, b.grad().options());
   return reshape(scatter_add(dx, 2, reshape(b.out(1), chosen), reshape(b.grad(), chosen)), s);

@@ -65,7 +65,7 @@ Tensor view_as_real(const Tensor& x) {
       op, NoContext{},
       [&](const Tensor& x) {
         Shape shape = x.shape(), strides = x.strides();
-        for (int64_t& s : strides) s *= 2;
+        for (int64_t& s : strides) s = int64_t(uint64_t(s) * 2);  // of a tensor without elements it may be anything
         shape.push_back(2);
         strides.push_back(1);
         return reinterpret(x, real_of(x.dtype()), shape, strides, 2 * x.storage_offset());

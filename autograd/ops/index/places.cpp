@@ -61,7 +61,7 @@ void arrange(const char* op, Selection& s) {
   int64_t size = shape[first];
   for (int k = 1; k < count; ++k) {  // Horner: the last index counts fastest
     linear = linear * shape[int(s.dims[k])] + s.index[size_t(k)];
-    size *= shape[int(s.dims[k])];
+    size = checked_product(op, size, shape[int(s.dims[k])]);
   }
   s.linear = raw::contiguous(raw::reshape(raw::expand(linear, broadcast), {broadcast.numel()}));
   for (int i = 0; i < rest.size() + 1; ++i) {

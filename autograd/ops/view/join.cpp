@@ -36,7 +36,7 @@ Tensor raw_cat(std::span<const Tensor> in, int dim) {
           fmt::format("cat: tensor {} does not fit; got {} after {}; expected equal sizes except in dim {}", k,
                       other.str(), in[0].shape().str(), dim));
     raw::common_device("cat", {&in[0], &in[k]});
-    shape[dim] += other[dim];
+    shape[dim] = checked_sum("cat", shape[dim], other[dim]);
     dtype = promote(dtype, in[k].dtype());
   }
   Tensor out = raw::empty(shape, {dtype, in[0].device()});

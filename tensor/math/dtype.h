@@ -99,5 +99,31 @@ template <class F> INK_INLINE decltype(auto) visit_float(DType t, F&& f) {
   if (t == DType::f64) return f.template operator()<double>();
   return f.template operator()<float>();
 }
+// The same for all floating types, f16 and bf16 too.
+template <class F> INK_INLINE decltype(auto) visit_real(DType t, F&& f) {
+  switch (t) {
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::f16:
+      return f.template operator()<half>();
+    case DType::bf16:
+      return f.template operator()<bfloat16>();
+    default:
+      return f.template operator()<float>();
+  }
+}
+// The same for f32, f64, c64 and c128.
+template <class F> INK_INLINE decltype(auto) visit_field(DType t, F&& f) {
+  switch (t) {
+    case DType::f32:
+      return f.template operator()<float>();
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::c64:
+      return f.template operator()<complex<float>>();
+    default:
+      return f.template operator()<complex<double>>();
+  }
+}
 
 }  // namespace ink

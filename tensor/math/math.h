@@ -26,6 +26,7 @@ template <class T> using scalar_t = typename LaneOf<T>::type;
 template <class T> struct RealOf { using type = T; };
 template <class T> struct RealOf<complex<T>> { using type = T; };
 template <class T> using real_t = typename RealOf<T>::type;
+template <class T> inline constexpr bool is_complex_type = !std::is_same_v<T, real_t<T>>;
 
 template <class T>
 concept Arithmetic = std::is_arithmetic_v<T>;

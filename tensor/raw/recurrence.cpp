@@ -60,7 +60,9 @@ std::array<Tensor, 3> selective_scan(const char* op, const SelectiveScanTensors&
   const SelectiveScanArgs s = describe(in);
   Tensor y = empty(in.x.shape(), in.x.options()), last = empty({s.batch, s.channels, s.states}, in.x.options()), kept;
   if (keep) kept = empty({s.batch, (s.n + kScanChunk - 1) / kScanChunk, s.states, s.channels}, in.x.options());
-  if (s.batch * s.channels > 0)
+  if (s.batch * s.channels * s.states == 0)
+    fill(y, 0);
+  else
     kernels_of(y).selective_scan(s, y.raw_data(), last.raw_data(), data_or_null(kept), pointers(in));
   return {cast(y, result), cast(last, result), kept};
 }
@@ -71,10 +73,12 @@ SelectiveScanTensors selective_scan_backward(const Tensor& dy, const Tensor& dla
   const SelectiveScanTensors in = laid_out(tensors, t);
   const SelectiveScanArgs s = describe(in);
   Tensor g = contiguous_in(dy, t), g_last = contiguous_in(dlast, t);
-  const auto like = [](const Tensor& x) { return zeros(x.shape(), x.options()); };
+  const bool any = s.batch * s.channels * s.states > 0;  // then the kernel writes all
+  const auto make = [any](const Shape& shape, const Options& o) { return any ? empty(shape, o) : zeros(shape, o); };
+  const auto like = [&](const Tensor& x) { return make(x.shape(), x.options()); };
   SelectiveScanTensors d{like(in.x), like(in.delta), like(in.a),
-                         like(in.b), like(in.c),     zeros({s.batch, s.channels, s.states}, in.x.options())};
-  if (s.batch * s.channels > 0)
+                         like(in.b), like(in.c),     make({s.batch, s.channels, s.states}, in.x.options())};
+  if (any)
     kernels_of(g).selective_scan_backward(
         s, {d.x.raw_data(), d.delta.raw_data(), d.a.raw_data(), d.b.raw_data(), d.c.raw_data(), d.start.raw_data()},
         g.raw_data(), data_or_null(g_last), pointers(in), kept.raw_data());

@@ -1,6 +1,4 @@
 // Every op of autograd/ops.h, forward. The rows are in tests/specs/; INK_SPEC=name runs one of them.
-#include <fmt/format.h>
-
 #include <fstream>
 #include <map>
 #include <regex>
@@ -26,10 +24,7 @@ void expect_none(const OpSpec& spec, const Case& c, const char* what, const std:
 }
 // Runs a check and says which row an exception came from.
 template <class F> void run(const OpSpec& spec, const Case& c, const char* what, F check) {
-  std::string wrong;
-  try {
-    wrong = check();
-  } catch (const std::exception& e) { wrong = fmt::format("threw: {}", e.what()); }
+  const std::string wrong = outcome_of(check);
   expect_none(spec, c, what, wrong);
 }
 

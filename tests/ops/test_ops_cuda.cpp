@@ -19,10 +19,7 @@ template <class F> void for_each_case(const char* what, F check) {
   DefaultDevice cpu(Device::cpu());  // where the cases are made
   for (const OpSpec& spec : wanted_specs())
     for (const Case& c : spec.cases()) {
-      std::string wrong;
-      try {
-        wrong = check(spec, c);
-      } catch (const std::exception& e) { wrong = fmt::format("threw: {}", e.what()); }
+      const std::string wrong = outcome_of([&] { return check(spec, c); });
       INFO(spec.name << " on " << c.label << ": " << what);
       CHECK(wrong == "");
     }

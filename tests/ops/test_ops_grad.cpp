@@ -13,10 +13,7 @@ template <class F> void for_each_case(const char* what, F check, bool all = fals
   for (const OpSpec& spec : wanted_specs()) {
     if (!spec.gradient && !all) continue;
     for (const Case& c : spec.cases()) {
-      std::string wrong;
-      try {
-        wrong = check(spec, c);
-      } catch (const std::exception& e) { wrong = fmt::format("threw: {}", e.what()); }
+      const std::string wrong = outcome_of([&] { return check(spec, c); });
       INFO(spec.name << " on " << c.label << ": " << what);
       CHECK(wrong == "");
     }

@@ -1,5 +1,7 @@
 // The checks that follow from a row. Each returns what is wrong, or an empty string.
 #pragma once
+#include <exception>
+
 #include "tests/op_specs.h"
 
 namespace ink::test {
@@ -24,5 +26,12 @@ std::string check_parity(const OpSpec& spec, const Case& c, DType t, Device devi
 TensorList results_and_gradients(const OpSpec& spec, const Case& c, DType t);
 bool same_bits(const Tensor& a, const Tensor& b);
 std::string check_error(const ErrorInput& e);
+
+// What check() returns, or what it throws.
+template <class F> std::string outcome_of(F check) {
+  try {
+    return check();
+  } catch (const std::exception& e) { return std::string("threw: ") + e.what(); }
+}
 
 }  // namespace ink::test

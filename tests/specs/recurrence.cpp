@@ -110,7 +110,8 @@ std::vector<Case> selective_cases() {
                          {0, 3, 2, 2, false},
                          {2, 37, 19, 5, true},
                          {1, 50, 70, 17, false},
-                         {1, 17, 3, 40, true}}) {
+                         {1, 17, 3, 40, true},
+                         {1, 3, 2, 0, true}}) {
     TensorList inputs{away({s.batch, s.n, s.channels}, 1), positive({s.batch, s.n, s.channels}, 2) * 0.5,
                       -positive({s.channels, s.states}, 3), away({s.batch, s.n, s.states}, 4),
                       away({s.batch, s.n, s.states}, 5)};

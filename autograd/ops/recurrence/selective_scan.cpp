@@ -90,7 +90,9 @@ std::tuple<Tensor, Tensor> selective_scan(const Tensor& x, const Tensor& delta, 
                          .flops = selective_scan_flops};
   const auto forward = [](const Tensor& x, const Tensor& delta, const Tensor& A, const Tensor& B, const Tensor& C,
                           const Tensor& start) {
-    return raw::selective_scan("selective_scan", {x, delta, A, B, C, start}, grad_enabled());
+    bool wanted = false;  // states are kept for a backward pass only
+    for (const Tensor* in : {&x, &delta, &A, &B, &C, &start}) wanted |= in->requires_grad();
+    return raw::selective_scan("selective_scan", {x, delta, A, B, C, start}, grad_enabled() && wanted);
   };
   auto [y, last, kept] = call(op, NoContext{}, forward, to(x, t), to(delta, t), to(A, t), to(B, t), to(C, t),
                               start.defined() ? to(start, t) : start);

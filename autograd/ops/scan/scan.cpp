@@ -3,6 +3,7 @@
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
+#include "autograd/recurrence.h"
 
 namespace ink {
 
@@ -21,15 +22,9 @@ Tensor ahead(const Tensor& x, int dim, int64_t by, const Tensor& past) {
 }
 Tensor ahead(const Tensor& x, int dim, int64_t by) { return ahead(x, dim, by, zeros_like(slice(x, dim, 0, by))); }
 
-// s_k = g_k + a_k s_{k+1}, by doubling (Hillis & Steele 1986): after the step of width w, s_k holds the terms up to
-// k + 2w - 1 and a_k the product of the factors that lead past them. log2(n) steps of a few elementwise ops.
+// s_k = g_k + a_k s_{k+1}, with nothing after the end.
 Tensor reverse_recurrence(const Tensor& g, const Tensor& factors, int dim) {
-  Tensor s = g, a = factors;
-  for (int64_t w = 1; w < g.size(dim); w *= 2) {
-    s = s + a * ahead(s, dim, w);
-    a = a * ahead(a, dim, w);
-  }
-  return s;
+  return linear_recurrence(factors, g, dim, {.reverse = true});
 }
 
 Tensor running_sum(const Tensor& x, const ScanContext& c) {

@@ -1,4 +1,5 @@
 #include "examples/support/page/markdown.h"
+#include "examples/support/page/file.h"
 
 #include <fmt/format.h>
 #ifdef INK_MD4C
@@ -16,16 +17,6 @@
 namespace ink::lesson {
 
 namespace {
-
-std::vector<std::string> markdown_lines(const std::string& text) {
-  std::vector<std::string> out;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    out.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return out;
-}
 
 std::string trimmed(const std::string& text) {
   const size_t first = text.find_first_not_of(" \n"), last = text.find_last_not_of(" \n");
@@ -62,7 +53,7 @@ std::vector<Block> blocks_of(const std::string& markdown) {
     if (!trimmed(prose).empty()) out.push_back({Block::Kind::prose, prose});
     table.clear(), prose.clear();
   };
-  const std::vector<std::string> lines = markdown_lines(markdown);
+  const std::vector<std::string> lines = lines_of(markdown);
   const auto until = [&](size_t& i,
                          const char* end) {  // the lines behind lines[i], up to the one that starts with `end`
     std::string text;

@@ -1,4 +1,5 @@
 #include "examples/support/page/source.h"
+#include "examples/support/page/file.h"
 
 #include <fmt/format.h>
 
@@ -150,16 +151,6 @@ bool declared_at(const std::string& code, size_t at, size_t size, Extent& extent
     extent.definition = true;
   }
   return extent.end != std::string::npos;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> out;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    out.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return out;
 }
 
 size_t indentation(const std::string& line) { return std::min(line.find_first_not_of(' '), line.size()); }

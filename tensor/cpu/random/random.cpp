@@ -100,19 +100,6 @@ void dropout_piece(double* y, const double* x, RandomKey key, int64_t begin, int
   });
 }
 
-// Calls f<S>() with the floating type of t.
-template <class F> INK_INLINE void visit_real(DType t, F f) {
-  switch (t) {
-    case DType::f64:
-      return f.template operator()<double>();
-    case DType::f16:
-      return f.template operator()<half>();
-    case DType::bf16:
-      return f.template operator()<bfloat16>();
-    default:
-      return f.template operator()<float>();
-  }
-}
 template <class S> using compute_t = std::conditional_t<std::is_same_v<S, double>, double, float>;
 
 }  // namespace

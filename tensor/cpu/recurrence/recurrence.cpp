@@ -3,7 +3,7 @@
 // are joined in pairs.
 #include "tensor/cpu/row.h"
 #include "tensor/cpu/table.h"
-#include "tensor/math/complex.h"
+#include "tensor/math/math_complex.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
@@ -11,12 +11,6 @@ namespace {
 
 constexpr int64_t kRecurrenceColumns = 512;  // columns that advance together: the step before is still in L1
 constexpr int64_t kRecurrenceWork = 16384;   // elements of a task
-
-template <class T> inline constexpr bool kIsComplex = false;
-template <class R> inline constexpr bool kIsComplex<complex<R>> = true;
-
-template <class T> struct RealOf { using type = T; };
-template <class R> struct RealOf<complex<R>> { using type = R; };
 
 // Numbers of type T in one register, complex ones as re, im, re, im.
 template <class T> struct Step {
@@ -45,12 +39,6 @@ template <class R> struct Step<complex<R>> {
   }
   INK_INLINE static P conjugate(P a) { return conjugate(a, std::make_integer_sequence<int, kLanes<R>>()); }
 };
-template <class T> INK_INLINE T conjugate(T x) {
-  if constexpr (kIsComplex<T>)
-    return {x.re, -x.im};
-  else
-    return x;
-}
 
 // y[i] = a[i] h[i] + b[i], and y[i] = x[i] conj(h[i]).
 template <class T> INK_INLINE void multiply_add(int64_t n, T* y, const T* a, const T* h, const T* b, bool conjugate_a) {
@@ -61,16 +49,15 @@ template <class T> INK_INLINE void multiply_add(int64_t n, T* y, const T* a, con
       const auto factor = S::load(a + i);
       S::store(y + i, S::multiply_add(conjugate_a ? S::conjugate(factor) : factor, S::load(h + i), S::load(b + i)));
     }
-  for (; i < n; ++i) y[i] = (conjugate_a ? conjugate(a[i]) : a[i]) * h[i] + b[i];
+  for (; i < n; ++i) y[i] = (conjugate_a ? fn::conj(a[i]) : a[i]) * h[i] + b[i];
 }
 template <class T> INK_INLINE void multiply_conjugate(int64_t n, T* y, const T* x, const T* h) {
   using S = Step<T>;
   int64_t i = 0;
   if constexpr (S::lanes > 0)
     for (; i + S::lanes <= n; i += S::lanes)
-      S::store(y + i, S::multiply_add(S::conjugate(S::load(h + i)), S::load(x + i),
-                                      typename S::P(typename RealOf<T>::type(0))));
-  for (; i < n; ++i) y[i] = x[i] * conjugate(h[i]);
+      S::store(y + i, S::multiply_add(S::conjugate(S::load(h + i)), S::load(x + i), typename S::P(real_t<T>(0))));
+  for (; i < n; ++i) y[i] = x[i] * fn::conj(h[i]);
 }
 
 // One line, or several neighbouring columns of one: where its arrays begin.
@@ -190,30 +177,28 @@ template <class T, class F> void for_blocks(const RecurrenceArgs& r, const void*
 }  // namespace
 
 void recurrence(const RecurrenceArgs& r, void* h, const void* a, const void* b, const void* start) {
-  visit(r.dtype, [&]<class T>() {
-    if constexpr ((unsigned(domain_of(dtype_of<T>)) & kField) != 0 && !is_half(dtype_of<T>))
-      for_blocks<T>(r, a, start, [&](const RecurrenceLine<T>& line, int64_t at) {
-        T* to = static_cast<T*>(h) + at;
-        const T* from = static_cast<const T*>(b) + at;
-        if constexpr (!kIsComplex<T> && kLanes < T >> 1)
-          if (line.stride == 1) return walk_row(line, to, from);
-        walk_columns(line, to, from);
-      });
+  visit_field(r.dtype, [&]<class T>() {
+    for_blocks<T>(r, a, start, [&](const RecurrenceLine<T>& line, int64_t at) {
+      T* to = static_cast<T*>(h) + at;
+      const T* from = static_cast<const T*>(b) + at;
+      if constexpr (!is_complex_type<T> && kLanes < T >> 1)
+        if (line.stride == 1) return walk_row(line, to, from);
+      walk_columns(line, to, from);
+    });
   });
 }
 
 void recurrence_backward(const RecurrenceArgs& r, void* da, void* db, const void* dh, const void* a, const void* h,
                          const void* start) {
-  visit(r.dtype, [&]<class T>() {
-    if constexpr ((unsigned(domain_of(dtype_of<T>)) & kField) != 0 && !is_half(dtype_of<T>))
-      for_blocks<T>(r, a, start, [&](const RecurrenceLine<T>& line, int64_t at) {
-        if constexpr (!kIsComplex<T> && kLanes < T >> 1)
-          if (line.stride == 1)
-            return walk_row_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at,
-                                 static_cast<const T*>(dh) + at, static_cast<const T*>(h) + at);
-        walk_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at, static_cast<const T*>(dh) + at,
-                  static_cast<const T*>(h) + at);
-      });
+  visit_field(r.dtype, [&]<class T>() {
+    for_blocks<T>(r, a, start, [&](const RecurrenceLine<T>& line, int64_t at) {
+      if constexpr (!is_complex_type<T> && kLanes < T >> 1)
+        if (line.stride == 1)
+          return walk_row_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at, static_cast<const T*>(dh) + at,
+                               static_cast<const T*>(h) + at);
+      walk_back(line, static_cast<T*>(da) + at, static_cast<T*>(db) + at, static_cast<const T*>(dh) + at,
+                static_cast<const T*>(h) + at);
+    });
   });
 }
 

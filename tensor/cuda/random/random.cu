@@ -86,19 +86,6 @@ void launch_draws(const char* name, void (*kernel)(P...), int64_t n, A... args) 
   launch(name, kernel, dim3(unsigned(ceil_div(counters, threads))), dim3(unsigned(threads)), 0, args...);
 }
 
-template <class F> void visit_real(DType t, F f) {
-  switch (t) {
-    case DType::f64:
-      return f.template operator()<double>();
-    case DType::f16:
-      return f.template operator()<half>();
-    case DType::bf16:
-      return f.template operator()<bfloat16>();
-    default:
-      return f.template operator()<float>();
-  }
-}
-
 }  // namespace
 
 void uniform(const Array& out, RandomKey key, double low, double high) {

@@ -1,16 +1,10 @@
 // First-order linear recurrences, h_t = a_t h_{t-1} + b_t, as a scan over pairs: a stretch of steps takes h to a h + b,
 // and two stretches in a row are (a2 a1, a2 b1 + b2). scan_lines.h has the walk.
 #include "tensor/cuda/scan/scan_lines.h"
+#include "tensor/math/math_complex.h"
 
 namespace ink::cuda {
 namespace {
-
-template <class T> __device__ __forceinline__ T conjugate(T x) {
-  if constexpr (domain_of(dtype_of<T>) == kComplex)
-    return {x.re, -x.im};
-  else
-    return x;
-}
 
 template <class T> struct Stretch {
   T a, b;
@@ -67,7 +61,7 @@ template <class T> struct Backward : RecurrenceLine<T> {
     Vec<In, V> in;
     for (int j = 0; j < V; ++j) {
       const bool is_last = place + j == (stride < 0 ? 0 : n - 1);
-      in.lane[j] = {is_last ? T(0) : conjugate(this->factor(at + j + stride)), dh[at + j]};
+      in.lane[j] = {is_last ? T(0) : fn::conj(this->factor(at + j + stride)), dh[at + j]};
     }
     return in;
   }
@@ -76,16 +70,11 @@ template <class T> struct Backward : RecurrenceLine<T> {
       const bool is_first = place + j == (stride < 0 ? n - 1 : 0);
       const T before = !is_first ? h[at + j - stride] : this->first ? this->first[this->line] : T(0);
       db[at + j] = s.lane[j].b;
-      da[at + j] = s.lane[j].b * conjugate(before);
+      da[at + j] = s.lane[j].b * fn::conj(before);
     }
   }
 };
 
-template <class F> void visit_field(DType dtype, F f) {
-  visit(dtype, [&]<class T>() {
-    if constexpr ((unsigned(domain_of(dtype_of<T>)) & kField) != 0 && !is_half_type<T>) f.template operator()<T>();
-  });
-}
 template <class T> RecurrenceLine<T> line_of(const RecurrenceArgs& r, const void* a, const void* start) {
   return {static_cast<const T*>(a), static_cast<const T*>(start), r.constant};
 }

@@ -5,34 +5,17 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/math/math.h"
 #include "tensor/parallel.h"
 #include "tensor/raw/raw.h"
 #include "tensor/runtime/blas.h"
 
 namespace ink::raw::lapack {
 
-template <class T> struct Real { using type = T; };
-template <class R> struct Real<complex<R>> { using type = R; };
-template <class T> using real_t = typename Real<T>::type;
-template <class T> constexpr bool is_complex_type = !std::is_same_v<T, real_t<T>>;
-
 // The LAPACK function of T's letter. Fortran passes the length of each character argument at the end.
 template <class T, class F> F* function(const char* name) {
   constexpr char letter = std::is_same_v<T, float> ? 's' : std::is_same_v<T, double> ? 'd' : sizeof(T) == 8 ? 'c' : 'z';
   return blas::function<F>((letter + std::string(name)).c_str());
-}
-
-template <class F> void visit_field(DType t, F&& f) {
-  switch (t) {
-    case DType::f32:
-      return f.template operator()<float>();
-    case DType::f64:
-      return f.template operator()<double>();
-    case DType::c64:
-      return f.template operator()<complex<float>>();
-    default:
-      return f.template operator()<complex<double>>();
-  }
 }
 
 // Floating point as LAPACK has it (integers become f32), or DTypeError; ShapeError unless a is [..., n, n].

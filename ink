@@ -164,14 +164,15 @@ demo() {
 # ---- exercises: the originals in examples/exercises/, a reader's copies in build/default/exercises, what was shown and solved in .state there.
 originals=examples/exercises
 copies=build/default/exercises
+original() { printf "%s/%s/%s.cpp" "$originals" "${1%%_*}" "$1"; }
 # Their names in the order of the notes, and of their second lines: "// Note: docs/notes/04_flash_attention.md, exercise 1".
 exercises() {
-  awk 'FNR == 2 { name = FILENAME; sub(/.*\//, "", name); sub(/\.cpp$/, "", name); print $3, $5, name }' "$originals"/*.cpp | sort -k1,1 -k2,2n | cut -d' ' -f3
+  awk 'FNR == 2 { name = FILENAME; sub(/.*\//, "", name); sub(/\.cpp$/, "", name); print $3, $5, name }' "$originals"/*/*.cpp | sort -k1,1 -k2,2n | cut -d' ' -f3
 }
 # region NAME KIND [N]: the Nth part of an exercise between `//[ KIND` and `//]`; part N of none is empty.
 region() {
   awk -v kind="$2" -v wanted="${3:-1}" '/^\/\/\]/ { inside = 0 } inside { print } $1 == "//[" && $2 == kind && ++n == wanted { inside = 1 }' \
-    "$originals/$1.cpp"
+    "$(original "$1")"
 }
 sum_of() { cksum < "$copies/$1.cpp"; }
 state_of() {
@@ -182,14 +183,14 @@ state_of() {
 list_exercises() {
   local name note last="" heading state all=0 solved=0
   for name in $(exercises); do
-    note=$(sed -n '2s|^// Note: \(.*\), .*|\1|p' "$originals/$name.cpp")
+    note=$(sed -n '2s|^// Note: \(.*\), .*|\1|p' "$(original "$name")")
     heading=$(head -n 1 "$note")
     [ "$heading" = "$last" ] || printf '%s\n' "${last:+
 }${heading#\# }"
     last=$heading
     state=$(state_of "$name") all=$((all + 1))
     [ "$state" != solved ] || solved=$((solved + 1))
-    printf '  %-7s %-24s %s\n' "$state" "$name" "$(sed -n '1s|^// Exercise: \(.*\)\.$|\1|p' "$originals/$name.cpp")"
+    printf '  %-7s %-24s %s\n' "$state" "$name" "$(sed -n '1s|^// Exercise: \(.*\)\.$|\1|p' "$(original "$name")")"
   done
   printf '\n%d of %d solved\n' "$solved" "$all"
 }
@@ -221,7 +222,7 @@ nearest() {
 copy_exercise() {
   mkdir -p "$copies/.state"
   [ -f "$copies/$1.cpp" ] && return 0
-  sed -f "$originals/copy.sed" "$originals/$1.cpp" > "$copies/$1.cpp"
+  sed -f "$originals/copy.sed" "$(original "$1")" > "$copies/$1.cpp"
   say "your copy: $copies/$1.cpp"
 }
 
@@ -261,7 +262,7 @@ reset_exercise() {
 show_hint() {
   local shown=0 all
   mkdir -p "$copies/.state"
-  all=$(grep -c '^//\[ hint' "$originals/$1.cpp")
+  all=$(grep -c '^//\[ hint' "$(original "$1")")
   [ -f "$copies/.state/$1.hints" ] && shown=$(cat "$copies/.state/$1.hints")
   shown=$((shown % all + 1))
   printf 'hint %d of %d\n' "$shown" "$all"
@@ -310,7 +311,7 @@ exercise() {
     list_exercises
     return
   fi
-  [ -f "$originals/$name.cpp" ] || die "no exercise '$name'; the nearest: $(nearest "$name")"
+  [ -f "$(original "$name")" ] || die "no exercise '$name'; the nearest: $(nearest "$name")"
   case "$what" in
     check) check_exercise "$name" ;;
     hint) show_hint "$name" ;;

@@ -28,7 +28,7 @@ expect "run without a lesson ends with another code than 2" ends_with 2 ./ink ru
 
 exercises=$(./ink exercise)
 expect "the list of exercises has escape codes" plain "$exercises"
-for file in examples/exercises/*.cpp; do
+for file in examples/exercises/*/*.cpp; do
   name=$(basename "$file" .cpp)
   expect "exercise does not list $name" grep -qE "^  (new|begun|solved) +$name +[^ ]" <<<"$exercises"
   note=$(sed -n '2s|^// Note: \(docs/notes/.*\.md\), exercise [1-9]$|\1|p' "$file")
@@ -42,7 +42,7 @@ for file in examples/exercises/*.cpp; do
     expect "the statement of $name does not name '$property'" grep -qF -- "$property" <<<"$statement"
   done < <(grep -oE '\<(on|compare|by_differences)\("[^"]+"' "$file" | sed 's/.*("\(.*\)"/\1/' | sort -u)
 done
-expect "two exercises have one place in a note" test -z "$(sed -sn 2p examples/exercises/*.cpp | sort | uniq -d)"
+expect "two exercises have one place in a note" test -z "$(sed -sn 2p examples/exercises/*/*.cpp | sort | uniq -d)"
 expect "an unknown exercise ends with another code than 2" ends_with 2 ./ink exercise nothing
 expect "an unknown flag of exercise ends with another code than 2" ends_with 2 ./ink exercise --nothing
 expect "an unknown exercise does not name the nearest" grep -q "the nearest: 01_deque$" <<<"$(./ink exercise deque 2>&1)"

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
 # What the library and the lessons need (md4c, KaTeX and Graphviz for their pages); what tests and the simulator of CUDA devices need besides.
-packages=(cmake g++ ninja-build ccache libopenblas0-pthread libfmt-dev zlib1g-dev libmd4c-dev libjs-katex graphviz)
+packages=(cmake g++ ninja-build ccache libopenblas0-pthread libfmt-dev zlib1g-dev libpcre2-dev nlohmann-json3-dev libmd4c-dev libjs-katex graphviz)
 test_packages=(catch2 libboost-context-dev pkg-config)
 simulator_packages=(libboost-context-dev)
 

@@ -11,8 +11,10 @@ namespace ink {
 // down(gelu(up(x))) for x [.., dim].
 struct FeedForward : Module {
   Linear up, down;
-  FeedForward(int64_t dim, int64_t hidden) : up(dim, hidden), down(hidden, dim) {}
-  Tensor forward(const Tensor& x) const { return down.forward(gelu(up.forward(x))); }
+  GeluForm form;
+  FeedForward(int64_t dim, int64_t hidden, GeluForm form = GeluForm::erf)
+      : up(dim, hidden), down(hidden, dim), form(form) {}
+  Tensor forward(const Tensor& x) const { return down.forward(gelu(up.forward(x), form)); }
   void fields(Fields& f) override { f("up", up)("down", down); }
 };
 

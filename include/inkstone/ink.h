@@ -56,7 +56,9 @@
 #include "nn/sequential.h"
 #include "nn/ssm/discretise.h"
 #include "nn/ssm/hippo.h"
+#include "nn/ssm/lru.h"
 #include "nn/ssm/matrix_state.h"
+#include "nn/ssm/poles.h"
 #include "nn/state.h"
 
 #include "optim/adam.h"

@@ -54,9 +54,12 @@
 #include "nn/models/transformer.h"
 #include "nn/module.h"
 #include "nn/sequential.h"
+#include "nn/ssm/causal_conv.h"
 #include "nn/ssm/discretise.h"
 #include "nn/ssm/hippo.h"
+#include "nn/ssm/mamba.h"
 #include "nn/ssm/matrix_state.h"
+#include "nn/ssm/selective.h"
 #include "nn/state.h"
 
 #include "optim/adam.h"

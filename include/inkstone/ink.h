@@ -58,8 +58,11 @@
 #include "nn/ssm/discretise.h"
 #include "nn/ssm/hippo.h"
 #include "nn/ssm/mamba.h"
+#include "nn/ssm/mamba2.h"
+#include "nn/ssm/mamba3.h"
 #include "nn/ssm/matrix_state.h"
 #include "nn/ssm/selective.h"
+#include "nn/ssm/ssd.h"
 #include "nn/state.h"
 
 #include "optim/adam.h"

@@ -15,14 +15,14 @@ namespace {
 void check_causal_conv(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& tail) {
   const bool dims = x.dim() == 3 && weight.dim() == 3 && weight.size(1) == 1 && weight.size(0) == x.size(2);
   if (!dims || weight.size(2) < 1 || (bias.defined() && !(bias.shape() == Shape{x.size(2)})))
-    throw ShapeError(fmt::format(
-        "causal_conv: shapes do not fit; got x {}, weight {}, bias {}; expected [batch, time, channels], "
-        "[channels, 1, width], [channels]",
-        x.shape().str(), weight.shape().str(), bias.defined() ? bias.shape().str() : "none"));
+    throw ShapeError(
+        fmt::format("causal_conv: shapes do not fit; got x {}, weight {}, bias {}; expected [batch, time, channels], "
+                    "[channels, 1, width], [channels]",
+                    x.shape().str(), weight.shape().str(), bias.defined() ? bias.shape().str() : "none"));
   const Shape expected{x.size(0), weight.size(2) - 1, x.size(2)};
   if (tail.defined() && !(tail.shape() == expected))
-    throw ShapeError(fmt::format("causal_conv: wrong state; got a tail {}; expected {}", tail.shape().str(),
-                                 expected.str()));
+    throw ShapeError(
+        fmt::format("causal_conv: wrong state; got a tail {}; expected {}", tail.shape().str(), expected.str()));
 }
 
 }  // namespace
@@ -48,8 +48,7 @@ Tensor causal_conv(const Tensor& x, const Tensor& weight, const Tensor& bias, Te
 
 static Tensor starting_taps(int64_t channels, int64_t width) {
   if (channels < 1 || width < 1)
-    throw ValueError(
-        fmt::format("CausalConv: got {} channels, width {}; expected positive sizes", channels, width));
+    throw ValueError(fmt::format("CausalConv: got {} channels, width {}; expected positive sizes", channels, width));
   return init::kaiming_uniform({channels, 1, width});
 }
 CausalConv::CausalConv(int64_t channels, int64_t width, bool with_bias) : weight(starting_taps(channels, width)) {

@@ -10,9 +10,9 @@ namespace ink {
 
 // y_t = bias + sum over i < width of weight_i x_{t - (width - 1) + i}, each channel by itself: the last tap meets the
 // input of now, as in torch's conv1d with groups = channels and width - 1 zeros in front. x [batch, time, channels],
-// weight [channels, 1, width], bias [channels] or undefined -> the shape of x. `tail` [batch, width - 1, channels] holds
-// the inputs before x's first (undefined: zeros) and becomes the last ones, those of x included; a sequence may be
-// shorter than the width. Halves are summed in f32. ShapeError if shapes do not fit.
+// weight [channels, 1, width], bias [channels] or undefined -> the shape of x. `tail` [batch, width - 1, channels]
+// holds the inputs before x's first (undefined: zeros) and becomes the last ones, those of x included; a sequence may
+// be shorter than the width. Halves are summed in f32. ShapeError if shapes do not fit.
 Tensor causal_conv(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& tail);
 
 // The same with parameters that start as torch's Conv1d: uniform in +-1 / sqrt(width).

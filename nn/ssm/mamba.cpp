@@ -37,8 +37,8 @@ Tensor s4d_real(int64_t channels, int64_t states) {
 
 void check_mamba_state(const Mamba& m, const Tensor& x, const Mamba::State& s) {
   const Shape conv{x.size(0), m.options.conv - 1, m.inner}, h{x.size(0), m.inner, m.options.state};
-  const bool fits = s.conv.defined() == s.h.defined() &&
-                    (!s.h.defined() || (s.conv.shape() == conv && s.h.shape() == h));
+  const bool fits =
+      s.conv.defined() == s.h.defined() && (!s.h.defined() || (s.conv.shape() == conv && s.h.shape() == h));
   if (!fits)
     throw ShapeError(fmt::format("Mamba::step: wrong state; got conv {}, h {}; expected {} and {}, or none of them",
                                  s.conv.defined() ? s.conv.shape().str() : "none",
@@ -98,8 +98,8 @@ Tensor Mamba::forward(const Tensor& x) const {
 
 Tensor Mamba::step(const Tensor& input, State& state) const {
   if (input.dim() != 3 || input.size(2) != options.dim)
-    throw ShapeError(fmt::format("Mamba: wrong input; got {}; expected [batch, time, {}]", input.shape().str(),
-                                 options.dim));
+    throw ShapeError(
+        fmt::format("Mamba: wrong input; got {}; expected [batch, time, {}]", input.shape().str(), options.dim));
   check_mamba_state(*this, input, state);
   const std::vector<Tensor> xz = split(in_proj.forward(input), inner, -1);
   const Tensor x = silu(conv1d.step(xz[0], state.conv));

@@ -13,8 +13,8 @@ namespace ink {
 struct StepRange {
   double low = 1e-3, high = 1e-1, floor = 1e-4;
 };
-// softplus^{-1} of `count` steps drawn from there: what the bias under a softplus starts as. ValueError for a range that
-// is not positive.
+// softplus^{-1} of `count` steps drawn from there: what the bias under a softplus starts as. ValueError for a range
+// that is not positive.
 Tensor step_bias(int64_t count, const StepRange& range);
 
 // What depends on the token, as in the paper's table 7; what does not is a parameter, the same at every step. With none
@@ -58,8 +58,8 @@ struct Mamba : Module {
   // ValueError for sizes below 1.
   explicit Mamba(const MambaOptions& options);
   Tensor forward(const Tensor& x) const;  // [batch, time, dim] -> the same
-  // The next tokens of a sequence: the same as the last rows of forward() over all of it. ShapeError for another layer's
-  // or batch's state.
+  // The next tokens of a sequence: the same as the last rows of forward() over all of it. ShapeError for another
+  // layer's or batch's state.
   Tensor step(const Tensor& x, State& state) const;
   void fields(Fields& f) override;
 

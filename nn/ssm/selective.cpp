@@ -33,7 +33,7 @@ Tensor selective_by_token(const SelectiveInputs& in, Tensor& h) {
   for (int64_t t = 0; t < in.x.size(1); ++t) {
     const auto now = [&](const Tensor& x) { return x.narrow(1, t, 1); };
     const SelectiveSteps s = selective_steps({now(in.x), now(in.delta), in.A, now(in.B), now(in.C)});
-    h = select(s.decay, 1, 0) * h + select(s.input, 1, 0);       // (9.51)
+    h = select(s.decay, 1, 0) * h + select(s.input, 1, 0);  // (9.51)
     rows.push_back(sum(h * unsqueeze(select(in.C, 1, t), 1), -1));
   }
   return stack(rows, 1);
@@ -51,7 +51,9 @@ Tensor selective_ssm(const SelectiveInputs& in, Tensor& h, const SelectiveOption
   const auto cut = [&](const Tensor& x) { return fused || x.dim() != 3 || x.size(1) == 0 ? x : x.narrow(1, 0, 0); };
   auto [y, last] = selective_scan(cut(w.x), cut(w.delta), w.A, cut(w.B), cut(w.C), wide(h));
   h = last;
-  if (!fused) y = options.form == SelectiveForm::recurrent ? selective_by_token(w, h) : selective_by_scan(w, h, options.algorithm);
+  if (!fused)
+    y = options.form == SelectiveForm::recurrent ? selective_by_token(w, h)
+                                                 : selective_by_scan(w, h, options.algorithm);
   return to(y, result);
 }
 

@@ -27,9 +27,9 @@ struct SelectiveOptions {
   ScanAlgorithm algorithm = ScanAlgorithm::sequential;  // of the associative form
 };
 
-// y [batch, time, channels]. `h` [batch, channels, states] is the state before the first step (undefined: 0) and becomes
-// the one after the last. Differentiable any number of times. y has the dtype that the inputs have in common; halves are
-// computed in f32, in which h stays. ShapeError if shapes do not fit.
+// y [batch, time, channels]. `h` [batch, channels, states] is the state before the first step (undefined: 0) and
+// becomes the one after the last. Differentiable any number of times. y has the dtype that the inputs have in common;
+// halves are computed in f32, in which h stays. ShapeError if shapes do not fit.
 Tensor selective_ssm(const SelectiveInputs& in, Tensor& h, const SelectiveOptions& options = {});
 
 }  // namespace ink

@@ -38,12 +38,10 @@ std::vector<Tensor> pieces_of(const Tensor& x, const std::vector<int64_t>& lengt
   return parts;
 }
 
-const SelectiveOptions kForms[] = {{SelectiveForm::fused, ScanAlgorithm::sequential},
-                                   {SelectiveForm::associative, ScanAlgorithm::sequential},
-                                   {SelectiveForm::associative, ScanAlgorithm::hillis_steele},
-                                   {SelectiveForm::associative, ScanAlgorithm::blelloch},
-                                   {SelectiveForm::associative, ScanAlgorithm::chunked},
-                                   {SelectiveForm::recurrent, ScanAlgorithm::sequential}};
+const SelectiveOptions kForms[] = {
+    {SelectiveForm::fused, ScanAlgorithm::sequential},          {SelectiveForm::associative, ScanAlgorithm::sequential},
+    {SelectiveForm::associative, ScanAlgorithm::hillis_steele}, {SelectiveForm::associative, ScanAlgorithm::blelloch},
+    {SelectiveForm::associative, ScanAlgorithm::chunked},       {SelectiveForm::recurrent, ScanAlgorithm::sequential}};
 
 }  // namespace
 
@@ -115,7 +113,8 @@ TEST_CASE("the selective scan is finite for large steps and fast decays, in f32 
       const Tensor y = selective_ssm(in, h, o), reference = selective_ssm(wide, exact);
       CHECK(y.dtype() == t);
       CHECK(h.dtype() == f32);
-      CHECK(difference(y.to(f64) / max(abs(reference)), reference / max(abs(reference))) < 2 * verify::epsilon(t) + 1e-6);
+      CHECK(difference(y.to(f64) / max(abs(reference)), reference / max(abs(reference))) <
+            2 * verify::epsilon(t) + 1e-6);
     }
 }
 
@@ -135,8 +134,9 @@ TEST_CASE("the causal convolution: torch's conv1d with zeros in front, in pieces
     CHECK(state.time == 9);
     CHECK(equal(state.tail, x.narrow(1, 6, 3)));
   }
-  CHECK(verify::gradients(conv, [&](const Tensor& in) { return conv.forward(in); }, x.narrow(1, 0, 3).clone()).message ==
-        "");
+  CHECK(verify::gradients(
+            conv, [&](const Tensor& in) { return conv.forward(in); }, x.narrow(1, 0, 3).clone())
+            .message == "");
   CausalConv narrow(3, 1, false);
   narrow.to(f64);
   CHECK(difference(narrow.forward(x), x * narrow.weight.reshape({3})) < 1e-15);
@@ -205,7 +205,9 @@ TEST_CASE("Mamba looks back only, keeps samples apart, and has gradients to seco
     check_covers(m.forward(normal({1, 3, 4}, 1)).sum(), m);
     Mamba tiny({.dim = 2, .state = 2, .expand = 1, .conv = 2, .selection = s});
     tiny.to(f64);
-    CHECK(verify::gradients(tiny, [&](const Tensor& x) { return tiny.forward(x); }, normal({1, 3, 2}, 2)).message == "");
+    CHECK(verify::gradients(
+              tiny, [&](const Tensor& x) { return tiny.forward(x); }, normal({1, 3, 2}, 2))
+              .message == "");
   }
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "autograd/recurrence.h"
 
 namespace ink {
@@ -120,22 +121,40 @@ Tensor hippo_basis(const Hippo& h, const Tensor& s) {
   }
 }
 
+namespace {
+
+// Checks x [..., n] and hands f what the formulas need in x's own dtype: sqrt(2k + 1) and k, [n] each.
+template <class F> Tensor along_degrees(const char* op, const Tensor& x, F f) {
+  if (!is_floating(x.dtype()) && !is_complex(x.dtype()))
+    throw DTypeError(fmt::format("{}: got x in {}; expected real or complex numbers", op, name_of(x.dtype())));
+  if (x.dim() < 1) throw ShapeError(fmt::format("{}: got a number; expected [..., n]", op));
+  return in_f32_if_half(
+      [&](const Tensor& x) {
+        const int64_t n = x.size(-1);
+        return n ? f(x, legendre_norms(n).to(x.options()), arange(0, n, 1, x.options())) : x;
+      },
+      x);
+}
+
+}  // namespace
+
 Tensor legs_multiply(const Tensor& x) {
-  const int64_t n = x.size(-1);
-  const Tensor v = legendre_norms(n).to(x.options()), index = arange(0, n, 1, x.options());
-  return index * x - v * cumsum(v * x, -1);
+  return along_degrees("legs_multiply", x,
+                       [](const Tensor& x, const Tensor& v, const Tensor& k) { return k * x - v * cumsum(v * x, -1); });
 }
 
 // (I - h A) z = x. With S_k the sum of v_j z_j up to k: (1 - h k) z_k + h v_k S_k = x_k, and z_k = (S_k - S_{k-1}) /
 // v_k, so
 //   S_k = [(1 - h k) S_{k-1} + v_k x_k] / (1 + h (k + 1)).
 Tensor legs_solve(const Tensor& x, double step) {
-  const int64_t n = x.size(-1);
-  const Tensor v = legendre_norms(n).to(x.options()), k = arange(0, n, 1, x.options()),
-               denominator = 1 + step * (k + 1);
-  const Tensor sums = linear_recurrence((1 - step * k) / denominator, v * x / denominator, -1);
-  const Tensor before = cat({zeros_like(slice(sums, -1, 0, 1)), slice(sums, -1, 0, n - 1)}, -1);
-  return (sums - before) / v;
+  if (!(step > 0) || !std::isfinite(step))
+    throw ValueError(fmt::format("legs_solve: got a step of {}; expected a positive, finite one", step));
+  return along_degrees("legs_solve", x, [&](const Tensor& x, const Tensor& v, const Tensor& k) {
+    const Tensor denominator = 1 + step * (k + 1);
+    const Tensor sums = linear_recurrence((1 - step * k) / denominator, v * x / denominator, -1);
+    const Tensor before = cat({zeros_like(slice(sums, -1, 0, 1)), slice(sums, -1, 0, x.size(-1) - 1)}, -1);
+    return (sums - before) / v;
+  });
 }
 
 }  // namespace ink

@@ -9,6 +9,7 @@
 #include "nn/ssm/linear/delta_net.h"
 #include "nn/ssm/linear/gla.h"
 #include "nn/ssm/linear/retention.h"
+#include "nn/ssm/lru.h"
 #include "nn/ssm/rwkv/rwkv4.h"
 #include "nn/ssm/rwkv/rwkv6.h"
 #include "nn/ssm/rwkv/rwkv7.h"
@@ -73,9 +74,15 @@ std::vector<AnyMixer> rwkv7_mixers(const SsmOptions& o) {
           mixer("channel_mix", RwkvChannelMix({.dim = o.dim, .gate = false, .depth = depth_of(o)}))};
 }
 
+template <bool is_complex> std::vector<AnyMixer> lru_mixers(const SsmOptions& o) {
+  return {mixer(is_complex ? "lru" : "slru",
+                LRU({.dim = o.dim, .state = o.dim, .complex = is_complex, .algorithm = scan_of(o.form)}))};
+}
+
 constexpr bool yes = true, no = false;
 constexpr SsmRow kSsmKinds[] = {
     // kind, name, matrix, mixers
+    {S::lru, "lru", no, lru_mixers<true>},           {S::slru, "slru", no, lru_mixers<false>},
     {S::retnet, "retnet", yes, retnet_mixers},       {S::gla, "gla", yes, gla_mixers},
     {S::delta_net, "delta_net", yes, delta_mixers},  {S::gated_delta_net, "gated_delta_net", yes, gated_delta_mixers},
     {S::kimi_delta, "kimi_delta", yes, kimi_mixers}, {S::rwkv4, "rwkv4", no, rwkv4_mixers},

@@ -15,6 +15,8 @@ namespace ink {
 // n: the number of tokens. kinds.cpp has a row for each. All are causal, take O(n) time and keep a state that does not
 // grow.
 enum class SsmKind {
+  lru,              // complex numbers that turn and fade, fixed per channel. Orvieto et al. 2023
+  slru,             // the same with real numbers. Su 2023
   retnet,           // a sum of key-value pairs that fades by a fixed factor per head. Sun et al. 2023
   gla,              // such a sum that fades by a factor per key channel and token. Yang et al. 2024
   delta_net,        // what stands under a key is replaced. Yang et al. 2024b

@@ -42,8 +42,8 @@ TEST_CASE("names of state space kinds", "[ssm]") {
     CHECK(std::string(name_of(block_kind(name_of(kind)))) == name_of(kind));
   }
   CHECK(std::string(name_of(block_kind("local"))) == "local");
-  CHECK_THROWS_WITH(ssm_kind("ratnet"), contains("unknown kind; got ratnet; expected one of retnet, gla"));
-  CHECK_THROWS_WITH(block_kind("ratnet"), contains("unknown kind; got ratnet; expected one of retnet, gla"));
+  CHECK_THROWS_WITH(ssm_kind("ratnet"), contains("unknown kind; got ratnet; expected one of lru, slru, retnet"));
+  CHECK_THROWS_WITH(block_kind("ratnet"), contains("unknown kind; got ratnet; expected one of lru, slru, retnet"));
 }
 
 TEST_CASE("every state space kind runs on any length, samples apart, and the future out of sight", "[ssm]") {

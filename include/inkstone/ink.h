@@ -63,6 +63,9 @@
 #include "nn/ssm/linear/heads.h"
 #include "nn/ssm/linear/retention.h"
 #include "nn/ssm/lru.h"
+#include "nn/ssm/mamba.h"
+#include "nn/ssm/mamba2.h"
+#include "nn/ssm/mamba3.h"
 #include "nn/ssm/matrix_state.h"
 #include "nn/ssm/poles.h"
 #include "nn/ssm/rwkv/rwkv4.h"
@@ -70,6 +73,8 @@
 #include "nn/ssm/rwkv/rwkv7.h"
 #include "nn/ssm/rwkv/shift.h"
 #include "nn/ssm/rwkv/wkv.h"
+#include "nn/ssm/selective.h"
+#include "nn/ssm/ssd.h"
 #include "nn/state.h"
 
 #include "optim/adam.h"

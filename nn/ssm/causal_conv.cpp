@@ -46,12 +46,12 @@ Tensor causal_conv(const Tensor& x, const Tensor& weight, const Tensor& bias, Te
                         weight);
 }
 
-static Tensor taps(int64_t channels, int64_t width) {
+static Tensor starting_taps(int64_t channels, int64_t width) {
   if (channels < 1 || width < 1)
     throw ValueError(fmt::format("CausalConv: got {} channels, width {}; expected positive sizes", channels, width));
   return init::kaiming_uniform({channels, 1, width});
 }
-CausalConv::CausalConv(int64_t channels, int64_t width, bool with_bias) : weight(taps(channels, width)) {
+CausalConv::CausalConv(int64_t channels, int64_t width, bool with_bias) : weight(starting_taps(channels, width)) {
   const double bound = 1 / std::sqrt(double(width));
   if (with_bias) bias = init::uniform({channels}, -bound, bound);
 }

@@ -10,6 +10,9 @@
 #include "nn/ssm/linear/gla.h"
 #include "nn/ssm/linear/retention.h"
 #include "nn/ssm/lru.h"
+#include "nn/ssm/mamba.h"
+#include "nn/ssm/mamba2.h"
+#include "nn/ssm/mamba3.h"
 #include "nn/ssm/rwkv/rwkv4.h"
 #include "nn/ssm/rwkv/rwkv6.h"
 #include "nn/ssm/rwkv/rwkv7.h"
@@ -79,14 +82,46 @@ template <bool is_complex> std::vector<AnyMixer> lru_mixers(const SsmOptions& o)
                 LRU({.dim = o.dim, .state = o.dim, .complex = is_complex, .algorithm = scan_of(o.form)}))};
 }
 
+// The width of a head of a layer that is twice as wide inside.
+int64_t inner_head(const SsmOptions& o) {
+  if (o.dim < 1 || o.heads < 1 || 2 * o.dim % o.heads)
+    throw ValueError(
+        fmt::format("SsmOptions: 2 dim must be a multiple of heads; got dim {}, heads {}", o.dim, o.heads));
+  return 2 * o.dim / o.heads;
+}
+// Two layers of Mamba weigh as much as attention and a feed-forward layer.
+std::vector<AnyMixer> mamba_mixers(const SsmOptions& o) {
+  SelectiveOptions scan;
+  if (o.form == StateForm::recurrent) scan.form = SelectiveForm::recurrent;
+  if (o.form == StateForm::parallel) scan = {SelectiveForm::associative, ScanAlgorithm::hillis_steele};
+  const MambaOptions layer{.dim = o.dim, .scan = scan};
+  return {mixer("mamba.0", Mamba(layer)), mixer("mamba.1", Mamba(layer))};
+}
+std::vector<AnyMixer> mamba2_mixers(const SsmOptions& o) {
+  const Mamba2Options layer{.dim = o.dim, .state = 16, .head = inner_head(o), .scan = matrix_options(o)};
+  return {mixer("mamba2.0", Mamba2(layer)), mixer("mamba2.1", Mamba2(layer))};
+}
+std::vector<AnyMixer> mamba3_mixers(const SsmOptions& o) {
+  const Mamba3Options layer{.dim = o.dim, .state = 16, .head = inner_head(o), .scan = matrix_options(o)};
+  return {mixer("mamba3.0", Mamba3(layer)), mixer("mamba3.1", Mamba3(layer))};
+}
+
 constexpr bool yes = true, no = false;
 constexpr SsmRow kSsmKinds[] = {
     // kind, name, matrix, mixers
-    {S::lru, "lru", no, lru_mixers<true>},           {S::slru, "slru", no, lru_mixers<false>},
-    {S::retnet, "retnet", yes, retnet_mixers},       {S::gla, "gla", yes, gla_mixers},
-    {S::delta_net, "delta_net", yes, delta_mixers},  {S::gated_delta_net, "gated_delta_net", yes, gated_delta_mixers},
-    {S::kimi_delta, "kimi_delta", yes, kimi_mixers}, {S::rwkv4, "rwkv4", no, rwkv4_mixers},
-    {S::rwkv6, "rwkv6", yes, rwkv6_mixers},          {S::rwkv7, "rwkv7", yes, rwkv7_mixers},
+    {S::lru, "lru", no, lru_mixers<true>},
+    {S::slru, "slru", no, lru_mixers<false>},
+    {S::mamba, "mamba", no, mamba_mixers},
+    {S::mamba2, "mamba2", yes, mamba2_mixers},
+    {S::mamba3, "mamba3", yes, mamba3_mixers},
+    {S::retnet, "retnet", yes, retnet_mixers},
+    {S::gla, "gla", yes, gla_mixers},
+    {S::delta_net, "delta_net", yes, delta_mixers},
+    {S::gated_delta_net, "gated_delta_net", yes, gated_delta_mixers},
+    {S::kimi_delta, "kimi_delta", yes, kimi_mixers},
+    {S::rwkv4, "rwkv4", no, rwkv4_mixers},
+    {S::rwkv6, "rwkv6", yes, rwkv6_mixers},
+    {S::rwkv7, "rwkv7", yes, rwkv7_mixers},
 };
 
 }  // namespace

@@ -17,6 +17,9 @@ namespace ink {
 enum class SsmKind {
   lru,              // complex numbers that turn and fade, fixed per channel. Orvieto et al. 2023
   slru,             // the same with real numbers. Su 2023
+  mamba,            // numbers that fade by a step which the token chooses. Gu & Dao 2023
+  mamba2,           // a matrix per head that fades so. Dao & Gu 2024
+  mamba3,           // the same, turning and with a second-order rule for the input. Lahoti et al. 2026
   retnet,           // a sum of key-value pairs that fades by a fixed factor per head. Sun et al. 2023
   gla,              // such a sum that fades by a factor per key channel and token. Yang et al. 2024
   delta_net,        // what stands under a key is replaced. Yang et al. 2024b

@@ -5,9 +5,9 @@
 
 #include <cmath>
 
-#include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "nn/init.h"
+#include "nn/ssm/mamba.h"
 
 namespace ink {
 namespace {
@@ -23,12 +23,6 @@ DeltaNetOptions checked_delta(DeltaNetOptions o) {
 }
 std::optional<CausalConv> short_conv(int64_t channels, int64_t width) {
   return width > 0 ? std::optional(CausalConv(channels, width, false)) : std::nullopt;
-}
-// softplus^{-1} of steps between 0.001 and 0.1, uniform in their logarithm, as in Mamba.
-Tensor start_of_steps(int64_t n) {
-  NoGrad guard;
-  const Tensor step = exp(init::uniform({n}, std::log(0.001), std::log(0.1)));
-  return step + log(-expm1(-step));
 }
 
 }  // namespace
@@ -47,7 +41,7 @@ DeltaNet::DeltaNet(const DeltaNetOptions& o)
   const int64_t key_size = options.key_dim / o.heads, value_size = options.value_dim / o.heads;
   if (o.decay != DeltaDecay::none) {
     rate = log(init::uniform({o.heads}, 1e-3, 16));
-    bias = start_of_steps(o.decay == DeltaDecay::per_head ? o.heads : options.key_dim);
+    bias = step_bias(o.decay == DeltaDecay::per_head ? o.heads : options.key_dim, {});
   }
   if (o.decay == DeltaDecay::per_head) decay = Linear(o.dim, o.heads, {.bias = false});
   if (o.decay == DeltaDecay::per_channel)

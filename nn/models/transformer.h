@@ -5,6 +5,7 @@
 #include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
 #include "nn/mixer.h"
+#include "nn/ssm/kinds.h"
 
 namespace ink {
 
@@ -37,6 +38,8 @@ struct TransformerBlock : Module {
   std::vector<Residual> residuals;
   Dropout drop;
   explicit TransformerBlock(const MultiHeadAttentionOptions& options);
+  // A state space layer or linear recurrent network instead of attention; RWKV brings its own second layer.
+  explicit TransformerBlock(const SsmOptions& options, double dropout = 0);
   // Mixers of one's own. ValueError for one that is empty, or for none.
   TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout = 0);
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the mixers take it

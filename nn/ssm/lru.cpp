@@ -91,8 +91,8 @@ Tensor LRU::step(const Tensor& x, State& state) const {
                                  options.complex ? "complex" : "real"));
   if (n == 0) return x;
   const Tensor in = widened(x), log_pole = log_poles(widened(nu), widened(theta));
-  // One product for both parts of B x: the rows of B are pairs.
-  Tensor u = linear(in, reshape(widened(B), {options.complex ? 2 * states : states, options.dim}));
+  // One product for both parts of B x: the rows of B are pairs. Under autocast it comes back as a half.
+  Tensor u = widened(linear(in, reshape(widened(B), {options.complex ? 2 * states : states, options.dim})));
   if (options.complex) u = view_as_complex(reshape(u, {batch, n, states, 2}));
   u = exp(widened(gamma_log)) * u;
   const Tensor h = options.form == LruForm::convolution && n > 1

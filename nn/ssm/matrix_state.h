@@ -26,8 +26,8 @@ enum class StateForm {
 struct MatrixStateInputs {
   Tensor q, k, v;  // [batch, heads, n, dk], the same, [batch, heads, n, dv]
   // log w, at most 0: [batch, heads, n] per step, [batch, heads, n, dk] per key, or undefined (w = 1)
-  Tensor log_decay;
-  Tensor erase, read;  // p and r, [batch, heads, n, dk]; both or neither
+  Tensor log_decay = {};
+  Tensor erase = {}, read = {};  // p and r, [batch, heads, n, dk]; both or neither
 };
 struct MatrixStateOptions {
   StateForm form = StateForm::chunked;

@@ -51,8 +51,7 @@ TEST_CASE("RTF: C, solved for as a row, gives the kernel of the quotient by powe
       x = squeeze(matmul(A, unsqueeze(x, -1)), -1);
     }
     // solved for as a column it is another vector
-    const Tensor wrong = squeeze(
-        solve(eye(d, f64) - matrix_power(A, length), unsqueeze(layer.b.detach(), -1)), -1);
+    const Tensor wrong = squeeze(solve(eye(d, f64) - matrix_power(A, length), unsqueeze(layer.b.detach(), -1)), -1);
     if (d > 1 && length < 32) CHECK(error(wrong, C) > 1e-3);
   }
 }

@@ -11,8 +11,8 @@
 namespace ink {
 namespace {
 
-// The roots of unity z_l = e^{-i theta_l}, l = 0 .. length / 2, by half their angles: with 2 e^{-i theta / 2} taken out,
-// 1 - z is i sin(theta / 2) and 1 + z is cos(theta / 2), which is 0 at z = -1.
+// The roots of unity z_l = e^{-i theta_l}, l = 0 .. length / 2, by half their angles: with 2 e^{-i theta / 2} taken
+// out, 1 - z is i sin(theta / 2) and 1 + z is cos(theta / 2), which is 0 at z = -1.
 struct HalfAngles {
   Tensor sine, cosine;
 };
@@ -21,14 +21,15 @@ HalfAngles half_angles(int64_t length, const Options& options) {
   return {sin(half).to(options), cos(half).to(options)};
 }
 
-// For every pair of a left and a right vector, sum over n of left_n right_n / (i sine - q lambda_n), n running over both
-// conjugates: left [.., l, pairs], right [.., r, pairs], q [.., nodes] -> [.., l, r, nodes], complex. A term and its
-// conjugate together are (2 i sine Re a - 2 q Re(a conj lambda)) / ((i sine - q lambda)(i sine - q conj lambda)).
+// For every pair of a left and a right vector, sum over n of left_n right_n / (i sine - q lambda_n), n running over
+// both conjugates: left [.., l, pairs], right [.., r, pairs], q [.., nodes] -> [.., l, r, nodes], complex. A term and
+// its conjugate together are (2 i sine Re a - 2 q Re(a conj lambda)) / ((i sine - q lambda)(i sine - q conj lambda)).
 Tensor cauchy(const Tensor& left, const Tensor& right, const Tensor& lambda, const Tensor& sine, const Tensor& q) {
   const Tensor products = unsqueeze(left, -2) * unsqueeze(right, -3);  // [.., l, r, pairs]
   const Tensor turned = products * conj(unsqueeze(unsqueeze(lambda, -2), -2));
   const Tensor i_sine = complex_of(zeros_like(sine), sine), ql = unsqueeze(q, -2) * unsqueeze(lambda, -1);
-  const Tensor both = 1 / ((i_sine - ql) * (i_sine - unsqueeze(q, -2) * unsqueeze(conj(lambda), -1)));  // [.., pairs, nodes]
+  const Tensor both =
+      1 / ((i_sine - ql) * (i_sine - unsqueeze(q, -2) * unsqueeze(conj(lambda), -1)));  // [.., pairs, nodes]
   Shape flat = products.shape();
   const int64_t count = flat[flat.size() - 3] * flat[flat.size() - 2];
   const auto sums = [&](const Tensor& a) {  // over n, of 2 Re a and `both`: [.., l r, nodes]
@@ -43,8 +44,9 @@ Tensor cauchy(const Tensor& left, const Tensor& right, const Tensor& lambda, con
   return reshape(total, out);
 }
 
-// Schur complement of all rows but the first: M_00 - M_0p M_pp^{-1} M_p0 for M [.., k, k, nodes], by elimination from the
-// last row on. Without exchanges: M_pp is 1 plus a matrix whose hermitian part is positive, as the system loses energy.
+// Schur complement of all rows but the first: M_00 - M_0p M_pp^{-1} M_p0 for M [.., k, k, nodes], by elimination from
+// the last row on. Without exchanges: M_pp is 1 plus a matrix whose hermitian part is positive, as the system loses
+// energy.
 Tensor first_schur_complement(const Tensor& M) {
   const int64_t k = M.size(-3);
   std::vector<std::vector<Tensor>> m;
@@ -76,7 +78,8 @@ Tensor dplr_kernel(const Dplr& s, const Tensor& step, int64_t length) {
   // In f64: next to an eigenvalue of Lambda both terms are large and nearly cancel, most of all for a kind whose modes
   // hardly decay.
   if (step.dtype() != f64)
-    return dplr_kernel({s.lambda.to(c128), s.P.to(c128), s.B.to(c128), s.C.to(c128)}, step.to(f64), length).to(step.dtype());
+    return dplr_kernel({s.lambda.to(c128), s.P.to(c128), s.B.to(c128), s.C.to(c128)}, step.to(f64), length)
+        .to(step.dtype());
   const HalfAngles angle = half_angles(length, step.options());
   const Tensor q = unsqueeze(step, -1) * angle.cosine / 2;  // Delta (1 + z) / 2 without the factor taken out
   const Tensor left = cat({unsqueeze(s.C, -2), conj(s.P)}, -2), right = cat({unsqueeze(s.B, -2), s.P}, -2);
@@ -93,7 +96,7 @@ Tensor dplr_kernel(const Dplr& s, const Tensor& step, int64_t length) {
 
 DplrStep::DplrStep(const Dplr& s, const Tensor& step) : P_(s.P) {
   const Tensor twice = 2 / unsqueeze(step, -1);
-  before_ = twice + s.lambda;        // of A_0 = 2 / Delta + Lambda - P P^*
+  before_ = twice + s.lambda;         // of A_0 = 2 / Delta + Lambda - P P^*
   inverse_ = 1 / (twice - s.lambda);  // D = (2 / Delta - Lambda)^{-1}
   const Tensor DP = unsqueeze(inverse_, -2) * s.P;
   // P^* D P over both conjugates, [.., rank, rank], real

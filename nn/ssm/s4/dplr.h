@@ -22,9 +22,9 @@ struct Dplr {
 };
 
 // Lambda, P and V^* B of HiPPO's matrix in that form, c128, by an eigendecomposition of a hermitian matrix; C is
-// undefined. legs has rank 1, legt rank 2 and fout rank 1 (n / 2 frequencies 0, 1, .. with a sine and a cosine each; the
-// sine of frequency 0 is a state that no input reaches, with eigenvalue 0: a layer gives it some decay).
-// ValueError for an odd n or another kind.
+// undefined. legs has rank 1, legt rank 2 and fout rank 1 (n / 2 frequencies 0, 1, .. with a sine and a cosine each;
+// the sine of frequency 0 is a state that no input reaches, with eigenvalue 0: a layer gives it some decay). ValueError
+// for an odd n or another kind.
 Dplr hippo_dplr(HippoKind kind, int64_t n, double window = 1);
 
 // A as a matrix [.., 2 pairs, 2 pairs] in the basis of both conjugates (Lambda, then its conjugate); b and c alike.

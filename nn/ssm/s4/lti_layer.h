@@ -1,5 +1,5 @@
-// What the layers S4D, S4 and RTF have in common: checks, starting step sizes, parameters that are pairs of numbers, the
-// direct path D u.
+// What the layers S4D, S4 and RTF have in common: checks, starting step sizes, parameters that are pairs of numbers,
+// the direct path D u.
 #pragma once
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
@@ -8,8 +8,8 @@ namespace ink {
 
 // ValueError for sizes below 1, or steps that are not positive and finite or in the wrong order.
 void check_lti_sizes(const char* layer, int64_t dim, int64_t state, double step_min, double step_max);
-void check_rate(const char* layer, double rate);       // ValueError unless positive and finite
-void check_length(const char* layer, int64_t length);  // ValueError below 0
+void check_rate(const char* layer, double rate);                        // ValueError unless positive and finite
+void check_length(const char* layer, int64_t length);                   // ValueError below 0
 void check_lti_input(const char* layer, const Tensor& x, int64_t dim);  // ShapeError unless [batch, time, dim]
 // ShapeError for a state that is there but of another shape, DTypeError for one of another dtype.
 void check_lti_state(const char* layer, const Tensor& x, const Shape& expected, const Options& options);

@@ -100,8 +100,7 @@ Complex low_rank_slope(Complex z, const std::vector<Complex>& lambda, const std:
 }  // namespace
 
 Tensor polynomial_roots(const Tensor& a) {
-  if (a.dim() != 2)
-    throw ShapeError(fmt::format("polynomial_roots: got {}; expected [rows, degree]", a.shape().str()));
+  if (a.dim() != 2) throw ShapeError(fmt::format("polynomial_roots: got {}; expected [rows, degree]", a.shape().str()));
   const std::vector<double> values = detach(a).to(f64).to_vector<double>();
   const auto degree = size_t(a.size(1));
   std::vector<Complex> all;
@@ -134,10 +133,11 @@ int64_t warn_if_unstable(const char* layer, const Tensor& poles) {
     if (std::abs(all[i]) > std::abs(all[worst])) worst = i;
   }
   if (count == 0) return 0;
-  std::cerr << fmt::format("warning: {}: {} of {} poles lie outside the unit circle, so that the state grows; the "
-                           "largest is {:.6g}{:+.6g}i of channel {}, |pole| = {:.6g}\n",
-                           layer, count, all.size(), all[worst].real(), all[worst].imag(),
-                           int64_t(worst) / std::max<int64_t>(1, poles.size(-1)), std::abs(all[worst]));
+  std::cerr << fmt::format(
+      "warning: {}: {} of {} poles lie outside the unit circle, so that the state grows; the "
+      "largest is {:.6g}{:+.6g}i of channel {}, |pole| = {:.6g}\n",
+      layer, count, all.size(), all[worst].real(), all[worst].imag(),
+      int64_t(worst) / std::max<int64_t>(1, poles.size(-1)), std::abs(all[worst]));
   return count;
 }
 

@@ -13,10 +13,11 @@ namespace {
 void check_rtf(const RtfOptions& o) {
   check_lti_sizes("RTF", o.dim, o.state, 1, 1);
   if (o.state >= o.length)
-    throw ValueError(fmt::format("RTF: a polynomial of degree {} has no room in {} roots of unity; expected state < length",
-                                 o.state, o.length));
+    throw ValueError(fmt::format(
+        "RTF: a polynomial of degree {} has no room in {} roots of unity; expected state < length", o.state, o.length));
   if (o.form == SsmForm::scan)
-    throw ValueError("RTF: there is no scan over a state whose matrix is not diagonal; expected convolution or recurrent");
+    throw ValueError(
+        "RTF: there is no scan over a state whose matrix is not diagonal; expected convolution or recurrent");
 }
 
 }  // namespace
@@ -55,7 +56,9 @@ Tensor RTF::companion() const {
   const Tensor shift = eye(d, first.options()).slice(0, 0, d - 1).unsqueeze(0);  // [1, d - 1, d]
   return cat({first.unsqueeze(1), expand(shift, {options.dim, d - 1, d})}, 1);   // (9.44)
 }
-Tensor RTF::output() const { return untruncated(widened(b).to(f64), companion().to(f64), length()).to(denominator().dtype()); }
+Tensor RTF::output() const {
+  return untruncated(widened(b).to(f64), companion().to(f64), length()).to(denominator().dtype());
+}
 
 Tensor RTF::poles() const {
   NoGrad guard;

@@ -13,18 +13,18 @@
 namespace ink {
 
 struct RtfOptions {
-  int64_t dim;         // channels
-  int64_t length;      // of the longest sequence: the trained numerator is made for it
-  int64_t state = 64;  // d, less than length
+  int64_t dim;                          // channels
+  int64_t length;                       // of the longest sequence: the trained numerator is made for it
+  int64_t state = 64;                   // d, less than length
   SsmForm form = SsmForm::convolution;  // or recurrent
-  // a / (sum |a| + |s| + 1e-6) with a learnt s in place of a: then all poles are inside the unit circle (Montel). That is
-  // sufficient and not necessary, and costs most of the systems there are: off, as the paper's authors recommend.
+  // a / (sum |a| + |s| + 1e-6) with a learnt s in place of a: then all poles are inside the unit circle (Montel). That
+  // is sufficient and not necessary, and costs most of the systems there are: off, as the paper's authors recommend.
   bool constrained = false;
 };
 
-// [batch, time, dim] -> the same: y = K * u + D u. b is the numerator of the first `length()` taps alone (the C-tilde of
-// S4), so that K is an inverse FFT of a quotient and nothing wraps around; K_0 = C B is tap 0. All a and b start at 0 (the
-// state is then a shift register of the last d inputs), D normal.
+// [batch, time, dim] -> the same: y = K * u + D u. b is the numerator of the first `length()` taps alone (the C-tilde
+// of S4), so that K is an inverse FFT of a quotient and nothing wraps around; K_0 = C B is tap 0. All a and b start at
+// 0 (the state is then a shift register of the last d inputs), D normal.
 //
 // A sequence longer than `length()` is refused by forward; extend() makes b anew for it. A layer that loads parameters
 // must have the length of the one that saved them. ValueError for sizes below 1, a state that is not smaller than the
@@ -45,8 +45,8 @@ struct RTF : Module {
   explicit RTF(const RtfOptions& options);
   int64_t length() const { return prepared_length.size(0); }
   Tensor forward(const Tensor& x) const;
-  // The next steps of a sequence, O(d) each. ShapeError for a state of another batch or layer. Where a state begins, poles
-  // that grow are warned of on std::cerr.
+  // The next steps of a sequence, O(d) each. ShapeError for a state of another batch or layer. Where a state begins,
+  // poles that grow are warned of on std::cerr.
   Tensor step(const Tensor& x, State& state) const;
   void extend(int64_t length);  // doubles the length until it is at least that; the kernel so far stays what it is
 

@@ -23,8 +23,9 @@ void check_s4(const S4Options& o) {
     throw ValueError(
         fmt::format("S4: states come in conjugate pairs; got state = {}; expected an even number", o.state));
   if (o.form == SsmForm::scan)
-    throw ValueError("S4: there is no scan over a state whose matrix is not diagonal; expected convolution or recurrent; "
-                     "hint: S4D has one");
+    throw ValueError(
+        "S4: there is no scan over a state whose matrix is not diagonal; expected convolution or recurrent; "
+        "hint: S4D has one");
 }
 
 Tensor same_for_all(const Tensor& x, int64_t dim) {  // complex numbers as pairs; a first dim of channels
@@ -89,7 +90,8 @@ Tensor S4::kernel(int64_t n) const {
   Dplr s = system();
   if (rate != 1) {  // C stays what it is, and C-tilde is that of the other step size
     const Tensor C = output().to(c128);
-    s.C = narrow(truncated(cat({C, conj(C)}, -1), transition(rate), length()), -1, 0, options.state / 2).to(s.B.dtype());
+    s.C =
+        narrow(truncated(cat({C, conj(C)}, -1), transition(rate), length()), -1, 0, options.state / 2).to(s.B.dtype());
   }
   return narrow(dplr_kernel(s, steps() * rate, length()), -1, 0, n);
 }

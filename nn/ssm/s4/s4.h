@@ -8,11 +8,11 @@
 namespace ink {
 
 struct S4Options {
-  int64_t dim;           // channels
-  int64_t length;        // of the longest sequence: the trained C-tilde is made for it
-  int64_t state = 64;    // N, both conjugates counted: even
-  HippoKind init = HippoKind::legs;  // or legt, fout, with a window of 2 / Delta steps
-  SsmForm form = SsmForm::convolution;   // or recurrent; there is no scan, as A is not diagonal
+  int64_t dim;                              // channels
+  int64_t length;                           // of the longest sequence: the trained C-tilde is made for it
+  int64_t state = 64;                       // N, both conjugates counted: even
+  HippoKind init = HippoKind::legs;         // or legt, fout, with a window of 2 / Delta steps
+  SsmForm form = SsmForm::convolution;      // or recurrent; there is no scan, as A is not diagonal
   double step_min = 1e-3, step_max = 1e-1;  // Delta starts log-uniform between them, one for each channel
 };
 
@@ -65,7 +65,7 @@ struct S4 : Module {
   void fields(Fields& f) override;
 
  private:
-  Tensor steps() const;               // Delta without the rate, [dim]
+  Tensor steps() const;                  // Delta without the rate, [dim]
   Tensor transition(double rate) const;  // A_bar as dense matrices [dim, N, N], c128
   Tensor run(const Tensor& u, State& state) const;
 };

@@ -5,8 +5,7 @@
 
 namespace ink {
 
-SsmGlu::SsmGlu(int64_t dim, AnyMixer layer, double dropout)
-    : ssm(std::move(layer)), drop(dropout), out(dim, 2 * dim) {
+SsmGlu::SsmGlu(int64_t dim, AnyMixer layer, double dropout) : ssm(std::move(layer)), drop(dropout), out(dim, 2 * dim) {
   if (!ssm) throw ValueError("SsmGlu: got an empty mixer; hint: mixer(\"name\", layer)");
 }
 

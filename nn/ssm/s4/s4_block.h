@@ -1,5 +1,5 @@
-// What stands around a state space layer in a block: it mixes along time only, channel by channel, so that a non-linearity
-// and a layer that mixes channels follow.
+// What stands around a state space layer in a block: it mixes along time only, channel by channel, so that a
+// non-linearity and a layer that mixes channels follow.
 #pragma once
 #include "nn/models/transformer.h"
 

@@ -59,7 +59,8 @@ S4D::S4D(const S4DOptions& o) : options(o) {
   const StartingPoles start = starting_poles(o);
   const auto each = [&](const Tensor& x) {  // the same for all channels, as parameters
     const Tensor parts = is_complex(x.dtype()) ? view_as_real(x) : x;
-    return repeat(parts.to({f32, default_device()}).unsqueeze(0), parts.dim() == 2 ? Shape{o.dim, 1, 1} : Shape{o.dim, 1});
+    return repeat(parts.to({f32, default_device()}).unsqueeze(0),
+                  parts.dim() == 2 ? Shape{o.dim, 1, 1} : Shape{o.dim, 1});
   };
   log_step = starting_log_steps(o.dim, o.step_min, o.step_max);
   log_decay = each(log(start.decay));

@@ -1,10 +1,11 @@
 // S4D: a state space model with a diagonal A for every channel (Gu et al. 2022, arXiv 2206.11893).
 //
-//   x' = A x + B u, y = Re(C x) + D u   ->   x_k = A_bar x_{k-1} + B_bar u_k,   y = K * u + D u,   K_t = C A_bar^t B_bar
+//   x' = A x + B u, y = Re(C x) + D u   ->   x_k = A_bar x_{k-1} + B_bar u_k,   y = K * u + D u,   K_t = C A_bar^t
+//   B_bar
 #pragma once
 #include "nn/module.h"
-#include "nn/ssm/s4/convolution.h"
 #include "nn/ssm/discretise.h"
+#include "nn/ssm/s4/convolution.h"
 
 namespace ink {
 

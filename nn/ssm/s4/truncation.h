@@ -15,10 +15,11 @@
 
 namespace ink {
 
-Tensor matrix_power(const Tensor& A, int64_t power);                        // power >= 0, by squaring
-Tensor truncated(const Tensor& C, const Tensor& A, int64_t length);         // C (1 - A^length)
-Tensor untruncated(const Tensor& C_tilde, const Tensor& A, int64_t length); // C with that C-tilde: a solve for a row
-Tensor doubled(const Tensor& C_tilde, const Tensor& A, int64_t length);     // C (1 - A^{2 length}) = C-tilde (1 + A^length)
+Tensor matrix_power(const Tensor& A, int64_t power);                         // power >= 0, by squaring
+Tensor truncated(const Tensor& C, const Tensor& A, int64_t length);          // C (1 - A^length)
+Tensor untruncated(const Tensor& C_tilde, const Tensor& A, int64_t length);  // C with that C-tilde: a solve for a row
+Tensor doubled(const Tensor& C_tilde, const Tensor& A,
+               int64_t length);  // C (1 - A^{2 length}) = C-tilde (1 + A^length)
 
 // What follows from parameters and is asked for again and again: kept until one of them is written or exchanged. While
 // gradients are recorded nothing is kept, since a graph can be walked once only.

@@ -8,6 +8,7 @@
 
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 
 namespace ink::diffusion {
 namespace {
@@ -31,7 +32,7 @@ Tensor squared_denoising_error(Denoiser denoiser, const Tensor& x0, const Tensor
   const Tensor level = sigma.to(x0.device()).to(x0.dtype());
   const Tensor s = per_sample([](double s) { return s; }, sigma, x0);
   const Tensor d = denoiser((x0 + s * eps).to(x0.dtype()), level, cond);
-  return mean_of_sample(square(d - x0));
+  return mean_of_sample(square(widened(d) - widened(x0)));
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ Tensor prediction_target(const Process& process, Output output, const Tensor& x0
   auto rate = [&](double (Process::*of)(double) const) {
     return per_sample([&](double time) { return (process.*of)(time); }, t, x0);
   };
-  const Tensor target = [&] {
+  const Tensor target = [&]() -> Tensor {
     switch (output) {
       case Output::denoised:
         return x0;
@@ -78,7 +79,7 @@ Tensor PredictionLoss::operator()(const Tensor& x0, const Tensor& eps, const Ten
   if (!(got.shape() == target.shape()))
     throw ShapeError(
         fmt::format("prediction loss: the network returned {}; expected {}", got.shape().str(), target.shape().str()));
-  const Tensor error = mean_of_sample(square(got - target));
+  const Tensor error = mean_of_sample(square(widened(got) - widened(target)));
   return weight.defined() ? error * weight.to(error.device()).to(error.dtype()) : error;
 }
 

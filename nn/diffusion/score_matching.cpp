@@ -8,11 +8,13 @@
 #include "autograd/graph/engine.h"
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 
 namespace ink::diffusion {
 namespace {
 
-Tensor sum_of_sample(const Tensor& x) { return sum(flatten(x, 1), {1}); }
+// Halves are summed in f32, and the loss stays f32.
+Tensor sum_of_sample(const Tensor& x) { return sum(flatten(widened(x), 1), {1}); }
 
 void check_alike(const char* loss, const char* name, const Tensor& x, const Tensor& other) {
   if (x.dim() < 2 || !(x.shape() == other.shape()))
@@ -43,7 +45,7 @@ Tensor transposed_product(const Tensor& score, const Tensor& x, const Tensor& v)
 
 Tensor explicit_score_matching(ScoreFn s, const Tensor& x, const Tensor& true_score) {
   check_alike("explicit_score_matching", "a true score", x, true_score);
-  return sum_of_sample(square(score_at("explicit_score_matching", s, x) - true_score)) / 2;
+  return sum_of_sample(square(widened(score_at("explicit_score_matching", s, x)) - widened(true_score))) / 2;
 }
 
 Tensor implicit_score_matching(ScoreFn s, const Tensor& x) {
@@ -51,11 +53,11 @@ Tensor implicit_score_matching(ScoreFn s, const Tensor& x) {
   EnableGrad on;  // the trace is a derivative, also where the loss is only looked at
   const Tensor at = watched(x), score = score_at("implicit_score_matching", s, at);
   const int64_t d = x.size(0) > 0 ? x.numel() / x.size(0) : 0;
-  Tensor loss = sum_of_sample(square(score)) / 2;
+  Tensor loss = sum_of_sample(square(widened(score))) / 2;
   for (int64_t i = 0; i < d; ++i) {  // tr(ds / dx) = sum_i ds_i / dx_i
     const Tensor unit = reshape(one_hot(full({1}, i, {i64, x.device()}), d).to(x.dtype()), {1, d});
     const Tensor e = reshape(expand(unit, {x.size(0), d}), x.shape());
-    loss = loss + sum_of_sample(transposed_product(score, at, e) * e);
+    loss = loss + sum_of_sample(widened(transposed_product(score, at, e)) * e);
   }
   return record ? loss : loss.detach();
 }
@@ -65,8 +67,9 @@ Tensor sliced_score_matching(ScoreFn s, const Tensor& x, const Tensor& v, Sliced
   const bool record = grad_enabled();
   EnableGrad on;
   const Tensor at = watched(x), score = score_at("sliced_score_matching", s, at);
-  const Tensor along = sum_of_sample(transposed_product(score, at, v) * v);  // v^T (ds / dx) v
-  const Tensor size = form == SlicedForm::plain ? square(sum_of_sample(score * v)) : sum_of_sample(square(score));
+  const Tensor along = sum_of_sample(widened(transposed_product(score, at, v)) * v);  // v^T (ds / dx) v
+  const Tensor size =
+      form == SlicedForm::plain ? square(sum_of_sample(widened(score) * v)) : sum_of_sample(square(widened(score)));
   const Tensor loss = along + size / 2;
   return record ? loss : loss.detach();
 }
@@ -79,7 +82,9 @@ Tensor denoising_score_matching(ScoreFn s, const Tensor& x0, const Tensor& eps, 
   check_alike("denoising_score_matching", "noise", x0, eps);
   if (!(sigma > 0))
     throw ValueError(fmt::format("denoising_score_matching: got sigma {}; expected a positive number", sigma));
-  return sum_of_sample(square(score_at("denoising_score_matching", s, x0 + sigma * eps) + eps / sigma)) / 2;
+  return sum_of_sample(
+             square(widened(score_at("denoising_score_matching", s, x0 + sigma * eps)) + widened(eps) / sigma)) /
+         2;
 }
 
 Tensor ncsn_loss(NoisyScoreFn s, const Tensor& x0, const Tensor& eps, const Tensor& sigma) {
@@ -87,12 +92,12 @@ Tensor ncsn_loss(NoisyScoreFn s, const Tensor& x0, const Tensor& eps, const Tens
   if (sigma.dim() != 1 || sigma.size(0) != x0.size(0))
     throw ShapeError(fmt::format("ncsn_loss: got noise levels {}; expected [{}], one for each sample",
                                  sigma.shape().str(), x0.size(0)));
-  const Tensor level = sigma.to(x0.device()).to(x0.dtype());
+  const Tensor level = sigma.to(x0.device()).to(promote(x0.dtype(), f32));
   Shape beside = Shape::filled(x0.dim(), 1);
   beside[0] = x0.size(0);
-  const Tensor factor = reshape(level, beside), score = s(x0 + factor * eps, level);
+  const Tensor factor = reshape(level, beside), score = s((widened(x0) + factor * widened(eps)).to(x0.dtype()), level);
   check_alike("ncsn_loss", "a score of shape", x0, score);
-  return sum_of_sample(square(factor * score + eps)) / 2;
+  return sum_of_sample(square(factor * widened(score) + widened(eps))) / 2;
 }
 
 }  // namespace ink::diffusion

@@ -105,7 +105,7 @@ ImportanceSteps::Draw ImportanceSteps::draw(int64_t count, Generator* generator)
   const std::vector<double> p = probabilities();
   const Tensor table = from_data(std::span<const double>(p), {int64_t(p.size())});
   const Tensor index = multinomial(table, count, true, generator);
-  return {index + 1, 1 / (table.index_select(0, index) * double(p.size()))};
+  return {index + 1, 1 / (index_select(table, 0, index) * double(p.size()))};
 }
 void ImportanceSteps::update(const Tensor& n, const Tensor& losses) {
   if (n.dim() != 1 || !(losses.shape() == n.shape()))

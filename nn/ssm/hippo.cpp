@@ -61,13 +61,13 @@ Hippo fourier_window(HippoKind kind, int64_t n, double window) {
   const double twice = kind == HippoKind::fout ? 2 : 1;
   const Tensor turn = diag(imaginary(frequencies(n) * (2 * std::numbers::pi))),
                close = to(full({n, n}, twice, f64), c128);
-  return {kind, (turn - close) / window, to(full({n}, twice / window, f64), c128), window, false};
+  return {kind, (turn - close) / window, to(full({n}, twice / window, f64), c128), window, false};  // (9.5)
 }
 Hippo fourier_all(int64_t n) {
   Matrix re;
   const int64_t half = n / 2;
   for (int64_t j = -half; j <= half; ++j)
-    for (int64_t k = -half; k <= half; ++k) re.push_back(j == k ? -1 : -double(j) / double(j - k));
+    for (int64_t k = -half; k <= half; ++k) re.push_back(j == k ? -1 : -double(j) / double(j - k));  // (9.10)
   return {HippoKind::fous, to(f64_matrix(re, n), c128) + diag(imaginary(frequencies(n) * std::numbers::pi)),
           to(ones({n}, f64), c128), 1, true};
 }
@@ -84,13 +84,13 @@ Hippo hippo(HippoKind kind, int64_t n, double window) {
   switch (kind) {
     case HippoKind::legt: {
       const Tensor A = by_pairs(n, [&](int64_t j, int64_t k) {
-        return -root(j) * root(k) * (k > j && (k - j) % 2 ? -1 : 1) / window;
+        return -root(j) * root(k) * (k > j && (k - j) % 2 ? -1 : 1) / window;  // (9.7)
       });
       return {kind, A, legendre_norms(n) / window, window, false};
     }
     case HippoKind::legs: {
       const Tensor A = by_pairs(n, [](int64_t j, int64_t k) {
-        return k < j ? -root(j) * root(k) : k == j ? -double(j + 1) : 0;
+        return k < j ? -root(j) * root(k) : k == j ? -double(j + 1) : 0;  // (9.9)
       });
       return {kind, A, legendre_norms(n), 1, true};
     }
@@ -139,8 +139,9 @@ template <class F> Tensor along_degrees(const char* op, const Tensor& x, F f) {
 }  // namespace
 
 Tensor legs_multiply(const Tensor& x) {
-  return along_degrees("legs_multiply", x,
-                       [](const Tensor& x, const Tensor& v, const Tensor& k) { return k * x - v * cumsum(v * x, -1); });
+  return along_degrees("legs_multiply", x, [](const Tensor& x, const Tensor& v, const Tensor& k) {
+    return k * x - v * cumsum(v * x, -1);  // (9.19)
+  });
 }
 
 // (I - h A) z = x. With S_k the sum of v_j z_j up to k: (1 - h k) z_k + h v_k S_k = x_k, and z_k = (S_k - S_{k-1}) /
@@ -151,7 +152,7 @@ Tensor legs_solve(const Tensor& x, double step) {
     throw ValueError(fmt::format("legs_solve: got a step of {}; expected a positive, finite one", step));
   return along_degrees("legs_solve", x, [&](const Tensor& x, const Tensor& v, const Tensor& k) {
     const Tensor denominator = 1 + step * (k + 1);
-    const Tensor sums = linear_recurrence((1 - step * k) / denominator, v * x / denominator, -1);
+    const Tensor sums = linear_recurrence((1 - step * k) / denominator, v * x / denominator, -1);  // (9.20)
     const Tensor before = cat({zeros_like(slice(sums, -1, 0, 1)), slice(sums, -1, 0, x.size(-1) - 1)}, -1);
     return (sums - before) / v;
   });

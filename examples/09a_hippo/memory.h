@@ -117,6 +117,12 @@ inline Series curve(std::string name, double from, double to, Samples y, Mark ma
     series.x.push_back(from + (to - from) * double(i) / double(series.y.size() - 1));
   return series;
 }
+// Another stretch of the same curve, after a gap.
+inline void append(Series& series, const Series& more) {
+  if (!series.x.empty()) series.x.push_back(series.x.back()), series.y.push_back(NAN);
+  series.x.insert(series.x.end(), more.x.begin(), more.x.end());
+  series.y.insert(series.y.end(), more.y.begin(), more.y.end());
+}
 inline Samples evenly(int64_t count) {
   Samples s;
   for (int64_t i = 0; i < count; ++i) s.push_back(double(i) / double(count - 1));

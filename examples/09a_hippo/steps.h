@@ -10,11 +10,11 @@ namespace ink::lesson {
 
 inline Tensor vector_of(const Samples& v) { return from_data(std::span<const double>(v), {int64_t(v.size())}); }
 
-// LegS with five coefficients over twelve samples.
+// LegS with five coefficients over eight samples.
 inline void a_memory_sample_by_sample(Lesson& lesson) {
   if (!lesson.wants_frames()) return;
   lesson.player("a memory of five numbers");
-  const Samples u{2, 3, 3, 1, 0, 0, 1, 3, 4, 4, 2, 1};
+  const Samples u{2, 3, 4, 1, 0, 1, 3, 4};
   const Hippo h = hippo(HippoKind::legs, 5);
   const std::vector<Tensor> states = run_legs(h, u);
   for (size_t k = 0; k < u.size(); ++k) {

@@ -46,9 +46,9 @@ void check_steps(const char* op, const Tensor& step) {
 
 // (I - left A) x_k = (I + right A) x_{k-1} + input B u
 DiscreteSystem implicit_step(const Tensor& A, const Tensor& B, double left, double right, double input) {
-  const Tensor one = identity_like(A), after = one - left * A;
-  return {solve(after, one + right * A),  // (9.11)
-          squeeze(solve(after, unsqueeze(input * B, -1)), -1)};
+  const Tensor one = identity_like(A);
+  const Tensor before = one + right * A, after = one - left * A;  // (9.11)
+  return {solve(after, before), squeeze(solve(after, unsqueeze(input * B, -1)), -1)};
 }
 
 // e^{[[A, B], [0, 0]]} = [[e^A, integral of e^{A s} B over [0, 1]], [0, 1]] needs no inverse of A.

@@ -54,14 +54,12 @@ void from_fixed_to_selected(Lesson& lesson) {
   const Tensor z = linspace(-6, 6, 49, f64), delta = softplus(z);
   lesson.expect("the step is a gate: e^{-softplus z} is 1 - sigmoid z, largest difference",
                 largest(exp(-delta) - (1 - sigmoid(z))), Below{1e-12});  // (9.53)
-  lesson.plot("gate",
-              {{.name = "kept, $e^{-\\Delta}$", .x = z.to_vector<double>(), .y = exp(-delta).to_vector<double>()},
-               {.name = "added, exact step", .x = z.to_vector<double>(), .y = (1 - exp(-delta)).to_vector<double>()},
-               {.name = "added, Euler",
-                .x = z.to_vector<double>(),
-                .y = delta.to_vector<double>(),
-                .mark = Mark::dashed}},
-              {.x = "z", .y = "factor", .y_high = 2, .caption = "A = -1, B = 1. Euler's step grows without bound."});
+  lesson.plot(
+      "gate",
+      {{.name = "kept, $e^{-\\Delta}$", .x = z.to_vector<double>(), .y = exp(-delta).to_vector<double>()},
+       {.name = "added, exact step", .x = z.to_vector<double>(), .y = (1 - exp(-delta)).to_vector<double>()},
+       {.name = "added, Euler", .x = z.to_vector<double>(), .y = delta.to_vector<double>(), .mark = Mark::dashed}},
+      {.x = "z", .y = "factor", .y_high = 2, .caption = "A = -1, B = 1. Euler's step grows without bound."});
   scan_step_by_step(lesson);
 }
 
@@ -87,9 +85,8 @@ void scans(Lesson& lesson, int64_t counted, int64_t longest, const Options& numb
 }
 
 void memory(Lesson& lesson, int64_t n, const Options& numbers) {
-  lesson.section("3. States computed again in the backward pass",
-                 R"(G_t = C_t g_t + e^{\Delta_{t+1} A} G_{t+1})", "Gu & Dao 2023, section 3.3.2",
-                 {"autograd/ops/recurrence/selective_scan.cpp:gradients_by_formula"});
+  lesson.section("3. States computed again in the backward pass", R"(G_t = C_t g_t + e^{\Delta_{t+1} A} G_{t+1})",
+                 "Gu & Dao 2023, section 3.3.2", {"autograd/ops/recurrence/selective_scan.cpp:gradients_by_formula"});
   what_is_kept(lesson, n, numbers);
 }
 
@@ -141,23 +138,28 @@ void duality(Lesson& lesson) {
   lesson.expect("step by step, all pairs, chunks of 1, 7 and 64: largest difference", worst, Below{1e-10});
   const Tensor sums = cumsum(select(in.delta, 2, 0)[0] * in.A[0], 0);
   const Tensor L = tril(exp(tril(unsqueeze(sums, 1) - unsqueeze(sums, 0)))),
-               M = L * matmul(in.C[0].select(1, 0), in.B[0].select(1, 0).t());
+               M = L * matmul(in.C[0].select(1, 0), in.B[0].select(1, 0).t());  // (9.61)
   lesson.heatmap("mask", L.narrow(0, 0, 48).narrow(1, 0, 48),
-                 {.x = "token read from", .y = "token that reads", .low = 0, .high = 1,
-                  .caption = "L for 48 tokens: causal, and faded by the steps between. A mask that the tokens choose."});
+                 {.x = "token read from",
+                  .y = "token that reads",
+                  .low = 0,
+                  .high = 1,
+                  .caption =
+                      "L for 48 tokens: causal, and faded by the steps between. A mask that the tokens choose."});
   const Tensor below = M.narrow(0, 50, 50).narrow(1, 0, 50);
   const Tensor s = sqrt(clamp(std::get<0>(eigh(matmul(below, below.t()))), 0));
-  lesson.expect("a block of 50 x 50 below the diagonal: rank, N", double(count_nonzero(s > 1e-6 * max(s)).item<int64_t>()),
-                Equals{double(N)});  // (9.62)
+  lesson.expect("a block of 50 x 50 below the diagonal: rank, N",
+                double(count_nonzero(s > 1e-6 * max(s)).item<int64_t>()), Equals{double(N)});  // (9.62)
   const Tensor on = L.narrow(0, 0, 50).narrow(1, 0, 50);
   lesson.expect("a block on the diagonal of L: full rank, least of its diagonal", min(diagonal(on)).item(), Equals{1});
   chunk_by_chunk(lesson);
 }
 
 void both_ends(Lesson& lesson) {
-  lesson.section("8. Mamba-3: both ends of a step, and a state that turns",
-                 R"(S_t = e^{\Delta_t A_t} (S_{t-1} + (1 - \lambda_t) \Delta_t B_{t-1} x_{t-1}^\top) + \lambda_t \Delta_t B_t x_t^\top)",
-                 "Lahoti et al. 2026, arXiv 2603.15569", {"nn/ssm/mamba3.cpp:trapezoidal_ssd"});
+  lesson.section(
+      "8. Mamba-3: both ends of a step, and a state that turns",
+      R"(S_t = e^{\Delta_t A_t} (S_{t-1} + (1 - \lambda_t) \Delta_t B_{t-1} x_{t-1}^\top) + \lambda_t \Delta_t B_t x_t^\top)",
+      "Lahoti et al. 2026, arXiv 2603.15569", {"nn/ssm/mamba3.cpp:trapezoidal_ssd"});
   NoGrad guard;
   // x' = -x + sin 3t from x(0) = 0, at t = 2.
   const double exact = (3 * std::exp(-2.) + std::sin(6.) - 3 * std::cos(6.)) / 10;
@@ -212,12 +214,14 @@ int main(int argc, char** argv) {
                 {.note = "09c",
                  .name = "09c_mamba",
                  .title = "Mamba",
-                 .about = "A state space model whose step depends on the token: how it is computed, what it can do that a "
-                          "fixed one cannot, and why it is masked attention.",
+                 .about =
+                     "A state space model whose step depends on the token: how it is computed, what it can do that a "
+                     "fixed one cannot, and why it is masked attention.",
                  .full_time = "5 min"});
   Setup setup;
   setup.steps = lesson.option("steps", Sizes{.full = 1000, .quick = 600, .tiny = 1}, "of training on induction heads");
-  setup.copy_steps = lesson.option("copy-steps", Sizes{.full = 1500, .quick = 500, .tiny = 1}, "of training on copying");
+  setup.copy_steps =
+      lesson.option("copy-steps", Sizes{.full = 1500, .quick = 500, .tiny = 1}, "of training on copying");
   setup.seeds = lesson.option("seeds", Sizes{.full = 3, .quick = 1, .tiny = 1}, "nets trained of each kind");
   setup.batch = lesson.option("batch", Sizes{.full = 32, .quick = 32, .tiny = 1}, "tasks per step");
   const int64_t counted =

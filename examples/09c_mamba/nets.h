@@ -49,9 +49,7 @@ struct MambaNet : Module {
     }
     return all;
   }
-  void fields(Fields& f) override {
-    f("tokens", tokens)("norms", norms)("layers", layers)("norm", norm)("head", head);
-  }
+  void fields(Fields& f) override { f("tokens", tokens)("norms", norms)("layers", layers)("norm", norm)("head", head); }
 };
 
 inline double accuracy(const MambaNet& net, const Asked& a) {

@@ -141,7 +141,8 @@ inline void two_sweeps(Lesson& lesson) {
     if (from >= 0) here.push_back({0, from});
     lesson.frame(title, {{"$a$", a, here}, {"$b$", b, here}, {"$h$", h, here}}, text);
   };
-  frame("eight steps", "Cell $t$ takes $h$ to $a h + b$. The first one takes whatever was before to $b$: its $a$ is 0.");
+  frame("eight steps",
+        "Cell $t$ takes $h$ to $a h + b$. The first one takes whatever was before to $b$: its $a$ is 0.");
   for (int64_t w = 1; w < n; w *= 2)
     for (int64_t t = 2 * w - 1; t < n; t += 2 * w) {
       const Stretch s = joined({a[size_t(t - w)], b[size_t(t - w)]}, {a[size_t(t)], b[size_t(t)]});
@@ -152,7 +153,8 @@ inline void two_sweeps(Lesson& lesson) {
             t, t - w);
     }
   h[size_t(n - 1)] = b[size_t(n - 1)];
-  frame("the top", "Cell 7 spans all steps, so its $b$ is $h_7$. So are those of cells 0, 1 and 3, which span all up to them.",
+  frame("the top",
+        "Cell 7 spans all steps, so its $b$ is $h_7$. So are those of cells 0, 1 and 3, which span all up to them.",
         n - 1);
   for (int64_t t : {0, 1, 3}) h[size_t(t)] = b[size_t(t)];
   for (int64_t w = n / 4; w >= 1; w /= 2)
@@ -202,12 +204,12 @@ inline void race(Lesson& lesson, int64_t longest, const Options& numbers) {
     const Tensor a = rand({n, 16}, numbers), b = randn({n, 16}, numbers), q = randn({1, 1, n, 16}, numbers);
     for (size_t i = 0; i < 4; ++i) {
       curves[i].x.push_back(double(n));
-      curves[i].y.push_back(
-          least_ms([&] { return linear_recurrence(a, b, 0, {.algorithm = kWays[i].algorithm}); }));
+      curves[i].y.push_back(least_ms([&] { return linear_recurrence(a, b, 0, {.algorithm = kWays[i].algorithm}); }));
     }
     if (n > 16384) continue;
     curves[4].x.push_back(double(n));
-    curves[4].y.push_back(least_ms([&] { return scaled_dot_product_attention(q, q, q, {.causal = Causal::top_left}); }));
+    curves[4].y.push_back(
+        least_ms([&] { return scaled_dot_product_attention(q, q, q, {.causal = Causal::top_left}); }));
   }
   lesson.plot("race", curves,
               {.x = "steps n",

@@ -34,7 +34,8 @@ inline void scan_step_by_step(Lesson& lesson) {
                   {"$e^{\\Delta_t A}$", keep},
                   {"$h_t$", h[0]},
                   {"$y_t$", y, {{0, int64_t(t)}}}},
-                 delta[t] < 0.1 ? "A blank: with a small step $e^{\\Delta A}$ is nearly 1 and nothing is added. Time stands still."
+                 delta[t] < 0.1
+                     ? "A blank: with a small step $e^{\\Delta A}$ is nearly 1 and nothing is added. Time stands still."
                  : delta[t] < 2
                      ? (t ? "A step of 1: the fast state is renewed, the slow one keeps 60 % of what it held."
                           : "A symbol with a step of 1: $\\Delta x$ goes into every state.")
@@ -43,8 +44,7 @@ inline void scan_step_by_step(Lesson& lesson) {
   // Held to the fused kernel over all tokens at once.
   const auto row = [](const std::vector<double>& v) { return from_data(v, {1, 8, 1}).to(f64); };
   Tensor none;
-  const Tensor whole =
-      selective_ssm({row(x), row(delta), A, expand(one, {1, 8, 3}), expand(one, {1, 8, 3})}, none);
+  const Tensor whole = selective_ssm({row(x), row(delta), A, expand(one, {1, 8, 3}), expand(one, {1, 8, 3})}, none);
   lesson.expect("token by token by hand, the fused kernel: largest difference",
                 largest(whole.reshape({8}) - from_data(y, {8})), Below{1e-12});
 }
@@ -116,7 +116,8 @@ inline void chunk_by_chunk(Lesson& lesson) {
     lesson.frame(title, {{"$L \\circ C B^\\top$", shown, rows}, {"$\\Delta x$", v, rows}, {"$S$", S}, {"$y$", y, rows}},
                  text);
   };
-  frame("nothing is computed yet", "Rows are what is read, columns what is read from. Above the diagonal is the future.", -1);
+  frame("nothing is computed yet",
+        "Rows are what is read, columns what is read from. Above the diagonal is the future.", -1);
   for (int64_t k = 0; k < n / c; ++k) {
     const int64_t from = k * c;
     const auto rows = [&](const Tensor& x) { return x.narrow(0, from, c); };
@@ -134,7 +135,9 @@ inline void chunk_by_chunk(Lesson& lesson) {
     const Tensor end = sums[from + c - 1], start = from ? sums[from - 1] : zeros({}, f64);
     S = exp(end - start) * S + matmul((rows(B) * unsqueeze(exp(end - rows(sums)), 1)).t(), rows(v));
     frame(fmt::format("chunk {}: into the state", k + 1),
-          "The state fades by the whole chunk; each token adds $B\\, \\Delta x$, faded from its place to the chunk's end.", k);
+          "The state fades by the whole chunk; each token adds $B\\, \\Delta x$, faded from its place to the chunk's "
+          "end.",
+          k);
   }
   lesson.expect("chunk by chunk by hand, (L o C B^T) v: largest difference", largest(y - matmul(M, v)), Below{1e-12});
 }

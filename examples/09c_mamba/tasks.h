@@ -22,9 +22,9 @@ inline Asked induction(int64_t batch, int64_t length, int64_t symbols, Generator
   return {ids, full({1}, length - 1, {i64, Device::cpu()}), gather(ids, 1, first + 1)};
 }
 
-// Selective copying (Gu & Dao 2023, section 4.1.1, after Arjovsky et al. 2016): `count` symbols 2, 3, .. stand at random
-// places among `length` blanks (0); then come as many markers (1), at which the symbols must be said in their order. The
-// loss counts the markers.
+// Selective copying (Gu & Dao 2023, section 4.1.1, after Arjovsky et al. 2016): `count` symbols 2, 3, .. stand at
+// random places among `length` blanks (0); then come as many markers (1), at which the symbols must be said in their
+// order. The loss counts the markers.
 inline Asked selective_copying(int64_t batch, int64_t length, int64_t count, int64_t symbols, Generator& g) {
   const Options whole{i64, Device::cpu()};
   const Tensor symbol = randint(2, symbols + 2, {batch, count}, whole, &g);

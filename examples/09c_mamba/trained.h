@@ -130,8 +130,8 @@ inline void induction_heads(Lesson& lesson, const Setup& setup) {
 inline void delta_over_time(Lesson& lesson, const MambaNet& net, const CopySizes& z) {
   NoGrad guard;
   Generator g(77);
-  const Asked many = selective_copying(lesson.mode() == Mode::tiny ? 1 : 64, z.length, z.count, z.symbols, g)
-                         .on(lesson.device());
+  const Asked many =
+      selective_copying(lesson.mode() == Mode::tiny ? 1 : 64, z.length, z.count, z.symbols, g).on(lesson.device());
   const Tensor symbol = unsqueeze((many.ids.narrow(1, 0, z.length) > 1).to(f64), -1);
   Tensor picture;
   double most = 0;
@@ -177,8 +177,8 @@ inline void which_of_the_three(Lesson& lesson, Training t, const Setup& setup, d
 }
 
 inline void copying(Lesson& lesson, const Setup& setup) {
-  lesson.section("5. Selective copying: keep what matters", R"(\_\; s_1\; \_\; \_\; s_2\; \_\; m\; m \;\to\; s_1\; s_2)",
-                 "Gu & Dao 2023, section 4.1.1");
+  lesson.section("5. Selective copying: keep what matters",
+                 R"(\_\; s_1\; \_\; \_\; s_2\; \_\; m\; m \;\to\; s_1\; s_2)", "Gu & Dao 2023, section 4.1.1");
   const CopySizes z = copy_sizes(lesson.mode());
   const auto draw = [&](int64_t batch, Generator& g) {
     return selective_copying(batch, z.length, z.count, z.symbols, g).on(lesson.device());
@@ -197,8 +197,8 @@ inline void copying(Lesson& lesson, const Setup& setup) {
                  .y_low = 0,
                  .y_high = 1.02,
                  .references = {{chance, "chance"}},
-                 .caption = fmt::format("{} of {} symbols among {} tokens. A line a seed.", z.count, z.symbols,
-                                        z.length)});
+                 .caption =
+                     fmt::format("{} of {} symbols among {} tokens. A line a seed.", z.count, z.symbols, z.length)});
   lesson.expect("copying: the selective net, least accuracy of the seeds", mamba.least(), Above{0.95}, Needs::full_run);
   lesson.expect("copying: what the net held constant lacks, at least", mamba.least() - constant.most(), Above{0.1},
                 Needs::training);

@@ -71,7 +71,6 @@
 #include "nn/diffusion/saved.h"
 #include "nn/diffusion/score_matching.h"
 #include "nn/diffusion/toy.h"
-#include "nn/diffusion/warning.h"
 #include "nn/init.h"
 #include "nn/layers/activation.h"
 #include "nn/layers/conv.h"

@@ -34,7 +34,7 @@ void a_delay_line(Lesson& lesson, int64_t samples, int64_t state) {
   }
   lesson.bars("delay", names, bars,
               {.y = "error / size of the signal",
-               .y_low = 0,
+               .log_y = true,
                .caption = "Noise, half a second ago, from 64 numbers of state. 1: as good as "
                           "saying 0."});
   const Samples &slow = bars[0].y, &fast = bars[1].y;

@@ -22,7 +22,10 @@ struct Timing {
 
 std::vector<Case> op_cases();
 std::vector<Case> attention_cases();
+std::vector<Case> scan_cases();
+std::vector<Case> ssm_cases();  // state space models
 std::vector<Case> step_cases();
+std::vector<Case> scan_cases();
 std::vector<Case> ssm_cases();
 std::vector<Case> cuda_cases();  // sizes that fill a GPU; the first is the device copy that others are compared with
 

@@ -143,7 +143,8 @@ int main(int argc, char** argv) {
   if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
     for (auto& c : bench::step_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "ssm" || args.what == "all"))
-    for (auto& c : bench::ssm_cases()) cases.push_back(c);
+    for (const auto& family : {bench::scan_cases(), bench::ssm_cases()})
+      cases.insert(cases.end(), family.begin(), family.end());
   bool first = true;
   double copy_rate = 0;  // of the device, from the first case
   for (auto& c : cases) {

@@ -134,6 +134,28 @@ TEST_CASE("layouts and sizes: strided, empty, one factor for all steps", "[recur
   }
 }
 
+TEST_CASE("a result too large for the caches has the bits of a small one", "[recurrence]") {
+  if (default_device() != Device::cpu()) return;
+  const int64_t n = 400;
+  for (DType t : {f32, c64})
+    for (bool constant : {false, true})
+      for (bool reverse : {false, true}) {
+        const int64_t columns = t == f32 ? 21536 : 10768;  // 33 MiB
+        const Tensor a = rand({constant ? 1 : n, columns}).to(t), b = randn({n, columns}).to(t),
+                     start = randn({columns}).to(t);
+        for (const Tensor& from : {Tensor(), start}) {
+          const Tensor whole = linear_recurrence(a, b, 0, {.start = from, .reverse = reverse});
+          for (int64_t first = 0; first < columns; first += 5120) {
+            const int64_t end = std::min(columns, first + 5120);
+            const auto part = [&](const Tensor& x) { return slice(x, -1, first, end).clone(); };
+            const Tensor small = linear_recurrence(part(a), part(b), 0,
+                                                   {.start = from.defined() ? part(from) : from, .reverse = reverse});
+            CHECK(equal(small, part(whole)));
+          }
+        }
+      }
+}
+
 TEST_CASE("dividing by powers of the factor instead of scanning overflows", "[recurrence]") {
   // h_t = a^t sum over j of a^{-j} b_j is exact on paper; a^{-t} leaves f32 after 842 steps of a = 0.9, its sum
   // before that.

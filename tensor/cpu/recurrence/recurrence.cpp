@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kRecurrenceColumns = 512;  // columns that advance together: the step before is still in L1
 constexpr int64_t kRecurrenceWork = 16384;   // elements of a task
+constexpr int64_t kRecurrenceStreams = int64_t(32) << 20;  // bytes of a result that is written past the caches
 
 // Numbers of type T in one register, complex ones as re, im, re, im.
 template <class T> struct Step {
@@ -60,6 +61,18 @@ template <class T> INK_INLINE void multiply_conjugate(int64_t n, T* y, const T* 
   for (; i < n; ++i) y[i] = x[i] * fn::conj(h[i]);
 }
 
+// state[i] = a[i] state[i] + b[i], written to y past the caches as well: memory is then not read before it is written.
+// y is aligned to a register and n a number of whole ones.
+template <class T> INK_INLINE void advance_streaming(int64_t n, T* y, T* state, const T* a, const T* b) {
+  using S = Step<T>;
+  if constexpr (S::lanes > 0)
+    for (int64_t i = 0; i < n; i += S::lanes) {
+      const auto next = S::multiply_add(S::load(a + i), S::load(state + i), S::load(b + i));
+      S::store(state + i, next);
+      next.stream(reinterpret_cast<real_t<T>*>(y + i));
+    }
+}
+
 // One line, or several neighbouring columns of one: where its arrays begin.
 template <class T> struct RecurrenceLine {
   int64_t n, stride, columns;  // steps, elements from one to the next
@@ -77,6 +90,27 @@ template <class T> void walk_columns(const RecurrenceLine<T>& l, T* h, const T* 
     else
       for (int64_t c = 0; c < l.columns; ++c) h[l.at(t) + c] = b[l.at(t) + c];
   }
+}
+
+// The same for a result too large for the caches, with the state in L1.
+template <class T> bool can_stream(const RecurrenceLine<T>& l, const T* h) {
+  constexpr int64_t lanes = Step<T>::lanes;
+  if constexpr (lanes == 0)
+    return false;
+  else
+    return uintptr_t(h) % sizeof(typename Step<T>::P) == 0 && l.stride % lanes == 0 && l.columns % lanes == 0;
+}
+template <class T> void walk_columns_streaming(const RecurrenceLine<T>& l, T* h, const T* b) {
+  T state[kRecurrenceColumns];
+  int64_t t = 0;
+  if (l.start) {
+    for (int64_t c = 0; c < l.columns; ++c) state[c] = l.start[c];
+  } else {
+    for (int64_t c = 0; c < l.columns; ++c) h[l.at(0) + c] = state[c] = b[l.at(0) + c];
+    t = 1;
+  }
+  for (; t < l.n; ++t) advance_streaming(l.columns, h + l.at(t), state, l.factor(t), b + l.at(t));
+  hw::stream_fence();
 }
 
 template <class T> void walk_back(const RecurrenceLine<T>& l, T* da, T* db, const T* dh, const T* h) {
@@ -177,13 +211,14 @@ template <class T, class F> void for_blocks(const RecurrenceArgs& r, const void*
 }  // namespace
 
 void recurrence(const RecurrenceArgs& r, void* h, const void* a, const void* b, const void* start) {
+  const bool large = r.lines.outer * r.lines.n * r.lines.inner * size_of(r.dtype) > kRecurrenceStreams;
   visit_field(r.dtype, [&]<class T>() {
     for_blocks<T>(r, a, start, [&](const RecurrenceLine<T>& line, int64_t at) {
       T* to = static_cast<T*>(h) + at;
       const T* from = static_cast<const T*>(b) + at;
       if constexpr (!is_complex_type<T> && kLanes < T >> 1)
         if (line.stride == 1) return walk_row(line, to, from);
-      walk_columns(line, to, from);
+      large&& can_stream(line, to) ? walk_columns_streaming(line, to, from) : walk_columns(line, to, from);
     });
   });
 }

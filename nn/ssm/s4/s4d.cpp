@@ -97,7 +97,7 @@ Tensor S4D::output() const { return paired() ? 2 * pairs_as_complex(C) : widened
 Tensor S4D::kernel(int64_t length) const {
   check_length("S4D", length);
   const DiscreteSystem s = discrete();
-  return mode_sum(output() * s.B, s.A, length);  // (9.26)
+  return mode_sum(output() * s.B, s.A, length);  // (9.43)
 }
 
 // y = K * u, and what is left of the state before: Re C A_bar^{t + 1} x.
@@ -129,7 +129,7 @@ Tensor S4D::run(const Tensor& u, State& state, bool resumed) const {
   }
   std::vector<Tensor> y;
   for (int64_t t = 0; t < u.size(1); ++t) {
-    state.x = s.A * state.x + select(input, 1, t);  // (9.25)
+    state.x = s.A * state.x + select(input, 1, t);  // (9.26)
     y.push_back(read(state.x));
   }
   return stack(y, 1);

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
 # What the library and the lessons need (md4c, KaTeX and Graphviz for their pages); what tests and the simulator of CUDA devices need besides.
-packages=(cmake g++ ninja-build ccache libopenblas0-pthread libfmt-dev zlib1g-dev libmd4c-dev libjs-katex graphviz)
+packages=(cmake g++ ninja-build ccache libopenblas0-pthread libfmt-dev zlib1g-dev libpcre2-dev nlohmann-json3-dev libmd4c-dev libjs-katex graphviz)
 test_packages=(catch2 libboost-context-dev pkg-config)
 simulator_packages=(libboost-context-dev)
 
@@ -121,7 +121,7 @@ progress() {
 
 # The lessons in the order of the README's table, and what is said of each there.
 lessons() { sed -n 's/^| `\([0-9][0-9a-z_]*\)` | .* |$/\1/p' README.md; }
-about() { sed -n "s/^| \`$1\` | \(.*\) |\$/\1/p" README.md; }
+about() { sed -n "s/^| \`$1\` | \(.*\) |\$/\1/p" README.md | tr -d '*\`'; }  # as text: without Markdown's signs
 
 # What a lesson's flags ask of the build.
 wants_of() {
@@ -271,6 +271,14 @@ show_hint() {
   [ "$shown" -lt "$all" ] || say "that was the last one; ./ink exercise $1 --solution shows a solution"
 }
 
+# After one is solved: the next one of its note, else the first one that is not solved.
+next_exercise() {
+  local name
+  for name in $(exercises | grep "^${1%%_*}_") $(exercises); do
+    [ "$(state_of "$name")" = solved ] || { printf '\n  next      ./ink exercise %s\n' "$name"; return 0; }
+  done
+}
+
 # Builds the copy with the checks and runs them.
 check_exercise() {
   local name=$1 failed=()
@@ -282,7 +290,7 @@ check_exercise() {
   [[ ${failed[-1]:-} == "ink-status 0" ]] || die "$copies/$name.cpp does not compile"
   if "build/default/exercise_$name"; then
     sum_of "$name" > "$copies/.state/$name.solved"
-    for name in $(exercises); do [ "$(state_of "$name")" = solved ] || { printf '\n  next      ./ink exercise %s\n' "$name"; break; }; done
+    next_exercise "$name"
   else
     rm -f "$copies/.state/$name.solved"
     printf '\n  yours     %s\n  hint      ./ink exercise %s --hint\n' "$copies/$name.cpp" "$name"

@@ -20,4 +20,17 @@ Tensor trunc_normal(const Shape& shape, double std = 1, double mean = 0, Generat
 // Rows (or columns, whichever are fewer) orthonormal, times gain; Saxe et al. 2013.
 Tensor orthogonal(const Shape& shape, double gain = 1, Generator* generator = nullptr);
 
+// As long as one lives, this thread's functions above leave the elements as they are: for models whose weights come
+// from a file right after (nothing is drawn, and memory that is never touched takes no room).
+class Skip {
+ public:
+  Skip();
+  ~Skip();
+  Skip(const Skip&) = delete;
+  Skip& operator=(const Skip&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace ink::init

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <set>
 #include <typeinfo>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "autograd/graph/mode.h"
@@ -29,6 +30,27 @@ Owned::Owned(Tensor t, bool gradient) : Tensor(t.defined() ? t.detach() : t) {
 Owned::Owned(const Owned& other) : Tensor(other.defined() ? raw::clone(other) : Tensor()) {
   if (other.requires_grad()) requires_grad_();
 }
+static void take_over(TensorImpl& mine, const TensorImpl& theirs) {
+  mine.storage = theirs.storage;
+  mine.graph = {};
+  mine.shape = theirs.shape;
+  mine.strides = theirs.strides;
+  mine.offset = theirs.offset;
+  mine.numel = theirs.numel;
+  mine.dtype = theirs.dtype;
+  mine.contiguous = theirs.contiguous;
+  mine.is_view = false;
+}
+void Owned::adopt(const Tensor& contents) {
+  if (!contents.defined() || !contents.is_contiguous())
+    throw ValueError("adopt: needs a contiguous tensor; hint: contiguous()");
+  const bool gradient = defined() ? requires_grad() : contents.requires_grad();
+  if (defined())
+    take_over(*impl(), *contents.impl());
+  else
+    static_cast<Tensor&>(*this) = contents.detach();
+  if (gradient) requires_grad_();
+}
 Owned& Owned::operator=(const Tensor& contents) {
   if (is_same(contents)) return *this;
   bool gradient = defined() ? requires_grad() : contents.requires_grad();
@@ -39,17 +61,7 @@ Owned& Owned::operator=(const Tensor& contents) {
                    shares_storage(contents) ? raw::clone(contents) : contents);  // p = p.t() reads what it writes
     return *this;
   } else {  // other shape, dtype or device: the same handle gets new memory and starts without a gradient
-    Tensor fresh = raw::clone(contents);
-    TensorImpl &mine = *impl(), &theirs = *fresh.impl();
-    mine.storage = theirs.storage;
-    mine.graph = {};
-    mine.shape = theirs.shape;
-    mine.strides = theirs.strides;
-    mine.offset = 0;
-    mine.numel = theirs.numel;
-    mine.dtype = theirs.dtype;
-    mine.contiguous = true;
-    mine.is_view = false;
+    take_over(*impl(), *raw::clone(contents).impl());
   }
   if (defined() && gradient) requires_grad_();
   return *this;
@@ -190,32 +202,48 @@ NamedTensors Module::state_dict() {
   return state;
 }
 
-void Module::load_state_dict(const NamedTensors& state, bool strict) {
+namespace {
+
+// Each field with its tensor of the state, once everything fits.
+std::vector<std::pair<Owned*, Tensor>> matched(const char* op, Module& module, const NamedTensors& state, bool strict) {
   std::vector<std::string> missing, unknown;
-  std::vector<std::pair<Tensor, Tensor>> copies;  // target, source; carried out when everything fits
+  std::vector<std::pair<Owned*, Tensor>> pairs;
+  std::unordered_map<std::string_view, const Tensor*> given;
+  for (const auto& [name, t] : state) given.emplace(name, &t);
   std::unordered_set<std::string> known;
-  each_tensor(*this, [&](const std::string& name, auto& target) {
+  each_tensor(module, [&](const std::string& name, auto& target) {
     known.insert(name);
-    auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
-    if (it == state.end()) {
+    const auto it = given.find(name);
+    if (it == given.end()) {
       missing.push_back(name);
-    } else if (!(it->second.shape() == target.shape())) {
-      throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", shown(name),
-                                   it->second.shape().str(), target.shape().str()));
-    } else if (is_complex(it->second.dtype()) && !is_complex(target.dtype())) {
-      throw DTypeError(fmt::format("load_state_dict: {} has another dtype; got {}; expected {}", shown(name),
-                                   name_of(it->second.dtype()), name_of(target.dtype())));
-    } else {
-      copies.emplace_back(target, it->second);
+      return;
     }
+    const Tensor& source = *it->second;
+    if (!(source.shape() == target.shape()))
+      throw ShapeError(fmt::format("{}: {} has another shape; got {}; expected {}", op, shown(name),
+                                   source.shape().str(), target.shape().str()));
+    if (is_complex(source.dtype()) && !is_complex(target.dtype()))
+      throw DTypeError(fmt::format("{}: {} has another dtype; got {}; expected {}", op, shown(name),
+                                   name_of(source.dtype()), name_of(target.dtype())));
+    pairs.emplace_back(&target, source);
   });
   for (auto& [name, t] : state)
     if (!known.count(name)) unknown.push_back(name);
   if (strict && !(missing.empty() && unknown.empty()))
-    throw ValueError(fmt::format(
-        "load_state_dict: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits",
-        shown(missing), shown(unknown)));
-  for (auto& [target, source] : copies) raw::copy_into(target, raw::to_device(source, target.device()));
+    throw ValueError(
+        fmt::format("{}: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits", op,
+                    shown(missing), shown(unknown)));
+  return pairs;
+}
+
+}  // namespace
+
+void Module::load_state_dict(const NamedTensors& state, bool strict) {
+  for (auto& [target, source] : matched("load_state_dict", *this, state, strict))
+    raw::copy_into(*target, raw::to_device(source, target->device()));
+}
+void Module::adopt_state_dict(const NamedTensors& state) {
+  for (auto& [target, source] : matched("adopt_state_dict", *this, state, true)) target->adopt(source);
 }
 
 void Module::save(const std::string& path) { save_safetensors(path, state_dict()); }

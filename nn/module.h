@@ -38,6 +38,9 @@ class Owned : public Tensor {
   Owned(Owned&& other) = default;
   Owned& operator=(const Owned& other) { return *this = static_cast<const Tensor&>(other); }
   Owned& operator=(const Tensor& contents);
+  // The tensor itself as the contents, with its memory, shape, dtype and device, instead of a copy: what is written to
+  // either is seen in both. Gets a gradient if the contents before did. ValueError for an undefined or strided one.
+  void adopt(const Tensor& contents);
 
  protected:
   Owned(Tensor t, bool gradient);
@@ -117,6 +120,9 @@ class Module {
   // Copies a state dict into the fields, cast to their dtypes. ShapeError on a different shape, DTypeError on complex
   // values for real ones; ValueError listing missing and unknown names if strict. Nothing is changed when it throws.
   void load_state_dict(const NamedTensors& state, bool strict = true);
+  // The tensors of a state dict become the fields, with their memory, dtypes and devices, instead of being copied. All
+  // names must be there. Errors as above, and ValueError for a strided tensor; nothing is changed by the former.
+  void adopt_state_dict(const NamedTensors& state);
   void save(const std::string& path);  // safetensors
   void load(const std::string& path, bool strict = true);
 

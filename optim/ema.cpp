@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
@@ -22,9 +23,25 @@ EMA::EMA(const std::vector<Tensor>& params, double decay, bool warmup)
     shadow_.push_back(raw::clone(raw::cast(p, compute_type(p.dtype()))));  // in f16 or bf16 a small step would be lost
   }
 }
-void EMA::update() {
+EMA::EMA(const std::vector<Tensor>& params, const HalfLife& half_life) : EMA(params, 0, false) {
+  if (!(half_life.samples > 0 && std::isfinite(half_life.samples) && half_life.rampup > 0))
+    throw ValueError(fmt::format("EMA: got a half-life of {} samples and a rampup of {}; expected positive numbers",
+                                 half_life.samples, half_life.rampup));
+  half_life_ = half_life;
+}
+void EMA::update(int64_t samples) {
+  if (samples < 1 || (samples != 1 && half_life_.samples == 0))
+    throw ValueError(fmt::format("EMA::update: got {} samples; expected {}", samples,
+                                 half_life_.samples == 0 ? "1: this average has no half-life" : "at least 1"));
   NoGrad guard;
-  double t = double(steps_++), decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
+  const double t = double(steps_);
+  double decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
+  if (half_life_.samples > 0) {
+    const double reach = std::isinf(half_life_.rampup) ? half_life_.samples : half_life_.rampup * t;
+    const double life = std::min(half_life_.samples, std::max(reach, 1e-8));
+    decay = std::exp2(-double(samples) / life);
+  }
+  steps_ += samples;
   for (size_t i = 0; i < params_.size(); ++i)
     shadow_[i].add_(raw::cast(params_[i], shadow_[i].dtype()) - shadow_[i], 1 - decay);
 }

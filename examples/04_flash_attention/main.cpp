@@ -205,7 +205,8 @@ int main(int argc, char** argv) {
       lesson.option("counted", Sizes{.full = 1024, .quick = 512, .tiny = 256, .least = 256, .multiple = 64},
                     "tokens, traffic");
   const int64_t row =
-      lesson.option("row", Sizes{.full = 1 << 22, .quick = 1 << 18, .tiny = 1 << 12, .least = 1024}, "longest row");
+      lesson.option("row", Sizes{.full = 1 << 22, .quick = 1 << 18, .tiny = 1 << 12, .least = 1024, .most = 1 << 26},
+                    "longest row");
   const int64_t masked =
       lesson.option("masked", Sizes{.full = 1024, .quick = 1024, .tiny = 128, .least = 64, .multiple = 64},
                     "tokens, masks");

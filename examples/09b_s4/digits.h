@@ -14,7 +14,7 @@ inline constexpr int64_t kSide = 14, kPixels = kSide * kSide;
 inline constexpr const char* kGlyphs[10] = {
     " ### #   ##  ### # ###  ##   # ### ", "  #   ##    #    #    #    #   ### ", " ### #   #    #   #   #   #   #####",
     " ### #   #    #  ##     ##   # ### ", "   #   ##  # # #  # #####   #    # ", "######    ####     #    ##   # ### ",
-    "  ##  #   #    #### #   ##   # ### ", "#####    #   #   #   #    #    #   ",  " ### #   ##   # ### #   ##   # ### ",
+    "  ##  #   #    #### #   ##   # ### ", "#####    #   #   #   #    #    #   ", " ### #   ##   # ### #   ##   # ### ",
     " ### #   ##   # ####    #   #  ##  "};
 
 struct Drawn {
@@ -30,7 +30,8 @@ inline double brightness(int64_t digit, double x, double y) {
     return inside && kGlyphs[digit][int(i) * 5 + int(j)] == '#' ? 1. : 0.;
   };
   const double fc = column - c, fr = row - r;
-  return (1 - fr) * ((1 - fc) * dot(r, c) + fc * dot(r, c + 1)) + fr * ((1 - fc) * dot(r + 1, c) + fc * dot(r + 1, c + 1));
+  return (1 - fr) * ((1 - fc) * dot(r, c) + fc * dot(r, c + 1)) +
+         fr * ((1 - fc) * dot(r + 1, c) + fc * dot(r + 1, c + 1));
 }
 
 inline Drawn draw_digits(int64_t n, Generator& g) {
@@ -41,7 +42,8 @@ inline Drawn draw_digits(int64_t n, Generator& g) {
   std::vector<float> ink;
   for (size_t i = 0; i < size_t(n); ++i) {
     const double* v = &u[6 * i];
-    const double turn = 0.15 * v[0], slant = 0.15 * v[1], wide = 0.62 * (1 + 0.1 * v[2]), high = 0.62 * (1 + 0.1 * v[3]);
+    const double turn = 0.15 * v[0], slant = 0.15 * v[1], wide = 0.62 * (1 + 0.1 * v[2]),
+                 high = 0.62 * (1 + 0.1 * v[3]);
     for (int64_t p = 0; p < kPixels; ++p) {
       const double x = double(p % kSide) - 6.5 - v[4], y = double(p / kSide) - 6.5 - v[5];
       const double a = std::cos(turn) * x - std::sin(turn) * y, b = std::sin(turn) * x + std::cos(turn) * y;

@@ -1,4 +1,5 @@
-// From a memory to a layer: a kernel by four roads, why HiPPO is not diagonalised, S4, S4D, RTF, and digits pixel by pixel
+// From a memory to a layer: a kernel by four roads, why HiPPO is not diagonalised, S4, S4D, RTF, and digits pixel by
+// pixel
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +16,8 @@ namespace {
 using Run = ink::lesson::Mode;
 
 void a_memory_that_fades(Lesson& lesson) {
-  lesson.section("1. LegS without 1/t", R"(x' = A x + B u \;\Rightarrow\; x_n(t) = e^{-t} \sqrt{2n+1}\, P_n(2 e^{-t} - 1))",
+  lesson.section("1. LegS without 1/t",
+                 R"(x' = A x + B u \;\Rightarrow\; x_n(t) = e^{-t} \sqrt{2n+1}\, P_n(2 e^{-t} - 1))",
                  "Gu et al. 2022b, Su 2024, kexue.fm 10162");
   const Hippo h = hippo(HippoKind::legs, 6);
   std::vector<Series> curves;
@@ -29,12 +31,15 @@ void a_memory_that_fades(Lesson& lesson) {
     for (size_t n = 0; n < 4; ++n) curves[n].x.push_back(t), curves[n].y.push_back(x[int64_t(n)].item());
   }
   lesson.plot("impulse", curves,
-              {.x = "time since the impulse", .y = "coordinate", .caption = "Legendre polynomials of e^-t: each fades as e^-t."});
+              {.x = "time since the impulse",
+               .y = "coordinate",
+               .caption = "Legendre polynomials of e^-t: each fades as e^-t."});
   lesson.expect("the state after an impulse is a Legendre polynomial of e^-t: largest difference", worst, Below{1e-9});
 }
 
 void a_kernel(Lesson& lesson, const Legs& s, int64_t length) {
-  lesson.section("2. Steps, and a convolution", R"(y_k = \sum_j C \bar A^j \bar B\, u_{k-j})", "Gu et al. 2021, section 2");
+  lesson.section("2. Steps, and a convolution", R"(y_k = \sum_j C \bar A^j \bar B\, u_{k-j})",
+                 "Gu et al. 2021, section 2");
   recurrence_beside_convolution(lesson);
   kernel_tap_by_tap(lesson);
   const Tensor u = randn({length}, doubles()), K = by_powers(s, length);
@@ -44,8 +49,8 @@ void a_kernel(Lesson& lesson, const Legs& s, int64_t length) {
     x = matmul(s.bar.A, x) + s.bar.B * u[k];  // (9.26)
     y.push_back(dot(s.C, x));
   }
-  lesson.expect("recurrence and convolution by FFT: relative difference", distance(causal_convolution(u, K), stack(y, 0)),
-                Below{1e-10});
+  lesson.expect("recurrence and convolution by FFT: relative difference",
+                distance(causal_convolution(u, K), stack(y, 0)), Below{1e-10});
   const Tensor later = u.clone();
   later[length / 2].copy_(full({}, 100, doubles()));
   const Tensor moved = abs(causal_convolution(later, K) - causal_convolution(u, K));
@@ -54,16 +59,17 @@ void a_kernel(Lesson& lesson, const Legs& s, int64_t length) {
 }
 
 void an_inverse(Lesson& lesson, const Legs& s, int64_t length) {
-  lesson.section("3. From powers to an inverse",
-                 R"(\sum_{t<L} C \bar A^t \bar B z^t = \underbrace{C (I - \bar A^L)}_{\tilde C} (I - z \bar A)^{-1} \bar B)");
+  lesson.section(
+      "3. From powers to an inverse",
+      R"(\sum_{t<L} C \bar A^t \bar B z^t = \underbrace{C (I - \bar A^L)}_{\tilde C} (I - z \bar A)^{-1} \bar B)");
   const Tensor K = by_powers(s, length);
-  lesson.expect("inverses at the roots of unity against powers: relative difference", distance(by_inverses(s, length), K),
-                Below{1e-9});
+  lesson.expect("inverses at the roots of unity against powers: relative difference",
+                distance(by_inverses(s, length), K), Below{1e-9});
   const Legs quick(8, 0.08);  // it forgets within the 512 taps that are folded
   const Tensor wrapped = by_inverses(quick, 16, quick.C), whole = by_powers(quick, 512), first = slice(whole, 0, 0, 16);
   const Tensor folded = sum(reshape(whole, {32, 16}), {0});
-  lesson.expect("with C in the place of C-tilde the kernel is another one: relative difference", distance(wrapped, first),
-                Above{0.01});
+  lesson.expect("with C in the place of C-tilde the kernel is another one: relative difference",
+                distance(wrapped, first), Above{0.01});
   lesson.expect("it is the kernel wrapped around: relative difference", distance(wrapped, folded), Below{1e-10});
   lesson.plot("wrapped",
               {{.name = "kernel", .y = first.to_vector<double>()},
@@ -88,12 +94,14 @@ void not_by_eigenvectors(Lesson& lesson, int64_t largest_n) {
     lesson.value(fmt::format("error by eigenvectors, N = {}", n), naive.y.back());
   }
   lesson.plot("condition", {condition, naive, low_rank},
-              {.x = "states N", .log_y = true, .caption = "In f64. From N = 20 on, nothing is left of the kernel by eigenvectors."});
+              {.x = "states N",
+               .log_y = true,
+               .caption = "In f64. From N = 20 on, nothing is left of the kernel by eigenvectors."});
   lesson.expect("condition number of A's eigenvectors, N = 4", condition.y[0], Within{80, 92});
   lesson.expect("and N = 8", condition.y[1], Within{7e4, 9e4});
   if (largest_n >= 24) lesson.expect("error of the kernel by eigenvectors, N = 24", naive.y[5], Above{0.1});
-  lesson.expect("error by diagonal plus low rank, the worst of all N", *std::max_element(low_rank.y.begin(), low_rank.y.end()),
-                Below{1e-9});
+  lesson.expect("error by diagonal plus low rank, the worst of all N",
+                *std::max_element(low_rank.y.begin(), low_rank.y.end()), Below{1e-9});
 }
 
 void plus_low_rank(Lesson& lesson) {
@@ -112,10 +120,12 @@ void plus_low_rank(Lesson& lesson) {
               {.x = "real part", .y = "imaginary part", .caption = "N = 16: one rank lies between these two spectra."});
   lesson.expect("the real part of all of Λ is -1/2: largest difference", largest(real(s.lambda) + 0.5), Below{1e-12});
   const Dplr large = hippo_dplr(HippoKind::legs, 64);
-  lesson.expect("largest frequency at N = 64, over N² / π", max(imag(large.lambda)).item() * std::numbers::pi / (64. * 64),
-                Within{0.999, 1.001});
-  const Tensor eigenvalues = low_rank_eigenvalues(cat({slice(s.lambda, 0, 0, 8), conj(s.lambda)}, 0), cat({s.P, conj(s.P)}, 1));
-  lesson.expect("eigenvalues of Λ - P P*: the sum is that of -1 .. -N", real(sum(eigenvalues)).item(), Within{-136.01, -135.99});
+  lesson.expect("largest frequency at N = 64, over N² / π",
+                max(imag(large.lambda)).item() * std::numbers::pi / (64. * 64), Within{0.999, 1.001});
+  const Tensor eigenvalues =
+      low_rank_eigenvalues(cat({slice(s.lambda, 0, 0, 8), conj(s.lambda)}, 0), cat({s.P, conj(s.P)}, 1));
+  lesson.expect("eigenvalues of Λ - P P*: the sum is that of -1 .. -N", real(sum(eigenvalues)).item(),
+                Within{-136.01, -135.99});
 }
 
 void four_roads(Lesson& lesson, const Legs& s, int64_t length) {
@@ -127,10 +137,10 @@ void four_roads(Lesson& lesson, const Legs& s, int64_t length) {
                steps = distance(by_steps(s, length), K);
   lesson.value("difference: inverses", inverses), lesson.value("difference: low rank", low_rank);
   lesson.value("difference: Woodbury's step", steps);
-  lesson.expect("four roads, one kernel: the largest relative difference to powers", std::max({inverses, low_rank, steps}),
-                Below{1e-9});
-  lesson.expect("the formula as it is printed, at the root -1, is a number", std::isfinite(printed_at_minus_one(s)) ? 1. : 0.,
-                Equals{0});
+  lesson.expect("four roads, one kernel: the largest relative difference to powers",
+                std::max({inverses, low_rank, steps}), Below{1e-9});
+  lesson.expect("the formula as it is printed, at the root -1, is a number",
+                std::isfinite(printed_at_minus_one(s)) ? 1. : 0., Equals{0});
   // its limit is Delta / 2 C B; the library's sums have it as they are: the kernel's alternating sum is the value at -1
   const Tensor odd_length = by_low_rank(s, 2);
   const DenseSystem d = dense(s.split);
@@ -146,19 +156,25 @@ void four_roads(Lesson& lesson, const Legs& s, int64_t length) {
     dense_count.y.push_back(operations([&] { by_powers(one, length); }));
     split_count.y.push_back(operations([&] { dplr_kernel(one.split, one.delta(), length); }));
   }
-  lesson.plot("count", {dense_count, split_count},
-              {.x = "states N", .y = "operations", .log = true, .caption = fmt::format("Counted, for {} taps.", length)});
-  lesson.expect("operations by low rank, eight times the states over once", split_count.y[3] / split_count.y[0], AtMost{8});
-  lesson.expect("operations by powers, eight times the states over once", dense_count.y[3] / dense_count.y[0], Above{40});
+  lesson.plot(
+      "count", {dense_count, split_count},
+      {.x = "states N", .y = "operations", .log = true, .caption = fmt::format("Counted, for {} taps.", length)});
+  lesson.expect("operations by low rank, eight times the states over once", split_count.y[3] / split_count.y[0],
+                AtMost{8});
+  lesson.expect("operations by powers, eight times the states over once", dense_count.y[3] / dense_count.y[0],
+                Above{40});
 }
 
 void only_the_diagonal(Lesson& lesson, int64_t length) {
-  lesson.section("7. Only the diagonal", R"(K_t = 2\,\text{Re} \sum_n C_n \bar B_n \bar A_n^{\,t})", "Gu et al. 2022, S4D",
-                 {"nn/ssm/s4/s4d.cpp:starting_poles"});
+  lesson.section("7. Only the diagonal", R"(K_t = 2\,\text{Re} \sum_n C_n \bar B_n \bar A_n^{\,t})",
+                 "Gu et al. 2022, S4D", {"nn/ssm/s4/s4d.cpp:starting_poles"});
   std::vector<Series> frequencies, kernels;
   const int64_t n = 32;
-  for (auto [name, init] : {std::pair<const char*, S4DInit>{"LegS", S4DInit::legs}, {"Lin", S4DInit::lin},
-                            {"Inv", S4DInit::inv}, {"Quad", S4DInit::quad}, {"Real", S4DInit::real}}) {
+  for (auto [name, init] : {std::pair<const char*, S4DInit>{"LegS", S4DInit::legs},
+                            {"Lin", S4DInit::lin},
+                            {"Inv", S4DInit::inv},
+                            {"Quad", S4DInit::quad},
+                            {"Real", S4DInit::real}}) {
     S4D layer({.dim = 1, .state = n, .init = init, .step_min = 0.05, .step_max = 0.05});
     NoGrad guard;
     layer.C = zeros_like(layer.C);
@@ -171,8 +187,10 @@ void only_the_diagonal(Lesson& lesson, int64_t length) {
     std::sort(w.begin(), w.end());
     frequencies.push_back({.name = name, .y = w, .mark = Mark::points});
   }
-  lesson.plot("frequencies", frequencies, {.x = "pole, by frequency", .y = "imaginary part",
-                                           .caption = "N = 32. Inv is near LegS's own; Lin is a Fourier series."});
+  lesson.plot("frequencies", frequencies,
+              {.x = "pole, by frequency",
+               .y = "imaginary part",
+               .caption = "N = 32. Inv is near LegS's own; Lin is a Fourier series."});
   const Legs whole(n, 0.05);
   const Tensor K = by_powers(whole, length);
   kernels.insert(kernels.begin(), {.name = "S4 (LegS)", .y = (K / max(abs(K))).to_vector<double>()});
@@ -190,7 +208,8 @@ void only_the_diagonal(Lesson& lesson, int64_t length) {
 }
 
 void the_rational_function(Lesson& lesson, int64_t steps, int64_t length) {
-  lesson.section("8. The rational function itself", R"(\hat K(z) = \frac{b_1 + \dots + b_d z^{d-1}}{1 + a_1 z + \dots + a_d z^d})",
+  lesson.section("8. The rational function itself",
+                 R"(\hat K(z) = \frac{b_1 + \dots + b_d z^{d-1}}{1 + a_1 z + \dots + a_d z^d})",
                  "Parnichkun et al. 2024; Su 2024, kexue.fm 10180", {"nn/ssm/s4/rtf.cpp:RTF::kernel"});
   Series rtf{.name = "RTF"}, s4d{.name = "S4D"}, s4{.name = "S4"};
   for (int64_t d = 8; d < length; d *= 2) {
@@ -203,9 +222,13 @@ void the_rational_function(Lesson& lesson, int64_t steps, int64_t length) {
     s4.y.push_back(operations([&] { c.kernel(length); }));
     if (d == 128) break;
   }
-  lesson.plot("cost", {s4, s4d, rtf}, {.x = "states", .y = "operations", .log = true,
-                                       .caption = fmt::format("Counted, for a kernel of {} taps.", length)});
-  lesson.expect("RTF: operations with the most states over those with 8", rtf.y.back() / rtf.y.front(), Within{0.99, 1.01});
+  lesson.plot("cost", {s4, s4d, rtf},
+              {.x = "states",
+               .y = "operations",
+               .log = true,
+               .caption = fmt::format("Counted, for a kernel of {} taps.", length)});
+  lesson.expect("RTF: operations with the most states over those with 8", rtf.y.back() / rtf.y.front(),
+                Within{0.99, 1.01});
   lesson.expect("S4D: the same", s4d.y.back() / s4d.y.front(), Above{1.5});
   RTF layer({.dim = 1, .length = 16, .state = 4});
   layer.to(f64);
@@ -220,12 +243,16 @@ void the_rational_function(Lesson& lesson, int64_t steps, int64_t length) {
     for (int64_t t = 0; t < 16; ++t) taps.push_back(dot(C, x)), x = matmul(A, x);
     return stack(taps, 0);
   };
-  lesson.expect("steps of the companion matrix, C solved for as a row: relative difference", distance(read(row), K), Below{1e-11});
+  lesson.expect("steps of the companion matrix, C solved for as a row: relative difference", distance(read(row), K),
+                Below{1e-11});
   lesson.expect("and as a column, as published code does", distance(read(column), K), Above{1e-8});
   EnableGrad on;
   const Fit fit = fit_oscillation(lesson, 4, steps, 0.95, 0.4);
-  lesson.plot("poles", fit.paths, {.x = "real part", .y = "imaginary part", .equal = true,
-                                   .caption = "From 0, where all poles start, to the pair of the target."});
+  lesson.plot("poles", fit.paths,
+              {.x = "real part",
+               .y = "imaginary part",
+               .equal = true,
+               .caption = "From 0, where all poles start, to the pair of the target."});
   lesson.plot("fit", {fit.loss}, {.x = "step", .y = "root mean square error", .log_y = true});
   lesson.expect("RTF learns a damped oscillation: relative error", fit.error, Below{0.05}, Needs::training);
   lesson.expect("the radius of its largest pole", fit.radius, Within{0.93, 0.97}, Needs::training);
@@ -236,8 +263,11 @@ void digits(Lesson& lesson, int64_t dim, int64_t state, int64_t steps, int64_t b
                  "after Gu et al. 2021, section 4.3", {"nn/ssm/s4/s4_block.cpp:SsmGlu::mixed"});
   Generator pictures(3);
   const Drawn some = draw_digits(10, pictures);
-  lesson.images("digits", some.pixels.reshape({10, kSide, kSide}), {.low = 0, .high = 1, .per_row = 5,
-                .caption = "Drawn anew for every batch: turned, slanted, stretched, moved, with noise."});
+  lesson.images("digits", some.pixels.reshape({10, kSide, kSide}),
+                {.low = 0,
+                 .high = 1,
+                 .per_row = 5,
+                 .caption = "Drawn anew for every batch: turned, slanted, stretched, moved, with noise."});
   std::vector<Contestant> all{{"S4D", [&] { return mixer("ssm", S4D({.dim = dim, .state = state})); }}};
   if (lesson.mode() == Run::full) {
     all.push_back({"S4", [&] { return mixer("ssm", S4({.dim = dim, .length = kPixels, .state = state})); }});
@@ -259,9 +289,13 @@ void digits(Lesson& lesson, int64_t dim, int64_t state, int64_t steps, int64_t b
     lesson.expect(fmt::format("{}: better than guessing", c.name), least, Above{0.3}, Needs::training);
   }
   if (curves[0].y.size() > 1)
-    lesson.plot("accuracy", curves, {.x = "step", .y = "share right", .y_low = 0, .y_high = 1.02,
-                                     .references = {{0.1, "guessing"}},
-                                     .caption = "196 pixels in a row; all but the layer is the same. One seed each."});
+    lesson.plot("accuracy", curves,
+                {.x = "step",
+                 .y = "share right",
+                 .y_low = 0,
+                 .y_high = 1.02,
+                 .references = {{0.1, "guessing"}},
+                 .caption = "196 pixels in a row; all but the layer is the same. One seed each."});
 }
 
 }  // namespace
@@ -271,15 +305,18 @@ int main(int argc, char** argv) {
                 {.note = "09",
                  .name = "09b_s4",
                  .title = "S4: a memory as a layer",
-                 .about = "HiPPO's memory as a convolution: its kernel by four roads, why its matrix is not diagonalised, "
-                          "and what is left when the low rank goes, or the matrix itself.",
+                 .about =
+                     "HiPPO's memory as a convolution: its kernel by four roads, why its matrix is not diagonalised, "
+                     "and what is left when the low rank goes, or the matrix itself.",
                  .full_time = "4 min"});
   const int64_t n = lesson.option("states", Sizes{.full = 64, .quick = 32, .tiny = 8, .least = 2, .multiple = 2}, "N");
   const int64_t length = lesson.option("length", Sizes{.full = 1024, .quick = 256, .tiny = 16, .least = 16}, "taps");
-  const int64_t largest_n = lesson.option("largest", Sizes{.full = 32, .quick = 32, .tiny = 8, .least = 8}, "N diagonalised");
+  const int64_t largest_n =
+      lesson.option("largest", Sizes{.full = 32, .quick = 32, .tiny = 8, .least = 8}, "N diagonalised");
   const int64_t fitted = lesson.option("fit", Sizes{.full = 1600, .quick = 800, .tiny = 2}, "steps of RTF's fit");
   const int64_t dim = lesson.option("dim", Sizes{.full = 32, .quick = 32, .tiny = 4}, "channels of the nets");
-  const int64_t state = lesson.option("state", Sizes{.full = 16, .quick = 16, .tiny = 4, .least = 2, .multiple = 2}, "of the nets");
+  const int64_t state =
+      lesson.option("state", Sizes{.full = 16, .quick = 16, .tiny = 4, .least = 2, .multiple = 2}, "of the nets");
   const int64_t steps = lesson.option("steps", Sizes{.full = 400, .quick = 100, .tiny = 1}, "of training on digits");
   const int64_t batch = lesson.option("batch", Sizes{.full = 32, .quick = 32, .tiny = 1}, "digits a step");
   const int64_t seeds = lesson.option("seeds", Sizes{.full = 3, .quick = 1, .tiny = 1}, "of each net");

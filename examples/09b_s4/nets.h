@@ -60,8 +60,8 @@ inline double share_right(const PixelReader& net, const Drawn& test) {
 inline void reading(Lesson& lesson, const PixelReader& net, const Drawn& some) {
   NoGrad guard;
   const Tensor scores = net.while_reading(some.pixels), all = net.forward(some.pixels);
-  lesson.expect("pixel by pixel equals all at once: largest difference of a score", max(abs(select(scores, 1, kPixels - 1) - all)).item(),
-                Below{1e-3});
+  lesson.expect("pixel by pixel equals all at once: largest difference of a score",
+                max(abs(select(scores, 1, kPixels - 1) - all)).item(), Below{1e-3});
   const Tensor sure = softmax(scores, -1);
   std::vector<Series> curves;
   for (int64_t i = 0; i < 4; ++i) {
@@ -69,7 +69,10 @@ inline void reading(Lesson& lesson, const PixelReader& net, const Drawn& some) {
     curves.push_back({.name = "a " + std::to_string(digit), .y = select(sure[i], 1, digit).to_vector<double>()});
   }
   lesson.plot("reading", curves,
-              {.x = "pixels read", .y = "probability of the right digit", .y_low = 0, .y_high = 1.02,
+              {.x = "pixels read",
+               .y = "probability of the right digit",
+               .y_low = 0,
+               .y_high = 1.02,
                .caption = "The same net as a recurrent one. The last rows are empty: it has made up its mind before."});
 }
 
@@ -82,7 +85,8 @@ inline Trained train_reader(Lesson& lesson, const Contestant& c, int64_t dim, in
   default_generator() = Generator(seed);
   PixelReader net(dim, 2, c);
   net.to(lesson.device());
-  Group<AdamWOptions> fast{{}, {.lr = rate, .weight_decay = 0.01}}, slow{{}, {.lr = std::min(rate, 1e-3), .weight_decay = 0}};
+  Group<AdamWOptions> fast{{}, {.lr = rate, .weight_decay = 0.01}},
+      slow{{}, {.lr = std::min(rate, 1e-3), .weight_decay = 0}};
   for (auto& [name, p] : net.named_parameters()) (learns_slowly(name) ? slow : fast).params.push_back(p);
   AdamW optimizer({fast, slow});
   Scheduler schedule(optimizer, Cosine{.steps = steps, .warmup = std::min<int64_t>(40, steps / 4), .floor = 0.05});

@@ -17,10 +17,11 @@ inline void kernel_tap_by_tap(Lesson& lesson) {
   for (int64_t t = 0; t < length; ++t) {
     K[t].copy_(dot(s.C, x));
     lesson.frame(fmt::format("tap {}", t), {{"Ā", s.bar.A}, {"x = Āᵗ B̄", x}, {"C", s.C}, {"K", K, {{t}}}},
-                 t == 0 ? "$K_0 = C \\bar B$: what is read at once."
-                        : fmt::format("One more product with $\\bar A$: $K_{} = C \\bar A^{} \\bar B$. {} multiplications "
-                                      "so far, $N^2 + N$ a tap.",
-                                      t, t, (t + 1) * 4 + t * 16));
+                 t == 0
+                     ? "$K_0 = C \\bar B$: what is read at once."
+                     : fmt::format("One more product with $\\bar A$: $K_{} = C \\bar A^{} \\bar B$. {} multiplications "
+                                   "so far, $N^2 + N$ a tap.",
+                                   t, t, (t + 1) * 4 + t * 16));
     x = matmul(s.bar.A, x);
   }
 }
@@ -37,15 +38,12 @@ inline void recurrence_beside_convolution(Lesson& lesson) {
     Tensor turned = full({6}, NAN, f64);  // the kernel laid backwards under the input
     for (int64_t j = 0; j <= t; ++j) turned[j].copy_(K[t - j]);
     z[t].copy_(dot(slice(u, 0, 0, t + 1), slice(turned, 0, 0, t + 1)));
-    lesson.frame(fmt::format("step {}", t),
-                 {{"u", u, {{t}}},
-                  {"x", x},
-                  {"y = C x", y, {{t}}},
-                  {"K backwards", turned},
-                  {"K * u", z, {{t}}}},
-                 t == 0 ? "The recurrence takes one number in and keeps four. The convolution keeps no state: it lays the "
-                          "kernel backwards under all of the input."
-                        : "Both give the same number: what four numbers remember of the past is what the kernel weighs it by.");
+    lesson.frame(
+        fmt::format("step {}", t),
+        {{"u", u, {{t}}}, {"x", x}, {"y = C x", y, {{t}}}, {"K backwards", turned}, {"K * u", z, {{t}}}},
+        t == 0 ? "The recurrence takes one number in and keeps four. The convolution keeps no state: it lays the "
+                 "kernel backwards under all of the input."
+               : "Both give the same number: what four numbers remember of the past is what the kernel weighs it by.");
   }
   lesson.expect("the player's two rows are equal: largest difference", largest(y - z), Below{1e-12});
 }
@@ -82,9 +80,10 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
                     {"poles, imaginary part", i},
                     {"K, first 8 taps", slice(kernel.detach(), 0, 0, 8)},
                     {"target", slice(target, 0, 0, 8)}},
-                   step == 0 ? "All coefficients are 0: every pole is at 0, and the kernel is 0. $b$ has a gradient, $a$ "
-                               "has none yet."
-                             : fmt::format("Root mean square error {:.4f}.", std::sqrt(loss.item())));
+                   step == 0
+                       ? "All coefficients are 0: every pole is at 0, and the kernel is 0. $b$ has a gradient, $a$ "
+                         "has none yet."
+                       : fmt::format("Root mean square error {:.4f}.", std::sqrt(loss.item())));
       if (step == steps) break;
     }
     loss.backward();
@@ -104,8 +103,10 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
                 .x = {re.begin() + int64_t(last), re.end()},
                 .y = {im.begin() + int64_t(last), im.end()},
                 .mark = Mark::points},
-               {.name = "the target's", .x = {radius * std::cos(angle), radius * std::cos(angle)},
-                .y = {radius * std::sin(angle), -radius * std::sin(angle)}, .mark = Mark::points}};
+               {.name = "the target's",
+                .x = {radius * std::cos(angle), radius * std::cos(angle)},
+                .y = {radius * std::sin(angle), -radius * std::sin(angle)},
+                .mark = Mark::points}};
   return fit;
 }
 

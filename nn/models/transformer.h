@@ -5,14 +5,17 @@
 #include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
 #include "nn/mixer.h"
+#include "nn/ssm/kinds.h"
 
 namespace ink {
 
 // down(gelu(up(x))) for x [.., dim].
 struct FeedForward : Module {
   Linear up, down;
-  FeedForward(int64_t dim, int64_t hidden) : up(dim, hidden), down(hidden, dim) {}
-  Tensor forward(const Tensor& x) const { return down.forward(gelu(up.forward(x))); }
+  GeluForm form;
+  FeedForward(int64_t dim, int64_t hidden, GeluForm form = GeluForm::erf)
+      : up(dim, hidden), down(hidden, dim), form(form) {}
+  Tensor forward(const Tensor& x) const { return down.forward(gelu(up.forward(x), form)); }
   void fields(Fields& f) override { f("up", up)("down", down); }
 };
 
@@ -35,6 +38,8 @@ struct TransformerBlock : Module {
   std::vector<Residual> residuals;
   Dropout drop;
   explicit TransformerBlock(const MultiHeadAttentionOptions& options);
+  // A state space layer or linear recurrent network instead of attention; RWKV brings its own second layer.
+  explicit TransformerBlock(const SsmOptions& options, double dropout = 0);
   // Mixers of one's own. ValueError for one that is empty, or for none.
   TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout = 0);
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the mixers take it

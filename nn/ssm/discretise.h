@@ -19,10 +19,13 @@ struct DiscreteSystem {
   Tensor A, B;  // of the shapes they had before; those of A_bar and B_bar
 };
 
-// A [n, n], B [n]. ValueError for a step size that is not positive and finite, ShapeError if shapes do not fit.
+// A [n, n], B [n], real or complex (both become complex if one is); halves are computed in f32. ValueError for a step
+// size that is not positive and finite, ShapeError if shapes do not fit, LinalgError where an implicit method has a
+// singular I - Delta A.
 DiscreteSystem discretise(const Tensor& A, const Tensor& B, double step, Discretisation method);
 // A system with a diagonal A: `a`, B and step (all real and complex dtypes) broadcast; a step may be a tensor that is
-// learnt. Negative steps are not looked for. zoh is exact at a = 0 too.
+// learnt. zoh is exact at a = 0 too. ValueError as above, which looks at the step on the host (while a graph is
+// captured it does not); a pole outside the unit circle is told by warn_if_unstable.
 DiscreteSystem discretise_diagonal(const Tensor& a, const Tensor& B, const Tensor& step, Discretisation method);
 // The generalised bilinear transform: (I - alpha Delta A) x_k = (I + (1 - alpha) Delta A) x_{k-1} + Delta B u_k. alpha
 // = 0, 1/2, 1 are forward Euler, bilinear, backward Euler. ValueError unless 0 <= alpha <= 1.

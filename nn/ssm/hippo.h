@@ -39,7 +39,8 @@ Hippo hippo(HippoKind kind, int64_t n, double window = 1);
 Tensor hippo_basis(const Hippo& h, const Tensor& s);
 
 // A x and (I - step A)^{-1} x for LegS in O(n), along the last dim of x. With v_n = sqrt(2n + 1), A = diag(n) - tril(v
-// v^T): the product is a running sum, the solution a first-order linear recurrence. Gu et al. 2020, appendix E.
+// v^T): the product is a running sum, the solution a first-order linear recurrence. Gu et al. 2020, appendix E. Halves
+// are computed in f32. DTypeError for integers, ValueError for a step that is not positive and finite.
 Tensor legs_multiply(const Tensor& x);
 Tensor legs_solve(const Tensor& x, double step);
 

@@ -26,12 +26,12 @@ enum class StateForm {
 struct MatrixStateInputs {
   Tensor q, k, v;  // [batch, heads, n, dk], the same, [batch, heads, n, dv]
   // log w, at most 0: [batch, heads, n] per step, [batch, heads, n, dk] per key, or undefined (w = 1)
-  Tensor log_decay;
-  Tensor erase, read;  // p and r, [batch, heads, n, dk]; both or neither
+  Tensor log_decay = {};
+  Tensor erase = {}, read = {};  // p and r, [batch, heads, n, dk]; both or neither
 };
 struct MatrixStateOptions {
   StateForm form = StateForm::chunked;
-  int64_t chunk = 16;  // steps; with a decay per key the pairs of a chunk take chunk dk numbers per step
+  int64_t chunk = 16;  // steps
 };
 
 // o [batch, heads, n, dv]. `state` [batch, heads, dk, dv] is S before the first step (undefined: 0) and becomes S after

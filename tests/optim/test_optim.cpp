@@ -316,6 +316,44 @@ TEST_CASE("clipping bounds the joint norm or every value", "[optim]") {
   CHECK_THROWS_WITH(clip_grad_value_({b}, -1), contains("the limit must not be negative; got -1"));
 }
 
+TEST_CASE("a moving average with a half-life forgets by samples, not by steps", "[optim][ema]") {
+  Tensor p = leaf(zeros({1}, f64));
+  auto value_of = [&](EMA& average) {
+    average.swap();
+    const double value = p.item();
+    average.swap();
+    return value;
+  };
+  // no warm-up: what is left of a start at 1 after one half-life is a half, in one step or in four
+  for (int64_t batch : {32, 128}) {
+    p.detach().fill_(1);
+    EMA average({p}, HalfLife{.samples = 128, .rampup = INFINITY});
+    p.detach().fill_(0);
+    for (int64_t n = 0; n < 128; n += batch) average.update(batch);
+    CHECK(std::abs(value_of(average) - 0.5) < 1e-15);
+  }
+  // with it: the first update takes the parameter, later ones reach back a twentieth of the way, at most the half-life
+  EMA warm({p}, HalfLife{.samples = 1000, .rampup = 0.05});
+  double expected = 0, seen = 0;
+  for (int t = 0; t < 400; ++t, seen += 64) {
+    p.detach().fill_(std::sin(t));
+    warm.update(64);
+    const double decay = seen == 0 ? 0 : std::pow(0.5, 64 / std::min(1000., 0.05 * seen));
+    expected = decay * expected + (1 - decay) * std::sin(t);
+    CHECK(std::abs(value_of(warm) - expected) < 1e-14);
+  }
+  EMA other({p}, HalfLife{.samples = 1000, .rampup = 0.05});
+  other.load_state_dict(warm.state_dict());
+  p.detach().fill_(9);
+  other.update(64), warm.update(64);
+  CHECK(value_of(other) == value_of(warm));
+  CHECK_THROWS_WITH(EMA({p}, HalfLife{.samples = 0}), contains("a half-life of 0 samples"));
+  CHECK_THROWS_AS(EMA({p}, HalfLife{.samples = NAN}), ValueError);
+  CHECK_THROWS_AS(EMA({p}, HalfLife{.rampup = 0}), ValueError);
+  CHECK_THROWS_WITH(warm.update(0), contains("got 0 samples; expected at least 1"));
+  CHECK_THROWS_WITH(EMA({p}, 0.9).update(64), contains("got 64 samples; expected 1: this average has no half-life"));
+}
+
 TEST_CASE("the moving average follows its formula, swaps in and out, and is saved", "[optim][ema]") {
   Tensor p = leaf(zeros({2}, f64));
   EMA plain({p}, 0.9, false), warm({p}, 0.9);

@@ -2,8 +2,8 @@
 // Note: docs/notes/00_first_steps.md, exercise 2
 //
 // C = A B with A [m, k] and B [k, n]. Somewhere behind C stands a loss L, and its gradient with respect to C has
-// arrived: G = dL/dC, of C's shape. Element a_ip takes part in every c_ij of its row, with weight b_pj, so by the chain
-// rule
+// arrived: G = dL/dC, of C's shape. Element a_ip takes part in every c_ij of its row, with weight b_pj, so by the
+// chain rule
 //
 //   dL/da_ip = sum_j g_ij b_pj          dL/db_pj = sum_i a_ip g_ij
 //

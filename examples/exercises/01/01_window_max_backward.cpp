@@ -3,8 +3,8 @@
 //
 // out_i = max(x_i, ..., x_{i+k-1}). Move a sample a little: a window's maximum moves with it if the sample is that
 // maximum, and not at all otherwise. So of the gradient g_i = dL/dout_i everything goes to the window's maximum and
-// nothing to its other samples. One sample may be the maximum of several windows, up to k of them; their gradients add
-// up:
+// nothing to its other samples. One sample may be the maximum of several windows, up to k of them; their
+// gradients add up:
 //
 //   dL/dx_j = sum of g_i over the windows i whose maximum is x_j
 //

@@ -6,8 +6,8 @@
 //
 //   o_i = sum_{j<=i} (phi(q_i) . phi(k_j)) v_j / sum_{j<=i} phi(q_i) . phi(k_j)
 //
-// and phi(q_i) can be taken out of both sums. What is left inside does not depend on the query and runs along with the
-// tokens:
+// and phi(q_i) can be taken out of both sums. What is left inside does not depend on the query and runs along
+// with the tokens:
 //
 //   S_i = S_{i-1} + phi(k_i) v_i^T      z_i = z_{i-1} + phi(k_i)      o_i = phi(q_i)^T S_i / (phi(q_i) . z_i)
 //

@@ -1,8 +1,8 @@
 // Exercise: the convolution kernel of a diagonal state space model.
 // Note: docs/notes/09b_s4.md, exercise 1
 //
-// A system x' = a x + b u, y = 2 Re(c x) with complex numbers a, b, c, one for each pair of conjugate poles, is put into
-// steps of length delta in which u stays as it is (zero-order hold):
+// A system x' = a x + b u, y = 2 Re(c x) with complex numbers a, b, c, one for each pair of conjugate poles, is put
+// into steps of length delta in which u stays as it is (zero-order hold):
 //
 //   x_k = e^{delta a} x_{k-1} + (e^{delta a} - 1) / a  b u_k        y_k = sum over the pairs of 2 Re(c x_k)
 //
@@ -99,7 +99,8 @@ Tensor by_steps(const Tensor& a, const Tensor& b, const Tensor& c, double delta,
 }
 
 void checks(Check& check, Function f) {
-  const auto on = [&](const char* property, const Tensor& a, const Tensor& b, const Tensor& c, double delta, int64_t n) {
+  const auto on = [&](const char* property, const Tensor& a, const Tensor& b, const Tensor& c, double delta,
+                      int64_t n) {
     check.on(property, {{"a, real", real(a)}, {"a, imaginary", imag(a)}, {"delta", delta}, {"length", double(n)}});
     check.close(f(a, b, c, delta, n), by_steps(a, b, c, delta, n), {1e-9, 1e-12}, "K");
   };
@@ -108,8 +109,8 @@ void checks(Check& check, Function f) {
   on("one complex pole", numbers({-1}, {pi / two}), numbers({1}, {0}), numbers({0.5}, {0}), two, 5);
   on("one complex pole", numbers({-0.5}, {3}), numbers({1}, {2}), numbers({0.5}, {-1}), 0.1, 6);
   const Tensor n = arange(0, 8, 1, f64), a = complex_of(full({8}, -0.5, f64), n * pi);
-  on("several poles", a, complex_of(ones({8}, f64), zeros({8}, f64)), complex_of(randn({8}, f64), randn({8}, f64)), 0.05,
-     100);
+  on("several poles", a, complex_of(ones({8}, f64), zeros({8}, f64)), complex_of(randn({8}, f64), randn({8}, f64)),
+     0.05, 100);
   check.on("length 0", {{"length", 0.}});
   check.close(f(a, a, a, 0.1, 0), zeros({0}, f64), {1e-9, 1e-9}, "K");
   check.on("gradients", {{"a", "8 complex numbers"}});

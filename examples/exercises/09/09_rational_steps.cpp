@@ -5,14 +5,14 @@
 //
 //   K = IFFT(FFT(b_1, .., b_d, 0, ..) / FFT(1, a_1, .., a_d, 0, ..)),
 //
-// and to go on step by step it needs a recurrence with the same kernel. Its matrix A [d, d] has -a in its first row, ones
-// below the diagonal and 0 elsewhere, so that the state is a shift register:
+// and to go on step by step it needs a recurrence with the same kernel. Its matrix A [d, d] has -a in its first row,
+// ones below the diagonal and 0 elsewhere, so that the state is a shift register:
 //
 //   x_k = A x_{k-1} + (1, 0, .., 0) u_k      y_k = C x_k
 //
-// The row C is not b: b belongs to the first L taps alone, b = C (1 - A^L). So C is the row that solves C (1 - A^L) = b.
-// With d = 1, a = -1/2 (the pole 1/2), b = 3/4 and L = 2: A = 1/2, C (1 - 1/4) = 3/4, C = 1, and the input 1, 0, 0 gives
-// 1, 1/2, 1/4: the first two are the kernel.
+// The row C is not b: b belongs to the first L taps alone, b = C (1 - A^L). So C is the row that solves C (1 - A^L) =
+// b. With d = 1, a = -1/2 (the pole 1/2), b = 3/4 and L = 2: A = 1/2, C (1 - 1/4) = 3/4, C = 1, and the input 1, 0, 0
+// gives 1, 1/2, 1/4: the first two are the kernel.
 //
 // What the checks look at: one pole; several; beyond L steps; steps against the quotient of FFTs; gradients to a and b.
 #include "examples/support/exercise/exercise.h"

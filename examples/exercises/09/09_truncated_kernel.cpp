@@ -5,8 +5,8 @@
 //
 //   K_0 + K_1 z + .. + K_{L-1} z^{L-1} = C (1 - A^L z^L) (1 - z A)^{-1} B,
 //
-// takes none, and at z_l = e^{-2 pi i l / L}, l = 0 .. L - 1, where z^L = 1, it is the discrete Fourier transform of the
-// kernel. So with the row D = C (1 - A^L), which does not depend on z,
+// takes none, and at z_l = e^{-2 pi i l / L}, l = 0 .. L - 1, where z^L = 1, it is the discrete Fourier transform of
+// the kernel. So with the row D = C (1 - A^L), which does not depend on z,
 //
 //   K = inverse FFT of the L numbers D (1 - z_l A)^{-1} B.
 //
@@ -31,7 +31,8 @@ Tensor truncated_kernel(const Tensor& A, const Tensor& B, const Tensor& D, int64
 #endif
 
 //[ hint
-// polar(r, angle) makes complex numbers: the roots are polar(ones, -2 pi l / length), shaped [length, 1, 1] to multiply A.
+// polar(r, angle) makes complex numbers: the roots are polar(ones, -2 pi l / length), shaped [length, 1, 1] to multiply
+// A.
 //]
 //[ hint
 // solve(M, b) with M [length, n, n] and b [n, 1] solves one system for each root. B must be complex: B.to(c128).

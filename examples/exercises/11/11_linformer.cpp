@@ -14,8 +14,8 @@
 //
 // Each mixture holds later tokens as well as earlier ones, so there is no causal form.
 //
-// What the checks look at: one mixture; E and F; the scale; as many mixtures as tokens; a shorter text; memory (no n x
-// n matrix).
+// What the checks look at: one mixture; E and F; the scale; as many mixtures as tokens; a shorter text; memory
+// (no n x n matrix).
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -36,8 +36,8 @@ Tensor linformer(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor
 // e.narrow(1, 0, n) are the first n columns of e. softmax(x, 1) runs along the rows of a matrix.
 //]
 //[ hint
-// First matmul(e, k), which is [m, d]; then the scores of q with it, [n, m], divided by the square root of d (not of
-// m).
+// First matmul(e, k), which is [m, d]; then the scores of q with it, [n, m], divided by the square root of d
+// (not of m).
 //]
 
 namespace solution {

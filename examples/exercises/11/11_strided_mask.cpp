@@ -21,8 +21,8 @@
 // one the multiple. So after two layers every token has heard of every earlier one, with about l + n / l keys a row
 // instead of n.
 //
-// Whole tables are made without a loop: with i as a column [n, 1] and j as a row [1, n] every expression of both is [n,
-// n].
+// Whole tables are made without a loop: with i as a column [n, 1] and j as a row [1, n] every expression of both
+// is [n, n].
 //
 // What the checks look at: causality; the last l keys; multiples of l; strides of 1 and of more than n; reach.
 #include "examples/support/exercise/exercise.h"
@@ -45,8 +45,8 @@ Tensor strided_mask(int64_t n, int64_t l) {
 // arange(n) is 0 ... n - 1; .unsqueeze(1) makes it a column, .unsqueeze(0) a row.
 //]
 //[ hint
-// Comparisons give bool tensors, and & and | join them (put brackets around each comparison). remainder(x, l) is x
-// modulo l.
+// Comparisons give bool tensors, and & and | join them (put brackets around each comparison). remainder(x, l)
+// is x modulo l.
 //]
 
 namespace solution {

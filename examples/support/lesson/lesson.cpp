@@ -114,7 +114,7 @@ void must_come_first(bool begun, const std::string& name) {
 int64_t Lesson::option(const std::string& name, const Sizes& sizes, const std::string& help) {
   must_come_first(begun_, name);
   int64_t size = mode_ == Mode::full ? sizes.full : mode_ == Mode::quick ? sizes.quick : sizes.tiny;
-  size = args_.integer(name, size, help, sizes.least);
+  size = args_.integer(name, size, help, sizes.least, sizes.most);
   if (size % sizes.multiple != 0) refuse(name, fmt::format("got {}; expected a multiple of {}", size, sizes.multiple));
   report_.settings.set(name, size);
   return size;

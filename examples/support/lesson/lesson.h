@@ -34,7 +34,7 @@ struct Info {
 enum class Mode { full, quick, tiny };
 struct Sizes {
   int64_t full, quick, tiny;
-  int64_t least = 1, multiple = 1;  // what an option of the command line may set it to
+  int64_t least = 1, multiple = 1, most = 1 << 30;  // what an option of the command line may set it to
 };
 
 // Runs too short for a claim skip it: `training` is skipped with --tiny, `full_run` with --quick too.

@@ -30,6 +30,10 @@ std::string pretty(const Json& number) {
   return pretty(number.kind() == Json::Kind::number ? brief(number.number(), 3) : number.shown());
 }
 
+std::string claims_that_hold(int held, int all) {
+  return fmt::format("{} of {} {}", held, all, all == 1 ? "claim holds" : "claims hold");
+}
+
 std::string claims_html(const std::vector<Json>& claims, bool open) {
   if (claims.empty()) return "";
   std::string rows;
@@ -48,7 +52,7 @@ std::string claims_html(const std::vector<Json>& claims, bool open) {
         "class=\"got\">{}</span></li>\n",
         state, state, mark, text_html(c["name"].text()), said);
   }
-  std::string summary = fmt::format("{} of {} claims hold", held, held + failed);
+  std::string summary = claims_that_hold(held, held + failed);
   if (held + failed == 0) summary = fmt::format("{} claims", skipped);
   if (skipped) summary += fmt::format(", {} not checked in this run", skipped);
   return fmt::format("<details class=\"claims\"{}><summary class=\"{}\">{}</summary><ul>\n{}</ul></details>\n",
@@ -141,14 +145,17 @@ std::string code_html(const std::string& reference) {
   std::vector<std::string> lines(s.lines.size()), equations(s.lines.size());
   for (size_t i = 0; i < lines.size(); ++i) equations[i] = equation_of(s.lines[i], &lines[i]);
   const std::vector<std::string> html = highlighted(lines);
+  const bool tagged = std::any_of(equations.begin(), equations.end(), [](const std::string& e) { return !e.empty(); });
   std::string body;
   for (size_t i = 0; i < lines.size(); ++i) {
     const int64_t number = s.line + int64_t(i);
     const std::string tie = equations[i].empty() ? "" : fmt::format(" data-eq=\"{}\" tabindex=\"0\"", equations[i]);
-    const std::string shown = equations[i].empty() ? "" : fmt::format("<i class=\"eq\">({})</i>", equations[i]);
+    const std::string shown = equations[i].empty() ? "" : fmt::format("({})", equations[i]);
     body += fmt::format(
-        "<span class=\"line\"{}><a href=\"{}\" tabindex=\"-1\" aria-label=\"line {}\">{}</a><span>{}</span>{}</span>",
-        tie, escaped(editor_link(s.path, number)), number, number, html[i], shown);
+        "<span class=\"line\"{}><span class=\"gutter\">{}"
+        "<a href=\"{}\" tabindex=\"-1\" aria-label=\"line {}\">{}</a></span><span>{}</span></span>",
+        tie, tagged ? "<i class=\"eq\">" + shown + "</i>" : "", escaped(editor_link(s.path, number)), number, number,
+        html[i]);
   }
   const bool folds = int64_t(lines.size()) > kShown + 4;
   std::string fold =

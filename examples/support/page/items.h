@@ -12,6 +12,9 @@ namespace ink::lesson {
 std::string pretty(const std::string& text);
 std::string pretty(const Json& number);
 
+// "4 of 4 claims hold", "1 of 1 claim holds"
+std::string claims_that_hold(int held, int all);
+
 // Folded behind one line, "4 of 4 claims hold"; nothing if there are none.
 std::string claims_html(const std::vector<Json>& claims, bool open = false);
 std::string tensor_html(const Json& item);

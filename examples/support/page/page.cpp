@@ -87,8 +87,8 @@ class Page {
                                    run_["settings"]["device"].shown(), run_["settings"]["dtype"].shown(),
                                    run_["settings"]["seed"].shown(), duration(run_["seconds"].number()));
     if (!claims.empty())
-      meta += fmt::format(" · <span class=\"{}\">{} of {} claims hold</span>", failed ? "failed" : "held", held,
-                          held + failed);
+      meta += fmt::format(" · <span class=\"{}\">{}</span>", failed ? "failed" : "held",
+                          claims_that_hold(held, held + failed));
     out += "<p class=\"meta\">" + meta + "</p>\n";
     if (const std::string error = run_["error"].text(); !error.empty())
       out += fmt::format("<p class=\"error\">stopped early: {}</p>\n", escaped(error));
@@ -170,7 +170,7 @@ class Page {
         return player(b.text);
       case Block::Kind::section:
         sections_.push_back(b.text);
-        return;
+        return number_on_terminal(b.text);
       case Block::Kind::claims:
         return beside(claims_html(all("claim"), true), 0);
       case Block::Kind::card:
@@ -186,6 +186,15 @@ class Page {
     if (b.level == 2) contents_ += fmt::format("<li><a href=\"#{}\">{}</a></li>\n", anchor_of(b.text), title);
     left_ += fmt::format("<h{0} id=\"{1}\"><a href=\"#{1}\">{2}</a></h{0}>\n", b.level, anchor_of(b.text), title);
     left_height_ += kHeading;
+  }
+
+  // Under the heading: the number by which the run's output, `--step` and its own titles call this section.
+  void number_on_terminal(const std::string& wanted) {
+    for (const Json& s : run_["sections"].items()) {
+      const std::string title = s["title"].text();
+      if (const size_t dot = title.find('.'); is_section(s, wanted) && dot != std::string::npos && dot < 3)
+        left_ += fmt::format("<p class=\"source\">section {} of the run</p>\n", title.substr(0, dot));
+    }
   }
 
   // "(6.3)" in prose leads to that equation.

@@ -218,7 +218,7 @@ SiteCount write_site(const std::string& notes, const std::string& path, const st
   write_assets(out);
   std::string page =
       html_head("Inkstone: the lessons", "") + "<main class=\"gallery\">\n<h1>Inkstone: the lessons</h1>\n";
-  page += fmt::format("<p class=\"meta\">{} lessons, {} of {} claims hold</p>\n", count.lessons, held, claims);
+  page += fmt::format("<p class=\"meta\">{} lessons, {}</p>\n", count.lessons, claims_that_hold(held, claims));
   if (fs::is_regular_file(path)) page += path_html(read_file(path), cards);
   std::string others;
   for (const auto& [name, card] : cards) others += card;

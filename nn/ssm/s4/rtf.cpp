@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/init.h"
+#include "nn/ssm/poles.h"
 #include "nn/ssm/s4/lti_layer.h"
-#include "nn/ssm/s4/poles.h"
+#include "nn/ssm/s4/roots.h"
 
 namespace ink {
 namespace {

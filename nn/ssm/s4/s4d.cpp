@@ -10,9 +10,9 @@
 #include "autograd/ops/halves.h"
 #include "autograd/recurrence.h"
 #include "nn/init.h"
+#include "nn/ssm/poles.h"
 #include "nn/ssm/s4/dplr.h"
 #include "nn/ssm/s4/lti_layer.h"
-#include "nn/ssm/s4/poles.h"
 
 namespace ink {
 namespace {
@@ -101,12 +101,11 @@ Tensor S4D::kernel(int64_t length) const {
 }
 
 // y = K * u, and what is left of the state before: Re C A_bar^{t + 1} x.
-Tensor S4D::by_convolution(const Tensor& u, State& state, bool resumed) const {
+Tensor S4D::by_convolution(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const {
   const int64_t n = u.size(1);
   const Tensor by_channel = transpose(u, 1, 2);  // [batch, dim, time]
-  Tensor y = causal_convolution(by_channel, kernel(n));
+  Tensor y = causal_convolution(by_channel, mode_sum(output() * s.B, s.A, n));
   if (!resumed) return transpose(y, 1, 2);
-  const DiscreteSystem s = discrete();
   y = y + mode_sum(output() * s.A * state.x, s.A, n);
   // x after the last step: A_bar^n x + sum over t of A_bar^{n-1-t} B_bar u_t
   const Tensor A_powers = powers(s.A, n), gone = flip(A_powers, {-1});
@@ -116,10 +115,9 @@ Tensor S4D::by_convolution(const Tensor& u, State& state, bool resumed) const {
 }
 
 // u [batch, time, dim], real. `resumed`: the state counts, and is kept.
-Tensor S4D::run(const Tensor& u, State& state, bool resumed) const {
+Tensor S4D::run(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const {
   const SsmForm form = resumed && u.size(1) == 1 ? SsmForm::recurrent : options.form;
-  if (form == SsmForm::convolution) return by_convolution(u, state, resumed);
-  const DiscreteSystem s = discrete();
+  if (form == SsmForm::convolution) return by_convolution(u, s, state, resumed);
   const Tensor input = unsqueeze(u, -1) * s.B, C = output();  // [batch, time, dim, poles]
   const auto read = [&](const Tensor& x) { return real(sum(C * x, {-1})); };
   if (form == SsmForm::scan) {
@@ -139,19 +137,21 @@ Tensor S4D::forward(const Tensor& x) const {
   check_lti_input("S4D", x, options.dim);
   State fresh;
   return with_skip(x, D, [&](const Tensor& u) {
-    fresh.x = zeros({x.size(0), options.dim, log_decay.size(1)}, discrete().A.options());
-    return run(u, fresh, false);
+    const DiscreteSystem s = discrete();
+    fresh.x = zeros({x.size(0), options.dim, log_decay.size(1)}, s.A.options());
+    return run(u, s, fresh, false);
   });
 }
 
 Tensor S4D::step(const Tensor& x, State& state) const {
   check_lti_input("S4D::step", x, options.dim);
   return with_skip(x, D, [&](const Tensor& u) {
-    const Options kind = discrete().A.options();
-    check_lti_state("S4D::step", state.x, {x.size(0), options.dim, log_decay.size(1)}, kind);
-    if (!state.x.defined()) state.x = zeros({x.size(0), options.dim, log_decay.size(1)}, kind);
+    const DiscreteSystem s = discrete();
+    const Shape shape{x.size(0), options.dim, log_decay.size(1)};
+    check_lti_state("S4D::step", state.x, shape, s.A.options());
+    if (!state.x.defined()) state.x = zeros(shape, s.A.options());
     state.time += x.size(1);
-    return run(u, state, true);
+    return run(u, s, state, true);
   });
 }
 

@@ -50,8 +50,9 @@ inline Drawn draw_digits(int64_t n, Generator& g) {
       ink.push_back(float(brightness(digit[i], wide * (a + slant * b), high * b)));
     }
   }
-  const Tensor pixels = from_data(std::span<const float>(ink), {n, kPixels}) + 0.1 * noise;
-  return {pixels.unsqueeze(-1).to(default_device()), labels.to(default_device())};
+  const Device home = default_device();
+  const Tensor pixels = from_data(std::span<const float>(ink), {n, kPixels}).to(home) + 0.1 * noise.to(home);
+  return {pixels.unsqueeze(-1), labels.to(home)};
 }
 
 }  // namespace ink::lesson

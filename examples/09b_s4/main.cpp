@@ -253,7 +253,7 @@ void the_rational_function(Lesson& lesson, int64_t steps, int64_t length) {
                .y = "imaginary part",
                .equal = true,
                .caption = "From 0, where all poles start, to the pair of the target."});
-  lesson.plot("fit", {fit.loss}, {.x = "step", .y = "root mean square error", .log_y = true});
+  lesson.plot("fit", fit.kernels, {.x = "tap", .y = "kernel", .caption = "RTF's kernel on its way to the target."});
   lesson.expect("RTF learns a damped oscillation: relative error", fit.error, Below{0.05}, Needs::training);
   lesson.expect("the radius of its largest pole", fit.radius, Within{0.93, 0.97}, Needs::training);
 }
@@ -317,7 +317,7 @@ int main(int argc, char** argv) {
   const int64_t dim = lesson.option("dim", Sizes{.full = 32, .quick = 32, .tiny = 4}, "channels of the nets");
   const int64_t state =
       lesson.option("state", Sizes{.full = 16, .quick = 16, .tiny = 4, .least = 2, .multiple = 2}, "of the nets");
-  const int64_t steps = lesson.option("steps", Sizes{.full = 400, .quick = 100, .tiny = 1}, "of training on digits");
+  const int64_t steps = lesson.option("steps", Sizes{.full = 500, .quick = 100, .tiny = 1}, "of training on digits");
   const int64_t batch = lesson.option("batch", Sizes{.full = 32, .quick = 32, .tiny = 1}, "digits a step");
   const int64_t seeds = lesson.option("seeds", Sizes{.full = 3, .quick = 1, .tiny = 1}, "of each net");
   const int64_t tested = lesson.option("tested", Sizes{.full = 500, .quick = 100, .tiny = 1}, "fresh digits");

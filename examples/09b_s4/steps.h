@@ -50,8 +50,8 @@ inline void recurrence_beside_convolution(Lesson& lesson) {
 
 // RTF learns the response of a damped oscillation; where its poles go.
 struct Fit {
-  Series loss{.name = "error"};
-  std::vector<Series> paths;  // of the poles, in the plane
+  std::vector<Series> paths;    // of the poles, in the plane
+  std::vector<Series> kernels;  // on their way to the target
   double radius = 0, angle = 0, error = 0;
 };
 inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double radius, double angle) {
@@ -64,6 +64,7 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
   Scheduler schedule(optimizer, Cosine{.steps = steps, .floor = 0.02});
   Fit fit;
   const int64_t every = std::max<int64_t>(1, steps / 16);
+  steps = steps / every * every;
   std::vector<double> re, im;
   lesson.player("poles that learn");
   for (int64_t step = 0; step <= steps; ++step) {
@@ -72,7 +73,6 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
       const Tensor poles = layer.poles()[0];
       const std::vector<double> r = real(poles).to_vector<double>(), i = imag(poles).to_vector<double>();
       re.insert(re.end(), r.begin(), r.end()), im.insert(im.end(), i.begin(), i.end());
-      fit.loss.x.push_back(double(step)), fit.loss.y.push_back(std::sqrt(loss.item()));
       lesson.frame(fmt::format("step {}", step),
                    {{"a", layer.a[0].detach()},
                     {"b", layer.b[0].detach()},
@@ -84,6 +84,8 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
                        ? "All coefficients are 0: every pole is at 0, and the kernel is 0. $b$ has a gradient, $a$ "
                          "has none yet."
                        : fmt::format("Root mean square error {:.4f}.", std::sqrt(loss.item())));
+      if (step == 2 * every || step == 4 * every || step == steps)
+        fit.kernels.push_back({.name = fmt::format("step {}", step), .y = kernel.detach().to_vector<double>()});
       if (step == steps) break;
     }
     loss.backward();
@@ -98,6 +100,7 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
   fit.radius = std::hypot(re[best], im[best]), fit.angle = std::abs(std::atan2(im[best], re[best]));
   NoGrad guard;
   fit.error = distance(layer.kernel(length)[0], target);
+  fit.kernels.push_back({.name = "target", .y = target.to_vector<double>(), .mark = Mark::points});
   fit.paths = {{.name = "poles on their way", .x = re, .y = im, .mark = Mark::points},
                {.name = "at the end",
                 .x = {re.begin() + int64_t(last), re.end()},

@@ -13,8 +13,8 @@ namespace {
 Case convolution(bool backward) {
   const int64_t batch = 8, channels = 64, n = 4096;
   const double flop = 2 * 5 * double(2 * n) * std::log2(double(2 * n)) * double(batch * channels);
-  return {backward ? "causal convolution fwd+bwd 8x64x4096" : "causal convolution fwd 8x64x4096", backward ? 3 * flop : flop,
-          0,
+  return {backward ? "causal convolution fwd+bwd 8x64x4096" : "causal convolution fwd 8x64x4096",
+          backward ? 3 * flop : flop, 0,
           [=] {
             Tensor u = randn({batch, channels, n}), k = randn({channels, n}), g = randn({batch, channels, n});
             if (backward) u.requires_grad_(), k.requires_grad_();

@@ -140,6 +140,7 @@ int main(int argc, char** argv) {
     cases = bench::op_cases();
   if (device.is_cpu() && (args.what == "attention" || args.what == "all"))
     for (auto& c : bench::attention_cases()) cases.push_back(c);
+  for (auto& c : bench::s4_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
     for (auto& c : bench::step_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "ssm" || args.what == "all"))

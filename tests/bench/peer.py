@@ -415,6 +415,59 @@ def unet_loss(net):
 step("U-Net c32 28x28 b16", UNet, unet_loss)
 
 
+def causal_convolution(u, k):
+    n = u.shape[-1]
+    return torch.fft.irfft(torch.fft.rfft(u, n=2 * n) * torch.fft.rfft(k, n=2 * n), n=2 * n)[..., :n]
+
+
+def make_convolution(backward):
+    u, k, g = leaf(8, 64, 4096), leaf(64, 4096), r(8, 64, 4096)
+    f = lambda: causal_convolution(u, k)
+    return (lambda: torch.autograd.grad(f(), (u, k), g)) if backward else f
+
+
+case("causal convolution fwd 8x64x4096", lambda: make_convolution(False))
+case("causal convolution fwd+bwd 8x64x4096", lambda: make_convolution(True), True)
+
+
+class S4D(nn.Module):
+    """y = K * u + D u, K_t = 2 Re sum_n C_n B_n exp(t delta a_n): the layer of s4's models/s4/s4d.py, with a trained B."""
+    def __init__(self, dim, state, low=1e-3, high=1e-1):
+        super().__init__()
+        pairs = state // 2
+        self.log_step = nn.Parameter(torch.rand(dim) * (math.log(high) - math.log(low)) + math.log(low))
+        self.log_decay = nn.Parameter(torch.full((dim, pairs), math.log(0.5)))
+        self.frequency = nn.Parameter(math.pi * torch.arange(pairs).float().repeat(dim, 1))
+        self.B = nn.Parameter(torch.view_as_real(torch.ones(dim, pairs, dtype=torch.cfloat)))
+        self.C = nn.Parameter(torch.view_as_real(torch.randn(dim, pairs, dtype=torch.cfloat)))
+        self.D = nn.Parameter(torch.randn(dim))
+
+    def forward(self, x):
+        n = x.shape[1]
+        a = torch.complex(-self.log_decay.exp(), self.frequency)
+        z = a * self.log_step.exp()[:, None]
+        weight = torch.view_as_complex(self.C) * torch.view_as_complex(self.B) * (z.exp() - 1) / a
+        powers = torch.exp(z[:, :, None] * torch.arange(n, device=x.device))
+        kernel = 2 * torch.einsum("hn,hnl->hl", weight, powers).real
+        u = x.transpose(1, 2)
+        return causal_convolution(u, kernel).transpose(1, 2) + self.D * x
+
+
+def make_s4d():
+    layer = S4D(128, 64)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-3, weight_decay=0)
+    x, target = r(16, 1024, 128), r(16, 1024, 128)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        (layer(x) - target).square().mean().backward()
+        optimizer.step()
+    return step
+
+
+case("train step S4D H128 N64 B16 L1024", make_s4d, True)
+
+
 def timed(f, seconds):
     f(), f()
     if on_gpu:

@@ -99,13 +99,13 @@ TEST_CASE("S4: the kernel by powers of the matrix, by the generating function an
 }
 
 TEST_CASE("S4: with C in the place of C-tilde the kernel comes out wrapped around", "[ssm]") {
-  for (HippoKind kind : kKinds) {
+  for (HippoKind kind : {HippoKind::legs, HippoKind::legt}) {
     const OneSystem one(kind);
     const int64_t length = 16;
     const Tensor wrong = dplr_kernel(one.s, one.step, length), right = one.krylov(length);
     CHECK(error(wrong, right) > 0.05);
     // the sum over m of K_{t + m length}, until nothing is left
-    const Tensor folded = sum(reshape(one.krylov(length * 2000), {2000, length}), {0});
+    const Tensor folded = sum(reshape(one.krylov(length * 60), {60, length}), {0});
     CHECK(error(wrong, folded) < 1e-8);
   }
 }

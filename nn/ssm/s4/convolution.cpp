@@ -47,7 +47,7 @@ Tensor convolved(const Tensor& u, const Tensor& kernel) {
   const Tensor turn = arange(0, size, 1, u.options()) * (-2 * std::numbers::pi / double(size));
   const Tensor w = polar(ones_like(turn), turn), i_Ko = (k.Z - k.R) / 4;  // i / 2 times Ko
   const Tensor P = (k.Z + k.R) / 2 + (1 - w) * i_Ko, Q = (1 + w) * i_Ko;
-  const Tensor y = view_as_real(ifft(x.Z * P + x.R * Q));  // (9.27)
+  const Tensor y = view_as_real(ifft(x.Z * P + x.R * Q));  // (9.28)
   return slice(flatten(y, -2, -1), -1, 0, n);
 }
 

@@ -56,7 +56,7 @@ Tensor first_schur_complement(const Tensor& M) {
   }
   for (size_t p = size_t(k) - 1; p > 0; --p)
     for (size_t i = 0; i < p; ++i)
-      for (size_t j = 0; j < p; ++j) m[i][j] = m[i][j] - m[i][p] * m[p][j] / m[p][p];  // (9.38)
+      for (size_t j = 0; j < p; ++j) m[i][j] = m[i][j] - m[i][p] * m[p][j] / m[p][p];  // (9.40)
   return m[0][0];
 }
 
@@ -83,7 +83,7 @@ Tensor dplr_kernel(const Dplr& s, const Tensor& step, int64_t length) {
   const HalfAngles angle = half_angles(length, step.options());
   const Tensor q = unsqueeze(step, -1) * angle.cosine / 2;  // Delta (1 + z) / 2 without the factor taken out
   const Tensor left = cat({unsqueeze(s.C, -2), conj(s.P)}, -2), right = cat({unsqueeze(s.B, -2), s.P}, -2);
-  const Tensor k = cauchy(left, right, s.lambda, angle.sine, q);  // (9.36)
+  const Tensor k = cauchy(left, right, s.lambda, angle.sine, q);  // (9.39)
   // [[k_CB, k_CP], [q k_PB, 1 + q k_PP]]: its Schur complement is k_CB - q k_CP (1 + q k_PP)^{-1} k_PB
   const int64_t rank = s.P.size(-2);
   Tensor one = eye(rank + 1, step.options()), below = ones({rank + 1, 1, 1}, step.options());
@@ -91,7 +91,7 @@ Tensor dplr_kernel(const Dplr& s, const Tensor& step, int64_t length) {
   const Tensor rows = 1 - below + below * unsqueeze(unsqueeze(q, -2), -2);
   const Tensor bracket = first_schur_complement(unsqueeze(one, -1) + rows * k);
   const Tensor turn = complex_of(angle.cosine, angle.sine) / 2;  // e^{i theta / 2} / 2, what was taken out
-  return irfft(unsqueeze(step, -1) * turn * bracket, length);    // (9.39)
+  return irfft(unsqueeze(step, -1) * turn * bracket, length);    // (9.41)
 }
 
 DplrStep::DplrStep(const Dplr& s, const Tensor& step) : P_(s.P) {
@@ -112,7 +112,7 @@ Tensor DplrStep::operator()(const Tensor& x, const Tensor& u) const {
   };
   const Tensor v = before_ * x - low_rank(low_rank_read(P_, x), P_) + B_ * unsqueeze(u, -1);  // A_0 x + 2 B u
   const Tensor z = inverse_ * v;
-  return z - low_rank(low_rank_read(P_, z), correction_);  // A_1 v  (9.40)
+  return z - low_rank(low_rank_read(P_, z), correction_);  // A_1 v  (9.42)
 }
 
 }  // namespace ink

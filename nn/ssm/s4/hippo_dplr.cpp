@@ -39,10 +39,10 @@ Dplr hippo_dplr(HippoKind kind, int64_t n, double window) {
   if (kind != HippoKind::legs && kind != HippoKind::legt)
     throw ValueError("hippo_dplr: no diagonal plus low rank form is known here; expected legs, legt or fout");
   const Hippo h = hippo(kind, n, window);
-  const Tensor P = low_rank_of(h), S = h.A + matmul(P.t(), P);  // (9.33)
+  const Tensor P = low_rank_of(h), S = h.A + matmul(P.t(), P);  // (9.35)
   const double decay = mean(diagonal(S)).item();                // S = decay + a skew matrix
   // -i times a skew matrix is hermitian: its eigenvalues are the frequencies
-  const auto [frequency, V] = eigh(complex_of(zeros_like(S), -(S - decay * eye(n, f64))));  // (9.34)
+  const auto [frequency, V] = eigh(complex_of(zeros_like(S), -(S - decay * eye(n, f64))));  // (9.36)
   const Tensor adjoint = conj(V.t()), positive = arange(n / 2, n, 1, {i64, S.device()});
   const auto kept = [&](const Tensor& x, int64_t dim) { return index_select(x, dim, positive); };
   return {.lambda = complex_of(full({n / 2}, decay, f64), kept(frequency, 0)),

@@ -1,12 +1,12 @@
 // Checks and starts that the time-invariant layers share.
 #include "nn/ssm/s4/lti_layer.h"
-#include "autograd/ops.h"
-#include "autograd/ops/halves.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
+#include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/init.h"
 
 namespace ink {

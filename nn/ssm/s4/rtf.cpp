@@ -1,14 +1,14 @@
 // The layer of a rational transfer function.
 #include "nn/ssm/s4/rtf.h"
-#include "autograd/ops.h"
-#include "autograd/ops/halves.h"
-#include "nn/ssm/poles.h"
-#include "nn/ssm/s4/roots.h"
 
 #include <fmt/format.h>
 
+#include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/init.h"
+#include "nn/ssm/poles.h"
 #include "nn/ssm/s4/lti_layer.h"
+#include "nn/ssm/s4/roots.h"
 
 namespace ink {
 namespace {
@@ -50,14 +50,14 @@ Tensor RTF::kernel(int64_t n) const {
     throw ValueError(fmt::format("RTF: b is made for a length of {}; got {}; hint: extend({})", length(), n, n));
   const Tensor below = denominator(), one = ones({options.dim, 1}, below.options());
   const Tensor quotient = rfft(widened(b), length()) / rfft(cat({one, below}, -1), length());
-  return narrow(irfft(quotient, length()), -1, 0, n);  // (9.43)
+  return narrow(irfft(quotient, length()), -1, 0, n);  // (9.45)
 }
 
 Tensor RTF::companion() const {
   const Tensor first = -denominator();
   const int64_t d = options.state;
   const Tensor shift = eye(d, first.options()).slice(0, 0, d - 1).unsqueeze(0);  // [1, d - 1, d]
-  return cat({first.unsqueeze(1), expand(shift, {options.dim, d - 1, d})}, 1);   // (9.44)
+  return cat({first.unsqueeze(1), expand(shift, {options.dim, d - 1, d})}, 1);   // (9.46)
 }
 Tensor RTF::output() const {
   return untruncated(widened(b).to(f64), companion().to(f64), length()).to(denominator().dtype());

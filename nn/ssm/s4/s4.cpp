@@ -1,17 +1,16 @@
 // The S4 layer.
 #include "nn/ssm/s4/s4.h"
-#include "autograd/ops.h"
-#include "autograd/ops/halves.h"
-#include "nn/ssm/poles.h"
-#include "nn/ssm/s4/roots.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/init.h"
 #include "nn/ssm/s4/lti_layer.h"
+#include "nn/ssm/s4/roots.h"
 
 namespace ink {
 namespace {

@@ -1,7 +1,5 @@
 // The diagonal state space layer: initial poles, three forms, the step.
 #include "nn/ssm/s4/s4d.h"
-#include "nn/ssm/poles.h"
-#include "nn/ssm/s4/roots.h"
 
 #include <fmt/format.h>
 
@@ -12,6 +10,7 @@
 #include "autograd/ops/halves.h"
 #include "autograd/recurrence.h"
 #include "nn/init.h"
+#include "nn/ssm/poles.h"
 #include "nn/ssm/s4/dplr.h"
 #include "nn/ssm/s4/lti_layer.h"
 
@@ -98,16 +97,15 @@ Tensor S4D::output() const { return paired() ? 2 * pairs_as_complex(C) : widened
 Tensor S4D::kernel(int64_t length) const {
   check_length("S4D", length);
   const DiscreteSystem s = discrete();
-  return mode_sum(output() * s.B, s.A, length);  // (9.26)
+  return mode_sum(output() * s.B, s.A, length);  // (9.43)
 }
 
 // y = K * u, and what is left of the state before: Re C A_bar^{t + 1} x.
-Tensor S4D::by_convolution(const Tensor& u, State& state, bool resumed) const {
+Tensor S4D::by_convolution(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const {
   const int64_t n = u.size(1);
   const Tensor by_channel = transpose(u, 1, 2);  // [batch, dim, time]
-  Tensor y = causal_convolution(by_channel, kernel(n));
+  Tensor y = causal_convolution(by_channel, mode_sum(output() * s.B, s.A, n));
   if (!resumed) return transpose(y, 1, 2);
-  const DiscreteSystem s = discrete();
   y = y + mode_sum(output() * s.A * state.x, s.A, n);
   // x after the last step: A_bar^n x + sum over t of A_bar^{n-1-t} B_bar u_t
   const Tensor A_powers = powers(s.A, n), gone = flip(A_powers, {-1});
@@ -117,10 +115,9 @@ Tensor S4D::by_convolution(const Tensor& u, State& state, bool resumed) const {
 }
 
 // u [batch, time, dim], real. `resumed`: the state counts, and is kept.
-Tensor S4D::run(const Tensor& u, State& state, bool resumed) const {
+Tensor S4D::run(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const {
   const SsmForm form = resumed && u.size(1) == 1 ? SsmForm::recurrent : options.form;
-  if (form == SsmForm::convolution) return by_convolution(u, state, resumed);
-  const DiscreteSystem s = discrete();
+  if (form == SsmForm::convolution) return by_convolution(u, s, state, resumed);
   const Tensor input = unsqueeze(u, -1) * s.B, C = output();  // [batch, time, dim, poles]
   const auto read = [&](const Tensor& x) { return real(sum(C * x, {-1})); };
   if (form == SsmForm::scan) {
@@ -130,7 +127,7 @@ Tensor S4D::run(const Tensor& u, State& state, bool resumed) const {
   }
   std::vector<Tensor> y;
   for (int64_t t = 0; t < u.size(1); ++t) {
-    state.x = s.A * state.x + select(input, 1, t);  // (9.25)
+    state.x = s.A * state.x + select(input, 1, t);  // (9.26)
     y.push_back(read(state.x));
   }
   return stack(y, 1);
@@ -140,19 +137,21 @@ Tensor S4D::forward(const Tensor& x) const {
   check_lti_input("S4D", x, options.dim);
   State fresh;
   return with_skip(x, D, [&](const Tensor& u) {
-    fresh.x = zeros({x.size(0), options.dim, log_decay.size(1)}, discrete().A.options());
-    return run(u, fresh, false);
+    const DiscreteSystem s = discrete();
+    fresh.x = zeros({x.size(0), options.dim, log_decay.size(1)}, s.A.options());
+    return run(u, s, fresh, false);
   });
 }
 
 Tensor S4D::step(const Tensor& x, State& state) const {
   check_lti_input("S4D::step", x, options.dim);
   return with_skip(x, D, [&](const Tensor& u) {
-    const Options kind = discrete().A.options();
-    check_lti_state("S4D::step", state.x, {x.size(0), options.dim, log_decay.size(1)}, kind);
-    if (!state.x.defined()) state.x = zeros({x.size(0), options.dim, log_decay.size(1)}, kind);
+    const DiscreteSystem s = discrete();
+    const Shape shape{x.size(0), options.dim, log_decay.size(1)};
+    check_lti_state("S4D::step", state.x, shape, s.A.options());
+    if (!state.x.defined()) state.x = zeros(shape, s.A.options());
     state.time += x.size(1);
-    return run(u, state, true);
+    return run(u, s, state, true);
   });
 }
 

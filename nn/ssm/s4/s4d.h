@@ -59,8 +59,8 @@ struct S4D : Module {
  private:
   bool paired() const { return options.init != S4DInit::real; }
   Tensor output() const;  // C, twice where a pole stands for a pair
-  Tensor run(const Tensor& u, State& state, bool resumed) const;
-  Tensor by_convolution(const Tensor& u, State& state, bool resumed) const;
+  Tensor run(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const;
+  Tensor by_convolution(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const;
 };
 
 }  // namespace ink

@@ -26,11 +26,11 @@ Tensor truncated(const Tensor& C, const Tensor& A, int64_t length) {
 Tensor untruncated(const Tensor& C_tilde, const Tensor& A, int64_t length) {
   // a row times a matrix is the transposed matrix times a column: no conjugate
   const Tensor M = eye(A.size(-1), A.options()) - matrix_power(A, length);
-  return squeeze(solve(transpose(M, -2, -1), unsqueeze(C_tilde, -1)), -1);  // (9.41)
+  return squeeze(solve(transpose(M, -2, -1), unsqueeze(C_tilde, -1)), -1);  // (9.32)
 }
 
 Tensor doubled(const Tensor& C_tilde, const Tensor& A, int64_t length) {
-  return C_tilde + row_times(C_tilde, matrix_power(A, length));
+  return C_tilde + row_times(C_tilde, matrix_power(A, length));  // (9.33)
 }
 
 }  // namespace ink

@@ -56,7 +56,7 @@ void from_fixed_to_selected(Lesson& lesson) {
                 largest(exp(-delta) - (1 - sigmoid(z))), Below{1e-12});  // (9.53)
   lesson.plot(
       "gate",
-      {{.name = "kept, $e^{-\\Delta}$", .x = z.to_vector<double>(), .y = exp(-delta).to_vector<double>()},
+      {{.name = "kept", .x = z.to_vector<double>(), .y = exp(-delta).to_vector<double>()},
        {.name = "added, exact step", .x = z.to_vector<double>(), .y = (1 - exp(-delta)).to_vector<double>()},
        {.name = "added, Euler", .x = z.to_vector<double>(), .y = delta.to_vector<double>(), .mark = Mark::dashed}},
       {.x = "z", .y = "factor", .y_high = 2, .caption = "A = -1, B = 1. Euler's step grows without bound."});
@@ -92,7 +92,7 @@ void memory(Lesson& lesson, int64_t n, const Options& numbers) {
 
 void the_block(Lesson& lesson) {
   lesson.section("4. The block, and its state", R"(\text{out}\big(y \odot \text{SiLU}(z)\big))",
-                 "Gu & Dao 2023, section 3.4", {"nn/ssm/mamba.cpp:step"});
+                 "Gu & Dao 2023, section 3.4");
   NoGrad guard;
   manual_seed(lesson.seed());
   const Options numbers = lesson.options();
@@ -117,8 +117,7 @@ void the_block(Lesson& lesson) {
 }
 
 void duality(Lesson& lesson) {
-  lesson.section("7. One decay per head: masked attention", R"(Y = (L \circ C B^\top)\, \Delta X)", "Dao & Gu 2024",
-                 {"nn/ssm/ssd.cpp:ssd"});
+  lesson.section("7. One decay per head: masked attention", R"(Y = (L \circ C B^\top)\, \Delta X)", "Dao & Gu 2024");
   NoGrad guard;
   const int64_t n = 100, heads = 2, N = 8, width = 8;
   Generator g(lesson.seed());
@@ -159,7 +158,7 @@ void both_ends(Lesson& lesson) {
   lesson.section(
       "8. Mamba-3: both ends of a step, and a state that turns",
       R"(S_t = e^{\Delta_t A_t} (S_{t-1} + (1 - \lambda_t) \Delta_t B_{t-1} x_{t-1}^\top) + \lambda_t \Delta_t B_t x_t^\top)",
-      "Lahoti et al. 2026, arXiv 2603.15569", {"nn/ssm/mamba3.cpp:trapezoidal_ssd"});
+      "Lahoti et al. 2026, arXiv 2603.15569");
   NoGrad guard;
   // x' = -x + sin 3t from x(0) = 0, at t = 2.
   const double exact = (3 * std::exp(-2.) + std::sin(6.) - 3 * std::cos(6.)) / 10;

@@ -5,7 +5,7 @@ endforeach()
 foreach(name ops ops_grad limits fuzz formulas promotion half halves integers nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg
         softmax scan fft join shape_ops attention attention_kinds sparse_attention linear_attention performer lsh lowrank reversible gau
         flash_gau mixer autocast_layers
-        mamba mamba2 mamba3)
+        mamba mamba2 mamba3 mamba_limits)
   if(NOT TARGET test_${name})
     continue()
   endif()

@@ -79,6 +79,7 @@ void scans(Lesson& lesson, int64_t counted, int64_t longest, const Options& numb
   count_the_ways(lesson, counted);
   // The sum of r^k for k <= t, r = 1 / lambda, is (r^{t+1} - 1) / (r - 1).
   const double r9 = 1 / 0.9, expected = std::ceil(std::log(3.4028235e38 * (r9 - 1)) / std::log(r9)) - 1;
+  lesson.value("the step at which it overflows", expected);
   lesson.expect("one cumulative sum of b / lambda^t in f32, lambda = 0.9: the step at which it overflows",
                 double(first_overflow(0.9, 1000)), Equals{expected});
   race(lesson, longest, numbers);

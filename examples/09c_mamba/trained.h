@@ -118,7 +118,7 @@ inline void induction_heads(Lesson& lesson, const Setup& setup) {
                .y_high = 1.02,
                .references = {{chance, "chance"}},
                .caption = fmt::format("Trained on {} tokens, asked over more. A line a seed.", z.length)});
-  lesson.expect("induction: four times the length, the selective net, least accuracy", selective, Above{0.9},
+  lesson.expect("induction: four times the length, the selective net, least accuracy", selective, Above{0.8},
                 Needs::training);
   lesson.expect("induction: four times the length, held constant, largest accuracy", fixed, Below{0.5},
                 Needs::training);

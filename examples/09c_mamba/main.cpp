@@ -56,7 +56,7 @@ void from_fixed_to_selected(Lesson& lesson) {
                 largest(exp(-delta) - (1 - sigmoid(z))), Below{1e-12});  // (9.53)
   lesson.plot(
       "gate",
-      {{.name = "kept, $e^{-\\Delta}$", .x = z.to_vector<double>(), .y = exp(-delta).to_vector<double>()},
+      {{.name = "kept", .x = z.to_vector<double>(), .y = exp(-delta).to_vector<double>()},
        {.name = "added, exact step", .x = z.to_vector<double>(), .y = (1 - exp(-delta)).to_vector<double>()},
        {.name = "added, Euler", .x = z.to_vector<double>(), .y = delta.to_vector<double>(), .mark = Mark::dashed}},
       {.x = "z", .y = "factor", .y_high = 2, .caption = "A = -1, B = 1. Euler's step grows without bound."});
@@ -79,6 +79,7 @@ void scans(Lesson& lesson, int64_t counted, int64_t longest, const Options& numb
   count_the_ways(lesson, counted);
   // The sum of r^k for k <= t, r = 1 / lambda, is (r^{t+1} - 1) / (r - 1).
   const double r9 = 1 / 0.9, expected = std::ceil(std::log(3.4028235e38 * (r9 - 1)) / std::log(r9)) - 1;
+  lesson.value("the step at which it overflows", expected);
   lesson.expect("one cumulative sum of b / lambda^t in f32, lambda = 0.9: the step at which it overflows",
                 double(first_overflow(0.9, 1000)), Equals{expected});
   race(lesson, longest, numbers);
@@ -92,7 +93,7 @@ void memory(Lesson& lesson, int64_t n, const Options& numbers) {
 
 void the_block(Lesson& lesson) {
   lesson.section("4. The block, and its state", R"(\text{out}\big(y \odot \text{SiLU}(z)\big))",
-                 "Gu & Dao 2023, section 3.4", {"nn/ssm/mamba.cpp:step"});
+                 "Gu & Dao 2023, section 3.4");
   NoGrad guard;
   manual_seed(lesson.seed());
   const Options numbers = lesson.options();
@@ -117,8 +118,7 @@ void the_block(Lesson& lesson) {
 }
 
 void duality(Lesson& lesson) {
-  lesson.section("7. One decay per head: masked attention", R"(Y = (L \circ C B^\top)\, \Delta X)", "Dao & Gu 2024",
-                 {"nn/ssm/ssd.cpp:ssd"});
+  lesson.section("7. One decay per head: masked attention", R"(Y = (L \circ C B^\top)\, \Delta X)", "Dao & Gu 2024");
   NoGrad guard;
   const int64_t n = 100, heads = 2, N = 8, width = 8;
   Generator g(lesson.seed());
@@ -159,7 +159,7 @@ void both_ends(Lesson& lesson) {
   lesson.section(
       "8. Mamba-3: both ends of a step, and a state that turns",
       R"(S_t = e^{\Delta_t A_t} (S_{t-1} + (1 - \lambda_t) \Delta_t B_{t-1} x_{t-1}^\top) + \lambda_t \Delta_t B_t x_t^\top)",
-      "Lahoti et al. 2026, arXiv 2603.15569", {"nn/ssm/mamba3.cpp:trapezoidal_ssd"});
+      "Lahoti et al. 2026, arXiv 2603.15569");
   NoGrad guard;
   // x' = -x + sin 3t from x(0) = 0, at t = 2.
   const double exact = (3 * std::exp(-2.) + std::sin(6.) - 3 * std::cos(6.)) / 10;

@@ -49,15 +49,16 @@ void check_mamba_state(const Mamba& m, const Tensor& x, const Mamba::State& s) {
 
 Mamba::Mamba(const MambaOptions& o)
     : options(checked_mamba(o)),
-      inner(o.expand * o.dim),
-      rank(o.dt_rank ? o.dt_rank : (o.dim + 15) / 16),
-      in_proj(o.dim, 2 * inner, {.bias = false}),
+      inner(checked_product("Mamba", o.expand, o.dim)),
+      rank(o.dt_rank ? o.dt_rank : o.dim / 16 + (o.dim % 16 > 0)),
+      in_proj(o.dim, checked_product("Mamba", 2, inner), {.bias = false}),
       conv1d(inner, o.conv),
       A_log(s4d_real(inner, o.state)),
       D(ones({inner})),
       out_proj(inner, o.dim, {.bias = false}) {
   const Selection& s = o.selection;
-  const int64_t projected = s.delta * rank + (int64_t(s.B) + s.C) * o.state;
+  const int64_t of_states = checked_product("Mamba", int64_t(s.B) + s.C, o.state),
+                projected = checked_sum("Mamba", s.delta * rank, of_states);
   if (projected) x_proj.emplace(inner, projected, LinearOptions{.bias = false});
   if (s.delta) {
     dt_proj.emplace(rank, inner);

@@ -17,11 +17,13 @@ const Mamba2Options& checked_mamba2(const Mamba2Options& o) {
         "Mamba2: got dim {}, state {}, expand {}, conv {}, head {}, groups {}, chunk {}, A {} to {}; expected positive "
         "numbers",
         o.dim, o.state, o.expand, o.conv, o.head, o.groups, o.scan.chunk, o.A_low, o.A_high));
-  if (o.expand * o.dim % o.head || o.expand * o.dim / o.head % o.groups)
+  const int64_t inner = checked_product("Mamba2", o.expand, o.dim);
+  checked_product("Mamba2", 8, checked_sum("Mamba2", inner, checked_product("Mamba2", o.groups, o.state)));
+  if (inner % o.head || inner / o.head % o.groups)
     throw ValueError(fmt::format(
         "Mamba2: got an inner width of {}, heads of {}, {} groups; expected a head that divides the width and groups "
         "that divide the heads",
-        o.expand * o.dim, o.head, o.groups));
+        inner, o.head, o.groups));
   return o;
 }
 

@@ -20,11 +20,13 @@ const Mamba3Options& checked_mamba3(const Mamba3Options& o) {
                     "positive sizes and "
                     "an even state",
                     o.dim, o.state, o.expand, o.head, o.groups, o.scan.chunk, o.A_least));
-  if (o.expand * o.dim % o.head || o.expand * o.dim / o.head % o.groups)
+  const int64_t inner = checked_product("Mamba3", o.expand, o.dim);
+  checked_product("Mamba3", 8, checked_sum("Mamba3", inner, checked_product("Mamba3", o.groups, o.state)));
+  if (inner % o.head || inner / o.head % o.groups)
     throw ValueError(fmt::format(
         "Mamba3: got an inner width of {}, heads of {}, {} groups; expected a head that divides the width and groups "
         "that divide the heads",
-        o.expand * o.dim, o.head, o.groups));
+        inner, o.head, o.groups));
   return o;
 }
 

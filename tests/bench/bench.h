@@ -22,9 +22,8 @@ struct Timing {
 
 std::vector<Case> op_cases();
 std::vector<Case> attention_cases();
-std::vector<Case> scan_cases();
-std::vector<Case> ssm_cases();  // state space models
 std::vector<Case> step_cases();
+// State space models: scans and steps of LegS, layers and decoding, S4D and its convolution.
 std::vector<Case> scan_cases();
 std::vector<Case> ssm_cases();
 std::vector<Case> s4_cases();

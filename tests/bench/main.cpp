@@ -140,11 +140,10 @@ int main(int argc, char** argv) {
     cases = bench::op_cases();
   if (device.is_cpu() && (args.what == "attention" || args.what == "all"))
     for (auto& c : bench::attention_cases()) cases.push_back(c);
-  for (auto& c : bench::s4_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
     for (auto& c : bench::step_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "ssm" || args.what == "all"))
-    for (const auto& family : {bench::scan_cases(), bench::ssm_cases()})
+    for (const auto& family : {bench::scan_cases(), bench::ssm_cases(), bench::s4_cases()})
       cases.insert(cases.end(), family.begin(), family.end());
   bool first = true;
   double copy_rate = 0;  // of the device, from the first case

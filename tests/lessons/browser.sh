@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 out=${1:-out}
 if [ "$out" = --build ]; then
   out=$work/out
-  for lesson in "$2"/[0-9][0-9]_*; do
+  for lesson in "$2"/[0-9][0-9]*_*; do
     [ -x "$lesson" ] && [ -f "$lesson" ] || continue
     "$lesson" --tiny --out "$out" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
   done

@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
                      "chunks; and what a state of fixed size remembers when keys are written again.",
                  .full_time = "6 min"});
   const int64_t draws = lesson.option("draws", Sizes{.full = 200, .quick = 40, .tiny = 2}, "random memories");
-  const int64_t recall_steps = lesson.option("trials", Sizes{.full = 600, .quick = 150, .tiny = 1}, "steps on recall");
+  const int64_t recall_steps = lesson.option("trials", Sizes{.full = 600, .quick = 300, .tiny = 1}, "steps on recall");
   const double rate = lesson.option("lr", 1e-2, "highest learning rate on recall", Number::positive);
   const int64_t steps = lesson.option("steps", Sizes{.full = 600, .quick = 60, .tiny = 1}, "of training on text");
   const int64_t longest =

@@ -113,6 +113,14 @@ inline void trained_to_recall(Lesson& lesson, const RecallSizes& z, int64_t seed
       if (s == 0) losses.push_back(r.loss);
     }
   }
+  if (lesson.mode() == ink::lesson::Mode::full) {  // the control: the same nets on keys that are written once
+    RecallSizes once = z;
+    once.writes = once.keys;
+    for (const Writer& w : {writers[0], writers[1]})
+      for (int64_t s = 0; s < seeds; ++s)
+        lesson.value(fmt::format("written once, {}, seed {}", w.name, s),
+                     100 * trained_recall(lesson, w, once, lesson.seed() + uint64_t(s), numbers).share, "%");
+  }
   lesson.bars("trained", names, by_seed,
               {.y = "% of last values",
                .y_low = 0,
@@ -122,7 +130,7 @@ inline void trained_to_recall(Lesson& lesson, const RecallSizes& z, int64_t seed
     lesson.plot("trained-loss", losses, {.x = "step", .y = "nats per answer", .y_low = 0, .caption = "Seed 0."});
   lesson.expect("every rule, every seed: times better than guessing, the least", least * Rewrites::kValues, Above{2},
                 Needs::training);
-  lesson.expect("rules that erase, every seed: the least share of last values", least_delta, Above{0.7},
+  lesson.expect("rules that erase, every seed: the least share of last values", least_delta, Above{0.8},
                 Needs::training);
 }
 

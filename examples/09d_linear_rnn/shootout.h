@@ -1,6 +1,7 @@
 // The shoot-out of lesson 09d: one small language model over characters, whose blocks are of another kind each time.
 #pragma once
 #include <chrono>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -65,8 +66,9 @@ struct Pace {
 };
 inline Pace pace_at(const Racer& r, const LmSizes& z, int64_t n, int64_t vocabulary, Device device) {
   NoGrad guard;
+  const int tries = 3, repeats = 8;  // of tries the fastest counts: others use the machine too
   const GPT net = [&] {
-    GPT made = language_model(r, z, vocabulary, n + 64);
+    GPT made = language_model(r, z, vocabulary, n + tries * repeats);
     made.to(device);
     return made;
   }();
@@ -77,13 +79,16 @@ inline Pace pace_at(const Racer& r, const LmSizes& z, int64_t n, int64_t vocabul
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   };
   std::vector<BlockState> states;
-  Pace p;
-  p.prefill = double(n) / seconds([&] { net.step(ids, states).flatten()[0].item(); });
-  const int repeats = 8;
-  p.step = repeats / seconds([&] {
-             for (int i = 0; i < repeats; ++i) net.step(one, states).flatten()[0].item();
-           });
-  p.bytes = 0;
+  double reading = INFINITY, writing = INFINITY;
+  for (int i = 0; i < tries; ++i) {
+    states.clear();
+    reading = std::min(reading, seconds([&] { net.step(ids, states).flatten()[0].item(); }));
+  }
+  for (int i = 0; i < tries; ++i)
+    writing = std::min(writing, seconds([&] {
+                         for (int j = 0; j < repeats; ++j) net.step(one, states).flatten()[0].item();
+                       }));
+  Pace p{.prefill = double(n) / reading, .step = repeats / writing, .bytes = 0};
   for (const BlockState& s : states) p.bytes += double(s.bytes());
   return p;
 }

@@ -73,17 +73,19 @@ Mamba::Mamba(const MambaOptions& o)
 
 SelectiveInputs Mamba::select_from(const Tensor& x) const {
   const Selection& s = options.selection;
-  const Tensor parts = x_proj ? x_proj->forward(x) : Tensor();
-  int64_t at = 0;
-  const auto next = [&](int64_t width) { return at += width, parts.narrow(-1, at - width, width); };
+  Shape widths;
+  for (auto [selected, width] : {std::pair(s.delta, rank), {s.B, options.state}, {s.C, options.state}})
+    if (selected) widths.push_back(width);
+  const std::vector<Tensor> parts = x_proj ? split(x_proj->forward(x), widths, -1) : std::vector<Tensor>();
+  auto next = parts.begin();
   const auto same = [&](const Tensor& value) {  // at every step
     return expand(widened(value), {x.size(0), x.size(1), value.size(0)});
   };
   SelectiveInputs in{.x = widened(x), .delta = {}, .A = -exp(widened(A_log)), .B = {}, .C = {}};
-  in.delta = s.delta ? widened(linear(next(rank), dt_proj->weight)) + widened(dt_proj->bias) : same(dt_bias);
-  in.delta = softplus(in.delta);
-  in.B = s.B ? widened(next(options.state)) : same(B);
-  in.C = s.C ? widened(next(options.state)) : same(C);
+  in.delta = s.delta ? widened(linear(*next++, dt_proj->weight)) + widened(dt_proj->bias) : same(dt_bias);
+  in.delta = softplus(in.delta);  // (9.58)
+  in.B = s.B ? widened(*next++) : same(B);
+  in.C = s.C ? widened(*next++) : same(C);
   return in;
 }
 
@@ -104,7 +106,7 @@ Tensor Mamba::step(const Tensor& input, State& state) const {
   const std::vector<Tensor> xz = split(in_proj.forward(input), inner, -1);
   const Tensor x = silu(conv1d.step(xz[0], state.conv));
   const SelectiveInputs in = select_from(x);
-  const Tensor y = selective_ssm(in, state.h, options.scan) + widened(D) * in.x;
+  const Tensor y = selective_ssm(in, state.h, options.scan) + widened(D) * in.x;  // (9.59)
   state.time += input.size(1);
   return out_proj.forward((y * silu(widened(xz[1]))).to(x.dtype()));
 }

@@ -16,8 +16,8 @@ struct Mamba2Options {
   int64_t head = 64;    // channels of a head, which share a decay; must divide the inner width
   int64_t groups = 1;   // of heads that share B and C; must divide the heads
   StepRange dt = {};
-  double A_low = 1, A_high = 16;  // -A starts uniform between them
-  MatrixStateOptions scan = {.form = StateForm::chunked, .chunk = 256};
+  double A_low = 1, A_high = 16;                                        // -A starts uniform between them
+  MatrixStateOptions scan = {.form = StateForm::chunked, .chunk = 64};  // published: chunks of 256, for GPUs
 };
 
 // z, x, B, C, d = in_proj(input);   x, B, C = SiLU(conv([x, B, C]));   delta = softplus(d + dt_bias), one per head
@@ -42,8 +42,8 @@ struct Mamba2 : Module {
   // ValueError for sizes below 1, and those that do not divide.
   explicit Mamba2(const Mamba2Options& options);
   Tensor forward(const Tensor& x) const;  // [batch, time, dim] -> the same
-  // The next tokens of a sequence: the same as the last rows of forward() over all of it. ShapeError for another layer's
-  // or batch's state.
+  // The next tokens of a sequence: the same as the last rows of forward() over all of it. ShapeError for another
+  // layer's or batch's state.
   Tensor step(const Tensor& x, State& state) const;
   void fields(Fields& f) override {
     f("in_proj", in_proj)("conv1d", conv1d)("dt_bias", dt_bias)("A_log", A_log)("D", D)("norm", norm);

@@ -15,10 +15,11 @@ namespace {
 const Mamba3Options& checked_mamba3(const Mamba3Options& o) {
   if (o.dim < 1 || o.state < 2 || o.state % 2 || o.expand < 1 || o.head < 1 || o.groups < 1 || o.scan.chunk < 1 ||
       !(o.A_least >= 0))
-    throw ValueError(fmt::format(
-        "Mamba3: got dim {}, state {}, expand {}, head {}, groups {}, chunk {}, A_least {}; expected positive sizes and "
-        "an even state",
-        o.dim, o.state, o.expand, o.head, o.groups, o.scan.chunk, o.A_least));
+    throw ValueError(
+        fmt::format("Mamba3: got dim {}, state {}, expand {}, head {}, groups {}, chunk {}, A_least {}; expected "
+                    "positive sizes and "
+                    "an even state",
+                    o.dim, o.state, o.expand, o.head, o.groups, o.scan.chunk, o.A_least));
   if (o.expand * o.dim % o.head || o.expand * o.dim / o.head % o.groups)
     throw ValueError(fmt::format(
         "Mamba3: got an inner width of {}, heads of {}, {} groups; expected a head that divides the width and groups "
@@ -56,7 +57,8 @@ void check_trapezoidal(const TrapezoidalInputs& in, const Mamba3::State& s) {
          (!s.value.defined() || s.value.shape() == Shape{x[0], x[1], 1, x[3]});
   if (!fits)
     throw ShapeError(fmt::format(
-        "trapezoidal_ssd: shapes do not fit; got x {}, delta {}, A {}, lambda {}, B {}, C {}, angle {}; expected [batch, "
+        "trapezoidal_ssd: shapes do not fit; got x {}, delta {}, A {}, lambda {}, B {}, C {}, angle {}; expected "
+        "[batch, "
         "heads, time, width], three [batch, heads, time], two [batch, heads, time, states], [.., states / 2], and the "
         "state of such a call",
         x.str(), in.delta.shape().str(), in.A.shape().str(), in.lambda.shape().str(), b.str(), in.C.shape().str(),
@@ -120,8 +122,7 @@ Tensor Mamba3::step(const Tensor& input, State& state) const {
   const int64_t batch = input.size(0), n = input.size(1), N = options.state, shared = options.groups * N;
   const Tensor projected = in_proj.forward(input);
   if (n == 0) return out_proj.forward(projected.narrow(-1, 0, inner));
-  const std::vector<Tensor> p =
-      split(projected, Shape{inner, inner, shared, shared, heads, heads, heads, N / 2}, -1);
+  const std::vector<Tensor> p = split(projected, Shape{inner, inner, shared, shared, heads, heads, heads, N / 2}, -1);
   const auto per_head = [](const Tensor& x) { return transpose(widened(x), 1, 2); };  // [batch, heads, time]
   const auto in_heads = [&](const Tensor& x, const RMSNorm& norm, const Param& bias) {
     const Tensor normed = rms_norm(reshape(widened(x), {batch, n, options.groups, N}), widened(norm.weight), norm.eps);

@@ -1,4 +1,5 @@
-// Mamba-3 (Lahoti et al. 2026, arXiv 2603.15569): Mamba-2 with a second-order rule for the input and a state that turns.
+// Mamba-3 (Lahoti et al. 2026, arXiv 2603.15569): Mamba-2 with a second-order rule for the input and a state that
+// turns.
 //
 // The trapezoidal rule. Over a step the input is not held at its end, as Euler's rule for B has it, but mixed from both
 // ends, with a weight lambda_t that the token chooses (1/2: the trapezoidal rule, 1: Mamba-2):
@@ -27,8 +28,8 @@ struct Mamba3Options {
 };
 
 // z, x, B, C, d, a, l, theta = in_proj(input);   B, C = RMSNorm(B) + B_bias, RMSNorm(C) + C_bias, biases per head
-// delta = softplus(d + dt_bias), A = -softplus(a), lambda = sigmoid(l), one per head; theta of state / 2 angles, for all
-// y = the state above, read by C, + D x;   output = out_proj(y SiLU(z))
+// delta = softplus(d + dt_bias), A = -softplus(a), lambda = sigmoid(l), one per head; theta of state / 2 angles, for
+// all y = the state above, read by C, + D x;   output = out_proj(y SiLU(z))
 //
 // There is no convolution: lambda and the biases do its work. Biases start at 1. Not here: the paper's form of many
 // inputs and outputs (MIMO). From delta to y all is f32 or wider. Optimizers should not decay D and the biases.
@@ -50,8 +51,8 @@ struct Mamba3 : Module {
   // ValueError for sizes below 1, those that do not divide, and an odd state.
   explicit Mamba3(const Mamba3Options& options);
   Tensor forward(const Tensor& x) const;  // [batch, time, dim] -> the same
-  // The next tokens of a sequence: the same as the last rows of forward() over all of it. ShapeError for another layer's
-  // or batch's state.
+  // The next tokens of a sequence: the same as the last rows of forward() over all of it. ShapeError for another
+  // layer's or batch's state.
   Tensor step(const Tensor& x, State& state) const;
   void fields(Fields& f) override {
     f("in_proj", in_proj)("B_norm", B_norm)("C_norm", C_norm)("B_bias", B_bias)("C_bias", C_bias);
@@ -60,8 +61,8 @@ struct Mamba3 : Module {
 };
 
 // What Mamba-3 does to its input, without the block: see above. x [batch, heads, time, width]; delta, A, lambda [batch,
-// heads, time]; B and C [batch, heads, time, states]; angle, the sum of delta theta over the tokens so far, [batch, heads,
-// time, states / 2] -> y [batch, heads, time, width]. The state's S, key and value go in and come out.
+// heads, time]; B and C [batch, heads, time, states]; angle, the sum of delta theta over the tokens so far, [batch,
+// heads, time, states / 2] -> y [batch, heads, time, width]. The state's S, key and value go in and come out.
 struct TrapezoidalInputs {
   Tensor x, delta, A, lambda, B, C, angle;
 };

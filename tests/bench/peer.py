@@ -321,6 +321,92 @@ if on_gpu:
     case("train step GPT L12 d768 T1024 B4 tf32, captured", make_gpt, True)  # eager on this side
 
 
+# ---- the cases of cases_ssm.cpp; the scan is torch's best plain form, a loop over time with the states of one step
+def scan(x, delta, A, B, C):
+    decay, u = torch.exp(delta.unsqueeze(-1) * A), (delta * x).unsqueeze(-1) * B.unsqueeze(2)
+    h, hs = torch.zeros_like(u[:, 0]), []
+    for a, b in zip(decay.unbind(1), u.unbind(1)):
+        h = torch.addcmul(b, a, h)
+        hs.append(h)
+    return (torch.stack(hs, 1) @ C.unsqueeze(-1)).squeeze(-1)
+
+
+class Mamba(nn.Module):
+    def __init__(s, d, n=16, width=4):
+        super().__init__()
+        s.e, s.rank, s.n = 2 * d, (d + 15) // 16, n
+        s.i, s.o = nn.Linear(d, 2 * s.e, bias=False), nn.Linear(s.e, d, bias=False)
+        s.conv = nn.Conv1d(s.e, s.e, width, groups=s.e, padding=width - 1)
+        s.x, s.dt = nn.Linear(s.e, s.rank + 2 * n, bias=False), nn.Linear(s.rank, s.e)
+        s.A, s.D = nn.Parameter(torch.arange(1., n + 1).log().repeat(s.e, 1)), nn.Parameter(torch.ones(s.e))
+
+    def parts(s, u):
+        dt, B, C = s.x(u).split((s.rank, s.n, s.n), -1)
+        return F.softplus(s.dt(dt)), -torch.exp(s.A), B, C
+
+    def forward(s, x):
+        u, z = s.i(x).chunk(2, -1)
+        u = F.silu(s.conv(u.transpose(1, 2))[..., :x.shape[1]].transpose(1, 2))
+        return s.o((scan(u, *s.parts(u)) + s.D * u) * F.silu(z))
+
+    def step(s, x, tail, h):  # x [batch, d], tail [batch, e, width], h [batch, e, n]
+        u, z = s.i(x).chunk(2, -1)
+        tail = torch.cat((tail[..., 1:], u.unsqueeze(-1)), -1)
+        u = F.silu((tail * s.conv.weight.squeeze(1)).sum(-1) + s.conv.bias)
+        delta, A, B, C = s.parts(u)
+        h = torch.exp(delta.unsqueeze(-1) * A) * h + (delta * u).unsqueeze(-1) * B.unsqueeze(1)
+        return s.o(((h @ C.unsqueeze(-1)).squeeze(-1) + s.D * u) * F.silu(z)), tail, h
+
+
+class RMS(nn.Module):
+    def __init__(s, d):
+        super().__init__()
+        s.w = nn.Parameter(torch.ones(d))
+
+    def forward(s, x):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * s.w
+
+
+class MambaModel(nn.Module):
+    def __init__(s, d=64, v=96):
+        super().__init__()
+        s.te, s.m, s.l = nn.Embedding(v, d), nn.ModuleList(Mamba(d) for _ in range(2)), nn.ModuleList(RMS(d) for _ in range(2))
+        s.lf, s.hd = RMS(d), nn.Linear(d, v, bias=False)
+
+    def forward(s, i):
+        x = s.te(i)
+        for m, n in zip(s.m, s.l):
+            x = x + m(n(x))
+        return s.hd(s.lf(x))
+
+    def step(s, i, states):
+        x, new = s.te(i), []
+        for m, n, state in zip(s.m, s.l, states):
+            y, *state = m.step(n(x), *state)
+            x = x + y
+            new.append(state)
+        return s.hd(s.lf(x)), new
+
+
+for backward in (False, True):
+    def make(backward=backward, b=4, t=256, d=128, n=16):
+        ins = (leaf(b, t, d), F.softplus(r(b, t, d) - 3).requires_grad_(), (-torch.exp(r(d, n))).requires_grad_(), leaf(b, t, n), leaf(b, t, n))
+        g = r(b, t, d)
+        return (lambda: torch.autograd.grad(scan(*ins), ins, g)) if backward else (lambda: scan(*ins))
+    case(f"selective scan {'fwd+bwd' if backward else 'fwd'} B4 T256 D128 N16", make, backward)
+step("Mamba L2 d64 T256 B8 V96", MambaModel, class_loss(torch.randint(0, 96, (8, 256)), torch.randint(0, 96, (2048,)), (-1, 96)))
+
+
+def make_decoding():
+    net, i = MambaModel(), torch.randint(0, 96, (1,))
+    states = [(r(1, 128, 4), r(1, 128, 16)) for _ in range(2)]
+    return lambda: net.step(i, states)
+
+
+for past in (16, 1024, 8192):  # the state is as large after any number of tokens
+    case(f"decode Mamba L2 d64 V96, one token after {past}", make_decoding)
+
+
 def unet_loss(net):
     x = torch.rand(16, 1, 28, 28)
     return lambda: F.mse_loss(net(x), x)

@@ -100,7 +100,8 @@ TEST_CASE("SSD with large decays has no NaN and loses nothing, forwards and back
       const Tensor y = ssd(in, state, o);
       INFO("form " << int(o.form) << " chunk " << o.chunk << " " << name_of(t));
       CHECK(y.dtype() == t);
-      CHECK(max(abs(y.to(f64) - exact)).item() < (2 * verify::epsilon(t) + 1e-5 * (t != f64)) * max(abs(exact)).item() + 1e-12);
+      CHECK(max(abs(y.to(f64) - exact)).item() <
+            (2 * verify::epsilon(t) + 1e-5 * (t != f64)) * max(abs(exact)).item() + 1e-12);
       sum(y.to(f64)).backward();
       for (Tensor* x : {&in.x, &in.delta, &in.A, &in.B, &in.C}) CHECK(all(isfinite(x->grad())).item<bool>());
     }
@@ -156,8 +157,8 @@ TEST_CASE("Mamba-2 follows its definition, written out", "[mamba2]") {
   const std::vector<Tensor> xbc =
       split(silu(causal_conv(p[1], m.conv1d.weight, m.conv1d.bias, tail)), Shape{8, 6, 6}, -1);
   const Tensor v = xbc[0].reshape({2, 6, 4, 2});
-  Tensor y = quadratic_form({v, log1p(exp(p[2] + m.dt_bias)), -exp(m.A_log), xbc[1].reshape({2, 6, 2, 3}),
-                             xbc[2].reshape({2, 6, 2, 3})});
+  Tensor y = quadratic_form(
+      {v, log1p(exp(p[2] + m.dt_bias)), -exp(m.A_log), xbc[1].reshape({2, 6, 2, 3}), xbc[2].reshape({2, 6, 2, 3})});
   y = (y + m.D.reshape({4, 1}) * v).reshape({2, 6, 8}) * p[0] * sigmoid(p[0]);
   const Tensor groups = y.reshape({2, 6, 2, 4});
   y = (groups * rsqrt(mean(square(groups), {-1}, true) + 1e-5)).reshape({2, 6, 8}) * m.norm.weight;
@@ -188,7 +189,9 @@ TEST_CASE("Mamba-2 looks back only, keeps samples apart, has gradients, saves an
   check_covers(m.forward(normal({1, 3, 4}, 1)).sum(), m);
   Mamba2 tiny({.dim = 2, .state = 2, .expand = 1, .conv = 2, .head = 1, .scan = {StateForm::chunked, 2}});
   tiny.to(f64);
-  CHECK(verify::gradients(tiny, [&](const Tensor& x) { return tiny.forward(x); }, normal({1, 3, 2}, 2)).message == "");
+  CHECK(verify::gradients(
+            tiny, [&](const Tensor& x) { return tiny.forward(x); }, normal({1, 3, 2}, 2))
+            .message == "");
 
   const auto block = [](unsigned seed) {
     manual_seed(seed);

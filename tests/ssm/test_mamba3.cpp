@@ -27,7 +27,8 @@ TrapezoidalInputs trapezoidal_inputs(int64_t n, int64_t batch = 2, int64_t heads
           .angle = cumsum(normal({batch, heads, n, states / 2}, 7), 2)};
 }
 
-// The definition with a state that turns: pairs of its numbers as one complex number z, turned by the angle of the step.
+// The definition with a state that turns: pairs of its numbers as one complex number z, turned by the angle of the
+// step.
 Tensor by_turning_state(const TrapezoidalInputs& in) {
   const int64_t batch = in.x.size(0), heads = in.x.size(1), n = in.x.size(2), states = in.B.size(3);
   const auto pairs = [&](const Tensor& x) {  // [batch, heads, n, states] -> complex [.., states / 2]
@@ -146,7 +147,9 @@ TEST_CASE("Mamba-3 looks back only, keeps samples apart, has gradients, saves an
   check_covers(m.forward(normal({1, 3, 4}, 1)).sum(), m);
   Mamba3 tiny({.dim = 2, .state = 2, .expand = 1, .head = 1, .scan = {StateForm::chunked, 2}});
   tiny.to(f64);
-  CHECK(verify::gradients(tiny, [&](const Tensor& x) { return tiny.forward(x); }, normal({1, 3, 2}, 2)).message == "");
+  CHECK(verify::gradients(
+            tiny, [&](const Tensor& x) { return tiny.forward(x); }, normal({1, 3, 2}, 2))
+            .message == "");
 
   const auto block = [](unsigned seed) {
     manual_seed(seed);

@@ -2,12 +2,15 @@
 // step t, everything before t fades by e^{g_t - g_j} on its way from step j to t, and what step t reads, u_t =
 // S_{t-1}^T r_t, follows from what earlier steps have read:
 //
-//   u_t = S^T (e^{g_{t-1}} r_t) + sum over j < t of (r_t . e^{g_{t-1} - g_j} p_j) u_j + (r_t . e^{g_{t-1} - g_j} k_j)
-//   v_j o_t = S^T (e^{g_t} q_t) + sum over j <= t of (q_t . e^{g_t - g_j} p_j) u_j + (q_t . e^{g_t - g_j} k_j) v_j
+//   u_t = S^T (e^{g_{t-1}} r_t)
+//         + sum over j < t of (r_t . e^{g_{t-1} - g_j} p_j) u_j + (r_t . e^{g_{t-1} - g_j} k_j) v_j
 //
-// The first line is a triangular system, (I - M) U = ..., whose inverse is a product of log2 n factors, since M^n = 0
-// (the WY form of Yang et al. 2024b is the case p = -beta k, r = k). Exponents are masked before they are taken: a pair
-// that does not count may have a positive one.
+//   o_t = S^T (e^{g_t} q_t)
+//         + sum over j <= t of (q_t . e^{g_t - g_j} p_j) u_j + (q_t . e^{g_t - g_j} k_j) v_j
+//
+// The first of them is a triangular system, (I - M) U = ..., whose inverse is a product of log2 n factors, since M^n =
+// 0 (the WY form of Yang et al. 2024b is the case p = -beta k, r = k). Exponents are masked before they are taken: a
+// pair that does not count may have a positive one.
 #include "nn/ssm/matrix_state.h"
 
 #include <fmt/format.h>
@@ -135,12 +138,13 @@ Stretch stretch_of(const Steps& s) {
   const auto turned = [](const Tensor& x) { return transpose(x, -2, -1); };
   const Tensor qk = pairs(s.q, s.k, g, g, 0);
   Stretch out{.out = matmul(qk, s.v),
-              .from_state = faded(s.q, g),
+              .from_state = faded(s.q, g),  // (9.74)
               .add = matmul(turned(to_end(s.k)), s.v),
               .keep = end.defined() ? turned(end) : end};
   if (!s.erase.defined()) return out;
+  // U = u + u_state S
   const Tensor solved = inverse_of_unit_lower(pairs(s.read, s.erase, before, g, -1));
-  const Tensor u = matmul(solved, matmul(pairs(s.read, s.k, before, g, -1), s.v));  // U = u + u_state S
+  const Tensor u = matmul(solved, matmul(pairs(s.read, s.k, before, g, -1), s.v));  // (9.87)
   const Tensor u_state = matmul(solved, faded(s.read, before)), qp = pairs(s.q, s.erase, g, g, 0),
                p = turned(to_end(s.erase));
   out.out = out.out + matmul(qp, u);
@@ -152,7 +156,7 @@ Stretch stretch_of(const Steps& s) {
 
 Tensor after(const Stretch& s, const Tensor& state) {
   Tensor next = s.keep.defined() ? exp(s.keep) * state + s.add : state + s.add;
-  return s.erase.defined() ? next + matmul(s.erase, state) : next;
+  return s.erase.defined() ? next + matmul(s.erase, state) : next;  // (9.75)
 }
 
 Tensor one_by_one(const Steps& s, Tensor& state) {
@@ -164,7 +168,7 @@ Tensor one_by_one(const Steps& s, Tensor& state) {
     if (step.log_decay.defined())
       next = exp(column(step.per_key() ? step.log_decay : unsqueeze(step.log_decay, -1))) * next;
     if (step.erase.defined()) next = next + matmul(column(step.erase), matmul(step.read, state));
-    state = next + matmul(column(step.k), step.v);
+    state = next + matmul(column(step.k), step.v);  // (9.84)
     out.push_back(matmul(step.q, state));
   }
   return cat(out, -2);

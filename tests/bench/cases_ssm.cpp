@@ -87,6 +87,23 @@ Case decoding_case(int64_t dim, int64_t past) {
           5};
 }
 
+// The same for a GPT of two blocks of a kind; attention beside it, whose keys grow.
+Case decoding_kind(const BlockKind& kind, int64_t past) {
+  return {fmt::format("decode {} L2 d64 V96, one token after {}", name_of(kind), past), 0, 0, [=] {
+            NoGrad guard;
+            auto model = std::make_shared<GPT>(GPTOptions{
+                .vocabulary = 96, .context = past + 1, .dim = 64, .stack = {kind, kind}, .positions = false});
+            std::vector<BlockState> states;
+            model->step(randint(0, 96, {1, past}), states);
+            Tensor id = randint(0, 96, {1, 1});
+            return Body([=] {
+              NoGrad guard;
+              std::vector<BlockState> next = states;
+              model->step(id, next);
+            });
+          }};
+}
+
 }  // namespace
 
 std::vector<Case> ssm_cases() {
@@ -94,6 +111,10 @@ std::vector<Case> ssm_cases() {
   for (bool backward : {false, true}) c.push_back(scan_case(4, 256, 128, 16, backward));
   c.push_back(training_case(64, 256, 8));
   for (int64_t past : {16, 1024, 8192}) c.push_back(decoding_case(64, past));
+  for (int64_t past : {16, 4096}) {
+    for (SsmKind kind : all_ssm_kinds()) c.push_back(decoding_kind(kind, past));
+    c.push_back(decoding_kind(KindChoice(AttentionKind::softmax), past));
+  }
   return c;
 }
 

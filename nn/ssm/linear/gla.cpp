@@ -32,12 +32,12 @@ GatedLinearAttention::GatedLinearAttention(const GlaOptions& o)
 Tensor GatedLinearAttention::step(const Tensor& x, State& state) const {
   check_tokens("GatedLinearAttention", x, options.dim);
   const auto heads = [&](const Tensor& y) { return to_heads(y, options.heads); };
-  const Tensor log_alpha = log_sigmoid(decay.forward(x)) / options.temperature;
+  const Tensor log_alpha = log_sigmoid(decay.forward(x)) / options.temperature;  // (9.77)
   const Tensor o = matrix_state({.q = heads(q.forward(x)) / std::sqrt(double(options.key_dim / options.heads)),
                                  .k = heads(k.forward(x)),
                                  .v = heads(v.forward(x)),
                                  .log_decay = heads(log_alpha)},
-                                state.memory, options.state);  // (9.77)
+                                state.memory, options.state);
   state.time += x.size(1);
   return out.forward(from_heads(rms_norm(o, norm, options.eps)) * silu(gate.forward(x)));
 }

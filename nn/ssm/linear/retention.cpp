@@ -53,7 +53,7 @@ Tensor root_of_decays(const std::vector<double>& gamma, int64_t past, int64_t ti
 
 std::vector<double> retention_decays(int64_t heads) {
   std::vector<double> gamma;
-  for (int64_t h = 0; h < heads; ++h) gamma.push_back(1 - std::exp2(-5 - double(h)));
+  for (int64_t h = 0; h < heads; ++h) gamma.push_back(1 - std::exp2(-5 - double(h)));  // (9.91)
   return gamma;
 }
 
@@ -75,7 +75,7 @@ Tensor Retention::retained(const Tensor& x, State& state) const {
   if (options.rescale) in.v = cat({in.v, ones_like(in.v.narrow(-1, 0, 1))}, -1);  // its row of o sums the weights
   const Tensor gamma = from_data(std::span<const double>(options.gamma), {heads});
   in.log_decay = expand(log(gamma).to(in.v.options()).reshape({1, heads, 1}), {batch, heads, time});
-  Tensor o = matrix_state(in, state.memory, options.state);
+  Tensor o = matrix_state(in, state.memory, options.state);  // (9.73)
   if (options.rescale) {
     o = o / root_of_decays(options.gamma, state.time, time, o.options());
     o = o.narrow(-1, 0, o.size(-1) - 1) / clamp(abs(o.narrow(-1, o.size(-1) - 1, 1)), 1);

@@ -18,7 +18,7 @@ std::vector<Tensor> path(const Process& p, Sampler& sampler, const std::vector<d
   const Steps steps = through_sigmas(p, sigmas);
   SampleNoise noise(seed);
   std::vector<Tensor> seen;
-  auto keep = [&](const Moment& m) { seen.push_back(m.x / p.a(m.step.next)); };
+  auto keep = [&](const SampledStep& m) { seen.push_back(m.x / p.a(m.step.next)); };
   const Mixture law = three_gaussians();
   sample(p, law, sampler, start * p.a(steps[0].t), steps, {.noise = &noise, .trace = keep});
   return seen;
@@ -314,9 +314,9 @@ TEST_CASE("sample: trace, restarts, clamp, count of evaluations, and bad input",
   Heun heun;
   const Tensor x = normal({3, 2}, 1) * 80;
   int64_t calls = 0;
-  std::vector<Moment> seen;
+  std::vector<SampledStep> seen;
   std::vector<Tensor> xs;
-  auto keep = [&](const Moment& m) { seen.push_back(m), xs.push_back(m.x); };
+  auto keep = [&](const SampledStep& m) { seen.push_back(m), xs.push_back(m.x); };
   const Tensor whole = sample(edm, law, heun, x, through(edm_grid(18)), {.trace = keep}, &calls);
   CHECK(calls == 35);  // 2 N - 1
   REQUIRE(seen.size() == 18);

@@ -25,6 +25,14 @@ inline Tensor column(const std::vector<double>& v) {
 }
 inline Tensor constant(int64_t n, double v) { return full({n}, v, f64); }
 
+// a + i b goes round a circle at constant speed.
+struct Circle : diffusion::Process {
+  double a(double t) const override { return std::cos(t * M_PI / 2); }
+  double b(double t) const override { return std::sin(t * M_PI / 2); }
+  double da(double t) const override { return -std::sin(t * M_PI / 2) * M_PI / 2; }
+  double db(double t) const override { return std::cos(t * M_PI / 2) * M_PI / 2; }
+};
+
 // ln p_t and grad ln p_t at the places x [n, 1].
 inline Tensor log_density_at(const diffusion::Process& p, const diffusion::Mixture& law, const Tensor& x, double t) {
   return law.log_density(x / p.a(t), constant(x.size(0), p.sigma(t))) - std::log(p.a(t));
@@ -35,7 +43,8 @@ inline Tensor score_at(const diffusion::Process& p, const diffusion::Mixture& la
 
 // One forward step of size dt from time t: z is standard normal.
 inline double forward_step(const diffusion::Process& p, double x, double t, double dt, double z) {
-  return x + p.f(t) * x * dt + std::sqrt(p.g2(t)) * std::sqrt(dt) * z;  // (7.1)
+  const double f = p.f(t), g = std::sqrt(p.g2(t));
+  return x + f * x * dt + g * std::sqrt(dt) * z;  // (7.1)
 }
 
 // The factor of x_0 and the variance of the noise that n such steps lead to, if the noise of a step is g dt^power z.

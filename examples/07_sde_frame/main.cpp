@@ -105,16 +105,11 @@ void backwards_from_p(Lesson& lesson) {
       "4. Working backwards: f and g from a and b",
       R"(p(x_t | x_0) = \mathcal N(a_t x_0, b_t^2 I) \;\Rightarrow\; f = \frac{a'}{a}, \quad g^2 = (b^2)' - 2 f b^2)",
       "Su 2022; Song et al. 2021, section 3.4; Karras et al. 2022, appendix B");
-  struct Cosine : Process {  // a + i b goes round a circle at constant speed
-    double a(double t) const override { return std::cos(t * M_PI / 2); }
-    double b(double t) const override { return std::sin(t * M_PI / 2); }
-    double da(double t) const override { return -std::sin(t * M_PI / 2) * M_PI / 2; }
-    double db(double t) const override { return std::cos(t * M_PI / 2) * M_PI / 2; }
-  } cosine;
+  const Circle circle;
   const VariancePreserving vp;
   const VarianceExploding ve(0.01, 50);
   double formula = 0, walk = 0;
-  for (const Process* p : std::initializer_list<const Process*>{&vp, &ve, &cosine}) {
+  for (const Process* p : std::initializer_list<const Process*>{&vp, &ve, &circle}) {
     for (double t : {0.2, 0.5, 0.8}) {  // what follows from a and b by differences alone
       const double h = 1e-5, slope_a = (p->a(t + h) - p->a(t - h)) / (2 * h);
       const double slope_b2 = (std::pow(p->b(t + h), 2) - std::pow(p->b(t - h), 2)) / (2 * h);
@@ -135,8 +130,11 @@ void backwards_from_p(Lesson& lesson) {
   struct Forgetful : VariancePreserving {  // g^2 = (b^2)' where x is drawn to 0 as well
     double g2(double t) const override { return beta(t) * std::exp(-integral(t)); }
   };
-  lesson.expect("VP with g^2 = (b^2)' alone: variance of the noise at t = 1, which should be 1",
-                walked(Forgetful(), 1, 20000).variance, Below{0.01});
+  const double forgotten = walked(Forgetful(), 1, 20000).variance;
+  lesson.expect("VP with g^2 = (b^2)' alone: variance of the noise at t = 1, which should be 1", forgotten,
+                Below{0.01});
+  lesson.value("variance with b alone", forgotten);
+  lesson.value("DDPM against VP", apart);
   std::vector<double> ts = linspace(0, 1, 101, f64).to_vector<double>();
   auto curve = [&](const char* name, auto value) {
     Series s{.name = name, .x = ts};
@@ -145,8 +143,8 @@ void backwards_from_p(Lesson& lesson) {
   };
   lesson.plot("factors",
               {curve("VP: a", [&](double s) { return vp.a(s); }), curve("VP: b", [&](double s) { return vp.b(s); }),
-               curve("cosine: a", [&](double s) { return cosine.a(s); }),
-               curve("cosine: b", [&](double s) { return cosine.b(s); })},
+               curve("cosine: a", [&](double s) { return circle.a(s); }),
+               curve("cosine: b", [&](double s) { return circle.b(s); })},
               {.x = "t",
                .y = "factor",
                .caption = "Both keep the variance of data of variance 1; the cosine path does it evenly."});
@@ -187,16 +185,17 @@ void the_way_back(Lesson& lesson, int64_t n, int64_t steps) {
   const Mixture law = two_humps();
   EulerMaruyama em;
   std::vector<Series> arrived;
-  for (const Process* p : std::initializer_list<const Process*>{&vp, &ve}) {
+  const std::pair<const char*, const Process*> both[] = {{"VP", &vp}, {"VE", &ve}};
+  for (const auto& [name, p] : both) {
     SampleNoise noise(lesson.seed() + 2);
     const Tensor start = prior_sample(*p, noise.draw({n, 1}), 1);
     const Tensor x = sample(*p, law, em, start, through(uniform_grid(steps, 1, 1e-3)), {.noise = &noise});
     const double left = to(x < -0.4, f64).mean().item();
-    lesson.expect(fmt::format("{}: share in the left hump, 0.3 of the data", p->name()), left, Within{0.27, 0.33},
+    lesson.expect(fmt::format("{}: share in the left hump, 0.3 of the data", name), left, Within{0.27, 0.33},
                   Needs::training);
-    lesson.expect(fmt::format("{}: largest gap between distribution functions", p->name()),
+    lesson.expect(fmt::format("{}: largest gap between distribution functions", name),
                   kolmogorov(x.to_vector<double>(), two_humps_cdf), Below{0.04}, Needs::training);
-    arrived.push_back(histogram(p->name(), x.to_vector<double>()));
+    arrived.push_back(histogram(name, x.to_vector<double>()));
   }
   arrived.push_back(two_humps_density());
   lesson.plot("arrived", arrived,
@@ -205,11 +204,12 @@ void the_way_back(Lesson& lesson, int64_t n, int64_t steps) {
   const std::vector<double> counts{50, 200, 800, 3200, 12800};
   std::vector<Series> curves;
   const VarianceExploding mild(0.05, 5);
-  for (const Process* p : std::initializer_list<const Process*>{&vp, &mild}) {
-    Series s{.name = p->name(), .x = counts};
+  const std::pair<const char*, const Process*> walks[] = {{"VP", &vp}, {"VE, 0.05 to 5", &mild}};
+  for (const auto& [name, p] : walks) {
+    Series s{.name = name, .x = counts};
     for (double count : counts) s.y.push_back(variance_error(*p, int64_t(count)));
     curves.push_back(s);
-    lesson.expect(fmt::format("{}: exponent of the variance's error in the steps", p->name()), last_slope(counts, s.y),
+    lesson.expect(fmt::format("{}: exponent of the variance's error in the steps", name), last_slope(counts, s.y),
                   Within{-1.1, -0.9});
   }
   lesson.plot("steps", curves,
@@ -232,9 +232,9 @@ int main(int argc, char** argv) {
                      "Noise added in steps without a size: why it grows with the root of the step, how Bayes turns "
                      "it round, why the score is a mean, and how f and g follow from what one wants at time t.",
                  .full_time = "5 s"});
-  const int64_t samples = lesson.option("samples", Sizes{.full = 20000, .quick = 6000, .tiny = 50}, "walked backwards");
+  const int64_t samples = lesson.option("samples", Sizes{.full = 10000, .quick = 6000, .tiny = 50}, "walked backwards");
   const int64_t steps =
-      lesson.option("steps", Sizes{.full = 1000, .quick = 400, .tiny = 12, .least = 2}, "of that walk");
+      lesson.option("steps", Sizes{.full = 800, .quick = 400, .tiny = 12, .least = 2}, "of that walk");
   const int64_t pairs = lesson.option("pairs", Sizes{.full = 100000, .quick = 50000, .tiny = 1000, .least = 1000},
                                       "of x and noise to learn from");
   a_limit(lesson);

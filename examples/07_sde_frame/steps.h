@@ -1,4 +1,4 @@
-// What lesson 07 shows step by step: one path in 4 and in 8 steps, one use of Bayes' formula, a cloud on its way back.
+// What lesson 07 shows step by step: one path in 3 and in 6 steps, one use of Bayes' formula, a cloud on its way back.
 #pragma once
 #include <fmt/format.h>
 
@@ -9,27 +9,27 @@ namespace ink::lesson {
 // The same Brownian path walked coarsely and finely: two fine noises make one coarse one.
 inline void one_path_in_two_ways(Lesson& lesson, const diffusion::Process& p) {
   if (!lesson.wants_frames()) return;
-  lesson.player("one path, in 8 steps and in 4");
+  lesson.player("one path, in 6 steps and in 3");
   Generator draw(lesson.seed() + 5);
-  const std::vector<double> fine = randn({8}, f64, &draw).to_vector<double>();
-  std::vector<double> t8(9), t4(5), x8(9, NAN), x4(5, NAN), coarse(4, NAN);
-  for (size_t i = 0; i < 9; ++i) t8[i] = double(i) / 8;
-  for (size_t i = 0; i < 5; ++i) t4[i] = double(i) / 4;
-  x8[0] = x4[0] = 1;
-  auto show = [&](const std::string& title, const std::string& text, std::vector<Place> at8, std::vector<Place> at4) {
+  const std::vector<double> fine = randn({6}, f64, &draw).to_vector<double>();
+  std::vector<double> t6(7), t3(4), x6(7, NAN), x3(4, NAN), coarse(3, NAN);
+  for (size_t i = 0; i < 7; ++i) t6[i] = double(i) / 6;
+  for (size_t i = 0; i < 4; ++i) t3[i] = double(i) / 3;
+  x6[0] = x3[0] = 1;
+  auto show = [&](const std::string& title, const std::string& text, std::vector<Place> at6, std::vector<Place> at3) {
     lesson.frame(title,
-                 {{"t, 8 steps", t8}, {"z", fine}, {"x", x8, at8}, {"t, 4 steps", t4}, {"Z", coarse}, {"X", x4, at4}},
+                 {{"t, 6 steps", t6}, {"z", fine}, {"x", x6, at6}, {"t, 3 steps", t3}, {"Z", coarse}, {"X", x3, at3}},
                  text);
   };
-  show("the data", "Both walks begin at $x_0 = 1$; $z$ are eight normal numbers.", {}, {});
-  for (size_t i = 0; i < 8; ++i) {
-    x8[i + 1] = forward_step(p, x8[i], t8[i], 1. / 8, fine[i]);
+  show("the data", "Both walks begin at $x_0 = 1$; $z$ are six normal numbers.", {}, {});
+  for (size_t i = 0; i < 6; ++i) {
+    x6[i + 1] = forward_step(p, x6[i], t6[i], 1. / 6, fine[i]);
     show(fmt::format("fine step {}", i + 1), "$f x\\,dt$ pulls towards 0, $g\\sqrt{dt}\\,z$ pushes.",
          {{0, int64_t(i) + 1}}, {});
     if (i % 2 == 0) continue;
     const size_t j = i / 2;
     coarse[j] = (fine[i - 1] + fine[i]) / std::sqrt(2.);
-    x4[j + 1] = forward_step(p, x4[j], t4[j], 1. / 4, coarse[j]);
+    x3[j + 1] = forward_step(p, x3[j], t3[j], 1. / 3, coarse[j]);
     show(fmt::format("coarse step {}", j + 1),
          "$\\sqrt{dt}\\,(z + z') = \\sqrt{2\\,dt}\\,Z$ with $Z = (z + z')/\\sqrt 2$, normal again: a step of twice the "
          "size needs "
@@ -38,7 +38,7 @@ inline void one_path_in_two_ways(Lesson& lesson, const diffusion::Process& p) {
   }
 }
 
-// Bayes' formula on nine places, for a shrinking step.
+// Bayes' formula on seven places, for a shrinking step.
 inline void one_reversal(Lesson& lesson, const diffusion::Process& p, const diffusion::Mixture& law, double x,
                          double t) {
   if (!lesson.wants_frames()) return;
@@ -46,12 +46,12 @@ inline void one_reversal(Lesson& lesson, const diffusion::Process& p, const diff
   for (double dt : {0.08, 0.02, 0.005}) {
     const double r = t - dt, alpha = p.a(t) / p.a(r), g2 = p.g2(t);
     const double beta = std::pow(p.b(t), 2) - std::pow(alpha * p.b(r), 2);
-    const Tensor places = (linspace(-2, 2, 9, f64) * std::sqrt(beta) + x).unsqueeze(1), flat = places.squeeze(1);
+    const Tensor places = (linspace(-2, 2, 7, f64) * std::sqrt(beta) + x).unsqueeze(1), flat = places.squeeze(1);
     const Tensor prior = log_density_at(p, law, places, r), kernel = square(x - alpha * flat) / (-2 * beta);
     const Reversed square_ = by_square(p, law, x, t, dt);
     const Tensor posterior = softmax(prior + kernel, 0),
                  gaussian = softmax(square(flat - square_.mean) / (-2 * square_.variance), 0);
-    const Tensor none = full({9}, NAN, f64);
+    const Tensor none = full({7}, NAN, f64);
     Tensor rows[] = {none, none, none, none, none};
     auto show = [&](const std::string& title, const std::string& text) {
       lesson.frame(title,
@@ -65,7 +65,7 @@ inline void one_reversal(Lesson& lesson, const diffusion::Process& p, const diff
     };
     const std::string with = fmt::format("dt = {}: ", dt);
     show(with + "where it may have come from",
-         fmt::format("We stand at $x_{{t+dt}} = {}$; nine places $x_t$ around it.", x));
+         fmt::format("We stand at $x_{{t+dt}} = {}$; seven places $x_t$ around it.", x));
     rows[0] = prior;
     show(with + "the density there",
          "Over so short a range $\\ln p$ is nearly a straight line: its slope is the score.");

@@ -32,8 +32,7 @@ inline void one_path_in_two_ways(Lesson& lesson, const diffusion::Process& p) {
     x3[j + 1] = forward_step(p, x3[j], t3[j], 1. / 3, coarse[j]);
     show(fmt::format("coarse step {}", j + 1),
          "$\\sqrt{dt}\\,(z + z') = \\sqrt{2\\,dt}\\,Z$ with $Z = (z + z')/\\sqrt 2$, normal again: a step of twice the "
-         "size needs "
-         "a noise of $\\sqrt 2$ times the size.",
+         "size needs a noise of $\\sqrt 2$ times the size.",
          {}, {{0, int64_t(j) + 1}});
   }
 }

@@ -286,6 +286,8 @@ TEST_CASE("grids: their ends, their spacing, and what is refused", "[diffusion][
   CHECK(ddpm_grid(1000, 4, Spacing::linspace) == std::vector<double>{1000, 667, 334, 1, 0});
   CHECK(ddpm_grid(10, 10, Spacing::leading) == ddpm_grid(10, 10, Spacing::trailing));
   CHECK(ddpm_grid(1000, 1, Spacing::linspace) == std::vector<double>{1000, 0});
+  CHECK(ddpm_grid(1000, 3, Spacing::linspace, 8) == std::vector<double>{992, 497, 1, 0});
+  CHECK_THROWS_AS(ddpm_grid(1000, 993, Spacing::linspace, 8), ValueError);
   // FM's shift multiplies the noise level
   const double t = 0.3, moved = time_shift(t, 3);
   CHECK(moved / (1 - moved) == Approx(3 * t / (1 - t)));

@@ -77,17 +77,42 @@ std::unique_ptr<Preconditioner> make_preconditioner(const std::string& name, con
       "make_preconditioner: none of that name; got '{}'; expected edm, vp, ve, iddpm, flow_matching or v", name));
 }
 
+namespace {
+
+// c_skip, c_out, c_in and c_noise of each sample. Neighbours of one level, as in sampling, are computed once.
+struct SampleFactors {
+  std::vector<double> skip, out, in, noise;
+  SampleFactors(const Preconditioner& preconditioner, const Tensor& sigma) {
+    const std::vector<double> levels = sigma.to_vector<double>();
+    Preconditioning c{};
+    for (size_t i = 0; i < levels.size(); ++i) {
+      if (i == 0 || levels[i] != levels[i - 1]) c = preconditioner.at(levels[i]);
+      skip.push_back(c.skip), out.push_back(c.out), in.push_back(c.in), noise.push_back(c.noise);
+    }
+  }
+};
+
+// [batch, 1, ..] as x has dims, in f64 or f32
+Tensor beside(const std::vector<double>& values, const Tensor& x) {
+  Shape shape = Shape::filled(x.dim(), 1);
+  shape[0] = x.size(0);
+  return to(from_data(std::span<const double>(values), shape), Options(x.dtype() == f64 ? f64 : f32, x.device()));
+}
+
+}  // namespace
+
 Tensor NetworkDenoiser::operator()(const Tensor& x, const Tensor& sigma, const Tensor& cond) const {
-  auto factor = [&](double Preconditioning::*c) {
-    return per_sample([&](double s) { return preconditioner.at(s).*c; }, sigma, x);
-  };
-  const Tensor noise = to(reshape(factor(&Preconditioning::noise), {-1}), dtype);
-  const Tensor F = network(to(factor(&Preconditioning::in) * x, dtype), noise, cond);
+  if (x.dim() < 1 || !(sigma.shape() == Shape{x.size(0)}))
+    throw ShapeError(fmt::format("NetworkDenoiser: expected x [batch, ..] and sigma [batch]; got {} and {}",
+                                 x.shape().str(), sigma.shape().str()));
+  const SampleFactors c(preconditioner, sigma);
+  const Tensor noise = to(from_data(std::span<const double>(c.noise), sigma.shape()), Options(dtype, x.device()));
+  const Tensor F = network(to(beside(c.in, x) * x, dtype), noise, cond);
   if (!(F.shape() == x.shape()))
     throw ShapeError(fmt::format("NetworkDenoiser: the network must keep the shape of its input; got {} for {}",
                                  F.shape().str(), x.shape().str()));
-  const Tensor skip = factor(&Preconditioning::skip), out = factor(&Preconditioning::out);
-  return to(skip * x + out * to(F, skip.dtype()), x.dtype());
+  const Tensor skip = beside(c.skip, x);
+  return to(skip * x + beside(c.out, x) * to(F, skip.dtype()), x.dtype());
 }
 
 double measure_sigma_data(const Tensor& data) { return std(data.to(f64), {}, 0).item(); }

@@ -40,8 +40,8 @@ class Process {
   double wronskian(double t) const { return a(t) * db(t) - b(t) * da(t); }  // a b' - b a' = a^2 sigma'
   // The forward SDE dx = f(t) x dt + g(t) dw whose marginals given x_0 are N(a x_0, b^2).
   // g^2 = (b^2)' - 2 f b^2; a process overrides it where this formula is 0 times infinity: b' at b = 0.
-  double f(double t) const { return da(t) / a(t); }
-  virtual double g2(double t) const { return 2 * b(t) * wronskian(t) / a(t); }
+  double f(double t) const { return da(t) / a(t); }                             // (7.14)
+  virtual double g2(double t) const { return 2 * b(t) * wronskian(t) / a(t); }  // (7.15)
 };
 
 // x_t = (1 - t) x_0 + t eps, with velocity eps - x_0: the straight path of flow matching and rectified flow. (Papers

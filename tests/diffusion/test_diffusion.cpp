@@ -415,6 +415,7 @@ TEST_CASE("a network that predicts what its preconditioner says is the denoiser"
   }
   auto wrong = [&](const Tensor& in, const Tensor&, const Tensor&) { return in.sum({1}); };
   CHECK_THROWS_AS((NetworkDenoiser{*cases[0].pre, wrong}(x, sigma)), ShapeError);
+  CHECK_THROWS_AS((NetworkDenoiser{*cases[0].pre, wrong}(x, full({3}, 1., f64))), ShapeError);
   CHECK_THROWS_AS(make_preconditioner("nothing", {}), NotSupported);
 }
 

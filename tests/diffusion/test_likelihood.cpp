@@ -3,7 +3,9 @@
 
 #include "autograd/graph/mode.h"
 #include "nn/diffusion/guidance.h"
+#include "nn/diffusion/precondition.h"
 #include "nn/diffusion/samplers/inpaint.h"
+#include "nn/layers/linear.h"
 #include "tests/catch.h"
 #include "tests/diffusion/laws.h"
 #include "tests/support/gradients.h"
@@ -46,6 +48,21 @@ TEST_CASE("log likelihood of a mixture is its exact density", "[diffusion][likel
   // with N(0, 1) for the prior the mismatch of the end is what is missed
   const Likelihood usual = log_likelihood(fm, law, x, {.first = 1e-4, .last = 1 - 1e-4});
   CHECK(max(abs(usual.log_density - law.log_density(x, full({6}, 1e-4, f64)))).item() < 1e-2);
+}
+
+TEST_CASE("a network in f32 has nearly the likelihood that it has in f64", "[diffusion][likelihood]") {
+  manual_seed(2);
+  Linear in(2, 16), out(16, 2);
+  auto network = [&](const Tensor& x, const Tensor& noise, const Tensor&) {
+    return out.forward(tanh(in.forward(x) + unsqueeze(noise, 1)));
+  };
+  const EdmPreconditioner pre;
+  const Edm edm(10);
+  const Tensor x = normal({3, 2}, 4);
+  const LikelihoodOptions options{.first = 0.1, .solver = {.rtol = 1e-4, .atol = 1e-4}};
+  const Tensor single = log_likelihood(edm, NetworkDenoiser{pre, network}, x, options).log_density;
+  for (Linear* layer : {&in, &out}) layer->to(f64);
+  CHECK(difference(single, log_likelihood(edm, NetworkDenoiser{pre, network, f64}, x, options).log_density) < 1e-3);
 }
 
 TEST_CASE("Hutchinson's probes: exact in one dimension, on the average in more", "[diffusion][likelihood]") {

@@ -18,7 +18,7 @@ std::vector<Tensor> path(const Process& p, Sampler& sampler, const std::vector<d
   const Steps steps = through_sigmas(p, sigmas);
   SampleNoise noise(seed);
   std::vector<Tensor> seen;
-  auto keep = [&](const Moment& m) { seen.push_back(m.x / p.a(m.step.next)); };
+  auto keep = [&](const SampledStep& m) { seen.push_back(m.x / p.a(m.step.next)); };
   const Mixture law = three_gaussians();
   sample(p, law, sampler, start * p.a(steps[0].t), steps, {.noise = &noise, .trace = keep});
   return seen;
@@ -286,6 +286,8 @@ TEST_CASE("grids: their ends, their spacing, and what is refused", "[diffusion][
   CHECK(ddpm_grid(1000, 4, Spacing::linspace) == std::vector<double>{1000, 667, 334, 1, 0});
   CHECK(ddpm_grid(10, 10, Spacing::leading) == ddpm_grid(10, 10, Spacing::trailing));
   CHECK(ddpm_grid(1000, 1, Spacing::linspace) == std::vector<double>{1000, 0});
+  CHECK(ddpm_grid(1000, 3, Spacing::linspace, 8) == std::vector<double>{992, 497, 1, 0});
+  CHECK_THROWS_AS(ddpm_grid(1000, 993, Spacing::linspace, 8), ValueError);
   // FM's shift multiplies the noise level
   const double t = 0.3, moved = time_shift(t, 3);
   CHECK(moved / (1 - moved) == Approx(3 * t / (1 - t)));
@@ -314,9 +316,9 @@ TEST_CASE("sample: trace, restarts, clamp, count of evaluations, and bad input",
   Heun heun;
   const Tensor x = normal({3, 2}, 1) * 80;
   int64_t calls = 0;
-  std::vector<Moment> seen;
+  std::vector<SampledStep> seen;
   std::vector<Tensor> xs;
-  auto keep = [&](const Moment& m) { seen.push_back(m), xs.push_back(m.x); };
+  auto keep = [&](const SampledStep& m) { seen.push_back(m), xs.push_back(m.x); };
   const Tensor whole = sample(edm, law, heun, x, through(edm_grid(18)), {.trace = keep}, &calls);
   CHECK(calls == 35);  // 2 N - 1
   REQUIRE(seen.size() == 18);

@@ -139,7 +139,7 @@ TEST_CASE("200,000 chains have the moments of the recursion", "[diffusion][momen
 
 TEST_CASE("with many steps every h(t) gives the same marginals", "[diffusion][moments]") {
   const VariancePreserving vp;
-  const Steps steps = through(uniform_grid(600, 0.9, 0.1));
+  const Steps steps = through(uniform_grid(1000, 0.9, 0.1));
   const Moments start = truth(vp, 0.9), end = truth(vp, 0.1);
   for (double scale : {0., 0.5, 1., 2.}) {
     EulerMaruyama em(scale);

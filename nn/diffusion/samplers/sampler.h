@@ -17,7 +17,7 @@
 namespace ink::diffusion {
 
 // What is seen after a step.
-struct Moment {
+struct SampledStep {
   int64_t index;           // of the step, from 0
   TimeStep step;           // it went from step.t to step.next
   const Tensor& x;         // at step.next, [batch, ..] f64
@@ -27,7 +27,7 @@ struct Moment {
 struct SampleOptions {
   Tensor cond = {};              // handed to the denoiser
   NoiseSource* noise = nullptr;  // samplers that draw need one
-  std::optional<FunctionRef<void(const Moment&)>> trace = {};
+  std::optional<FunctionRef<void(const SampledStep&)>> trace = {};
   // D is cut to [-clamp, clamp]. For images; off, since it silently breaks what is not scaled to that range.
   std::optional<double> clamp = {};
 };

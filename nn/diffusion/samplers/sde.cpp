@@ -22,7 +22,7 @@ Tensor EulerMaruyama::step(Walk& walk, const Tensor& x, TimeStep s) {
                     "{}; hint: begin earlier",
                     f, g2, noise, s.t));
   const Tensor S = walk.predict(x, s.t, Output::score);
-  const Tensor moved = (1 - f * d) * x + (g2 + noise * noise) / 2 * d * S;
+  const Tensor moved = (1 - f * d) * x + (g2 + noise * noise) / 2 * d * S;  // (7.7)
   return noise > 0 ? moved + noise * std::sqrt(d) * walk.noise(x) : moved;
 }
 

@@ -79,14 +79,16 @@ std::vector<double> and_zero(std::vector<double> grid) {
   return grid;
 }
 
-std::vector<double> ddpm_grid(int64_t steps, int64_t n, Spacing spacing) {
-  if (n < 1 || n > steps)
-    throw ValueError(fmt::format("ddpm_grid: expected 1 .. {} steps (those of the table); got {}", steps, n));
+std::vector<double> ddpm_grid(int64_t steps, int64_t n, Spacing spacing, int64_t skip) {
+  if (skip < 0 || n < 1 || n > steps - skip)
+    throw ValueError(fmt::format("ddpm_grid: expected skip >= 0 and 1 .. {} steps (those of the table); got {} and {}",
+                                 steps - skip, skip, n));
   std::vector<double> grid;
-  const double T = double(steps), N = double(n);
+  const int64_t used = steps - skip;
+  const double T = double(used), N = double(n);
   for (int64_t i = n - 1; i >= 0; --i) switch (spacing) {
       case Spacing::leading:
-        grid.push_back(double(i * (steps / n)) + 1);
+        grid.push_back(double(i * (used / n)) + 1);
         break;
       case Spacing::trailing:
         grid.push_back(std::round(T - double(n - 1 - i) * T / N));

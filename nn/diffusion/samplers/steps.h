@@ -39,7 +39,8 @@ enum class Spacing {
   trailing,  // T, T - T/n, ..: begins at t = T
   linspace,  // from t = 1 to t = T at equal distances, rounded
 };
-std::vector<double> ddpm_grid(int64_t steps, int64_t n, Spacing spacing = Spacing::trailing);
+// `skip` leaves out so many of the noisiest steps: EDM's iDDPM sampler is linspace with skip = 8 (its j_0).
+std::vector<double> ddpm_grid(int64_t steps, int64_t n, Spacing spacing = Spacing::trailing, int64_t skip = 0);
 
 // k t / (1 + (k - 1) t): times of [0, 1] moved towards noise by k > 1, which multiplies flow matching's noise level
 // t / (1 - t) by k. Esser et al. 2024, eq. 23. ValueError unless k > 0.

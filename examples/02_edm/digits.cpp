@@ -36,6 +36,7 @@ void digits(Lesson& lesson, int64_t steps) {
   default_generator() = Generator(lesson.seed());
   UNet net({.width = 32, .multiples = {1, 2}, .attention = {1}, .noise = {.features = 32, .scale = 16}, .classes = 10});
   net.to(lesson.device());
+  lesson.value("parameters of the U-Net", double(net.num_parameters()));
   const EdmPreconditioner edm(measure_sigma_data(pictures));
   auto f = [&](const Tensor& in, const Tensor& noise, const Tensor& label) { return net.forward(in, noise, label); };
   const NetworkDenoiser denoiser{edm, f};

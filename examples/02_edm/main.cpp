@@ -145,6 +145,6 @@ int main(int argc, char** argv) {
   grid_and_heun(lesson, law);
   orders(lesson, law);
   one_net_by_all(lesson, *learner, law, chains);
-  if (digit_steps > 0) digits(lesson, digit_steps);
+  digits(lesson, digit_steps);
   return lesson.finish();
 }

@@ -114,8 +114,10 @@ void orders(Lesson& lesson, const Mixture& law) {
       if (steps >= 72) n.push_back(double(steps)), error.push_back(s.y.back());
     }
     curves.push_back(s);
-    if (!tiny)
-      lesson.expect(fmt::format("{}: order", r.name), slope_of(n, error), Within{r.order - 0.1, r.order + 0.1});
+    if (tiny) continue;
+    const double order = slope_of(n, error);
+    lesson.value(fmt::format("order, {}", r.name), order);
+    lesson.expect(fmt::format("{}: order", r.name), order, Within{r.order - 0.1, r.order + 0.1});
   }
   lesson.plot(
       "orders", curves,

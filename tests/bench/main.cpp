@@ -27,7 +27,7 @@ const char* help =
     "ink_bench [options]\n"
     "  --peer PYTHON     also time PyTorch, run by that interpreter (needs an importable torch)\n"
     "  --filter TEXT     only cases whose name contains TEXT\n"
-    "  --what WHICH      ops, attention, steps, memory or all (default)\n"
+    "  --what WHICH      ops, attention, steps, diffusion, memory or all (default)\n"
     "  --device DEVICE   cpu (default) or cuda: cases of a size that fills a GPU\n"
     "  --seconds S       time per case and slice (default 0.3)\n"
     "  --slices N        slices per case, ours and the peer's in turn (default 3)\n"
@@ -142,6 +142,8 @@ int main(int argc, char** argv) {
     for (auto& c : bench::attention_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
     for (auto& c : bench::step_cases()) cases.push_back(c);
+  if (device.is_cpu() && (args.what == "diffusion" || args.what == "all"))
+    for (auto& c : bench::diffusion_cases()) cases.push_back(c);
   bool first = true;
   double copy_rate = 0;  // of the device, from the first case
   for (auto& c : cases) {

@@ -23,19 +23,57 @@ Nearest nearest_of(const Tensor& x, const Tensor& all) {
   return {sqrt(clamp(squares.min({1}), 0)), argmin(squares, 1)};
 }
 
-}  // namespace
+struct Digits {
+  Tensor pictures, labels;  // [1797, 1, 8, 8] in [-1, 1], [1797]
+};
+Digits read_digits(const Lesson& lesson) {
+  const std::string path = lesson.data("digits-images");
+  const TensorDataset all = load_idx_images(path.substr(0, path.rfind('/')), "digits");
+  return {all.tensors()[0] * 2 - 1, all.tensors()[1]};
+}
 
-void digits(Lesson& lesson, int64_t steps) {
-  lesson.section("10. Digits of a class", R"(D_w = D_u + w\, (D_c - D_u))", "Ho & Salimans 2022; Karras et al. 2022");
-  const TensorDataset all =
-      load_idx_images(lesson.data("digits-images").substr(0, lesson.data("digits-images").rfind('/')), "digits");
-  const Tensor pictures = all.tensors()[0] * 2 - 1, labels = all.tensors()[1];  // [1797, 1, 8, 8] in [-1, 1]
+// The best denoiser of a finite set is known: the mean of its pictures, weighted by how near each is.
+void ideal(Lesson& lesson, const Tensor& pictures) {
+  NoGrad guard;
+  const int64_t samples = lesson.mode() == Mode::tiny ? 2 : 10;
+  const Mixture law = finite_set(pictures.to(f64));
+  SampleNoise noise(lesson.seed() + 2);
+  const Tensor few = pictures.narrow(0, 0, samples).to(f64), z = noise.draw(few.shape(), Device::cpu());
+  std::vector<Tensor> rows;
+  std::vector<std::string> names;
+  for (double sigma : {80., 4., 2., 1., 0.5}) {
+    rows.push_back(law(few + sigma * z, full({samples}, sigma, f64)));
+    for (int64_t i = 0; i < samples; ++i) names.push_back(i == 0 ? fmt::format("sigma {}", sigma) : "");
+  }
+  const double off = largest(rows[0] - pictures.to(f64).mean(Dims{0}, true));
+  const Edm edm(80);
+  Heun heun;
+  const Tensor got = sample(edm, law, heun, z * 80, through(edm_grid(18)));
+  const Nearest near = nearest_of(got, pictures);
+  rows.push_back(got), rows.push_back(index_select(pictures, 0, near.place).to(f64));
+  for (const char* name : {"sampled", "nearest"})
+    for (int64_t i = 0; i < samples; ++i) names.push_back(i == 0 ? name : "");
+  const Tensor all = cat(rows, 0);
+  lesson.images("digits-ideal", all.reshape({all.size(0), 8, 8}),
+                {.low = -1,
+                 .high = 1,
+                 .per_row = int(samples),
+                 .caption = "Digits under growing certainty: the best denoiser's D at five noise levels, what "
+                            "its sampler ends with, and the training digit nearest to that: the same."},
+                names);
+  lesson.expect("the best denoiser at sigma = 80 says the mean of all digits: largest difference", off, Below{0.1});
+  lesson.expect("its samples are training digits: largest difference from the nearest", largest(near.distance),
+                Below{1e-6});
+}
+
+void trained_digits(Lesson& lesson, const Tensor& pictures, const Tensor& labels, int64_t steps) {
   const int64_t kept = 1500;
   const Tensor x = pictures.narrow(0, 0, kept).to(lesson.device()), y = labels.narrow(0, 0, kept).to(lesson.device());
   const Tensor held = pictures.narrow(0, kept, pictures.size(0) - kept);
   default_generator() = Generator(lesson.seed());
   UNet net({.width = 32, .multiples = {1, 2}, .attention = {1}, .noise = {.features = 32, .scale = 16}, .classes = 10});
   net.to(lesson.device());
+  lesson.value("parameters of the U-Net", double(net.num_parameters()));
   const EdmPreconditioner edm(measure_sigma_data(pictures));
   auto f = [&](const Tensor& in, const Tensor& noise, const Tensor& label) { return net.forward(in, noise, label); };
   const NetworkDenoiser denoiser{edm, f};
@@ -90,6 +128,7 @@ void digits(Lesson& lesson, int64_t steps) {
     if (w == 1) {
       const double ratio =
           near.distance.mean().item() / nearest_of(held, pictures.narrow(0, 0, kept)).distance.mean().item();
+      lesson.value("distance to the nearest digit, over that of held-out ones", ratio);
       lesson.expect("w = 1: distance to the nearest training digit, over that of digits held out", ratio,
                     Within{0.6, 1.3}, Needs::full_run);
     }
@@ -108,6 +147,15 @@ void digits(Lesson& lesson, int64_t steps) {
   lesson.expect("w = 1: share whose nearest digit has the class", right[1], Above{0.85}, Needs::full_run);
   lesson.expect("w = 0 asks for no class: the same share", right[0], Below{0.3}, Needs::full_run);
   lesson.expect("w = 2 has at least as many as w = 1", right[2] >= right[1], Needs::full_run);
+}
+
+}  // namespace
+
+void digits(Lesson& lesson, int64_t steps) {
+  lesson.section("10. Digits of a class", R"(D_w = D_u + w\, (D_c - D_u))", "Ho & Salimans 2022; Karras et al. 2022");
+  const auto [pictures, labels] = read_digits(lesson);
+  ideal(lesson, pictures.narrow(0, 0, lesson.mode() == Mode::tiny ? 20 : 1500));
+  if (steps > 0) trained_digits(lesson, pictures, labels, steps);
 }
 
 }  // namespace ink::lesson

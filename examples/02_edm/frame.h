@@ -21,7 +21,7 @@ inline std::vector<Family> families() {
           {"VP", std::make_shared<VariancePreserving>()},
           {"sub-VP", std::make_shared<SubVariancePreserving>()},
           {"EDM", std::make_shared<Edm>()},
-          {"DDPM", std::make_shared<Ddpm>(BetaSchedule::linear, 1000)}};
+          {"DDPM", std::make_shared<Ddpm>(BetaSchedule::cosine, 1000)}};
 }
 
 inline double largest(const Tensor& t) { return t.abs().max().item(); }

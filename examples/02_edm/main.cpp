@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
       lesson.option("seeds", Sizes{.full = 3, .quick = 1, .tiny = 1}, "nets a family, in the ablation");
   const int64_t chains =
       lesson.option("chains", Sizes{.full = 2000, .quick = 1000, .tiny = 40, .least = 2}, "points sampled");
-  const int64_t digit_steps = lesson.option("digit-steps", Sizes{.full = 2000, .quick = 0, .tiny = 0, .least = 0},
+  const int64_t digit_steps = lesson.option("digit-steps", Sizes{.full = 1500, .quick = 0, .tiny = 0, .least = 0},
                                             "of training on digits; 0: none");
   one_formula(lesson);
   five_outputs(lesson);
@@ -145,6 +145,6 @@ int main(int argc, char** argv) {
   grid_and_heun(lesson, law);
   orders(lesson, law);
   one_net_by_all(lesson, *learner, law, chains);
-  if (digit_steps > 0) digits(lesson, digit_steps);
+  digits(lesson, digit_steps);
   return lesson.finish();
 }

@@ -27,13 +27,13 @@ inline void one_formula_by_levels(Lesson& lesson) {
     const double a = flow.a(flow.time(sigma)), av = vp.a(vp.time(sigma));
     lesson.frame(
         fmt::format("$\\sigma = {}$", sigma),
-        {{"x_0", x0[0]},
-         {"eps", eps[0]},
-         {"EDM: x_0 + sigma eps", at(edm)},
-         {fmt::format("flow matching, t = {:.3f}", flow.time(sigma)), at(flow)},
-         {fmt::format("VP, t = {:.3f}", vp.time(sigma)), at(vp)},
-         {"flow matching / s", at(flow) / a},
-         {"VP / s", at(vp) / av}},
+        {{"$x_0$", x0[0]},
+         {"$\\varepsilon$", eps[0]},
+         {"EDM: $x_0 + \\sigma \\varepsilon$", at(edm)},
+         {fmt::format("flow matching, $t = {:.3f}$", flow.time(sigma)), at(flow)},
+         {fmt::format("VP, $t = {:.3f}$", vp.time(sigma)), at(vp)},
+         {"flow matching, over $s$", at(flow) / a},
+         {"VP, over $s$", at(vp) / av}},
         fmt::format("Flow matching has $s = {:.3f}$ here, VP $s = {:.3f}$. Divided by it, both rows are EDM's.", a,
                     av));
   }
@@ -80,8 +80,9 @@ inline void grid_by_rho(Lesson& lesson) {
     for (size_t i = 0; i + 2 < grid.size(); ++i) ratio.push_back(grid[i + 1] / grid[i]);
     int below = 0;
     for (double s : grid) below += s > 0 && s < 1;
-    lesson.frame(fmt::format("$\\rho = {}$", rho), {{"sigma", grid}, {"sigma_{i+1} / sigma_i", ratio}},
-                 fmt::format("{} of the eight levels lie below 1. {}", below,
+    lesson.frame(fmt::format("$\\rho = {}$", rho), {{"$\\sigma_i$", grid}, {"$\\sigma_{i+1} / \\sigma_i$", ratio}},
+                 fmt::format("Of the eight levels {} below 1. {}",
+                             below == 1 ? "one lies" : std::to_string(below) + " lie",
                              rho == 1     ? "Equal steps: nearly all are spent on noise."
                              : rho == 7   ? "EDM's choice."
                              : rho == 100 ? "Towards equal ratios, a geometric grid."
@@ -104,9 +105,9 @@ inline void churn_by_steps(Lesson& lesson) {
     path.push_back(s);
     if (gamma > 0) path.push_back(up);
     lesson.frame(fmt::format("from $\\sigma = {:.3f}$", s),
-                 {{"sigma so far", path},
-                  {"gamma", gamma},
-                  {"raised to", up},
+                 {{"$\\sigma$ so far", path},
+                  {"$\\gamma$", gamma},
+                  {"raised to $\\hat\\sigma$", up},
                   {"std of the noise added", added},
                   {"then down to", grid[i + 1]}},
                  gamma > 0 ? "Noise of standard deviation $\\sqrt{\\hat\\sigma^2 - \\sigma^2}$ takes the sample up to "

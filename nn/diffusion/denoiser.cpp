@@ -68,7 +68,7 @@ Posterior posterior(const Mixture& law, const Tensor& x, const Tensor& sigma, co
 Tensor Mixture::operator()(const Tensor& x, const Tensor& sigma, const Tensor& cond) const {
   const Posterior p = posterior(*this, x, sigma, cond);
   // D = x + sum_k r_k (sigma^2 / v_k) (m_k - x)
-  const Tensor r = softmax(p.logits, 1) * (p.noise / p.variance);
+  const Tensor r = softmax(p.logits, 1) * (p.noise / p.variance);  // (2.22)
   return x + reshape(sum(unsqueeze(r, 2) * p.offset, {1}), x.shape());
 }
 

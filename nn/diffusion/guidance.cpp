@@ -16,7 +16,7 @@ Tensor ClassifierFree::operator()(const Tensor& x, const Tensor& sigma, const Te
   const double w = scale == GuidanceScale::from_unconditional ? weight : weight + 1;
   if (w == 1) return denoiser(x, sigma, cond);
   const Tensor without = denoiser(x, sigma, full_like(cond, null_class));
-  return w == 0 ? without : without + w * (denoiser(x, sigma, cond) - without);
+  return w == 0 ? without : without + w * (denoiser(x, sigma, cond) - without);  // (2.23)
 }
 
 Tensor ClassifierGuided::operator()(const Tensor& x, const Tensor& sigma, const Tensor& cond) const {

@@ -40,7 +40,7 @@ Tensor squared_denoising_error(Denoiser denoiser, const Tensor& x0, const Tensor
 Tensor denoising_loss(Denoiser denoiser, const Tensor& x0, const Tensor& eps, const Tensor& sigma,
                       const Weighting& weighting, const Tensor& cond) {
   const Tensor error = squared_denoising_error(denoiser, x0, eps, sigma, cond);
-  return weights_of(sigma, x0, [&](double s) { return weighting(s); }) * error;
+  return weights_of(sigma, x0, [&](double s) { return weighting(s); }) * error;  // (2.15)
 }
 Tensor denoising_loss(const NetworkDenoiser& denoiser, const Tensor& x0, const Tensor& eps, const Tensor& sigma,
                       const Tensor& cond) {

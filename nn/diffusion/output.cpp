@@ -43,7 +43,7 @@ Conversion conversion(const Process& process, double t, Output from, Output to) 
   const Combination y = combination(process, t, from), z = combination(process, t, to);
   if (from == to) return {};
   const double det = a * y.q - b * y.p;
-  const Conversion c{(z.p * y.q - z.q * y.p) / det / z.scale, (a * z.q - b * z.p) / det * y.scale / z.scale};
+  const Conversion c{(z.p * y.q - z.q * y.p) / det / z.scale, (a * z.q - b * z.p) / det * y.scale / z.scale};  // (2.7)
   if (!std::isfinite(c.of_x) || !std::isfinite(c.of_value))
     throw ValueError(fmt::format("convert: at t = {} (a = {:.3g}, b = {:.3g}) {} does not follow from {}", t, a, b,
                                  output_name(to), output_name(from)));

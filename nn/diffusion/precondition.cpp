@@ -30,9 +30,9 @@ EdmPreconditioner::EdmPreconditioner(double sigma_data) : sigma_data(sigma_data)
 }
 Preconditioning EdmPreconditioner::at(double sigma) const {
   const double both = std::hypot(sigma, sigma_data);
-  return {.skip = std::pow(sigma_data / both, 2),
-          .out = sigma / both * sigma_data,
-          .in = 1 / both,
+  return {.skip = std::pow(sigma_data / both, 2),  // (2.13)
+          .out = sigma / both * sigma_data,        // (2.14)
+          .in = 1 / both,                          // (2.12)
           .noise = finite_log(sigma) / 4};
 }
 
@@ -112,7 +112,7 @@ Tensor NetworkDenoiser::operator()(const Tensor& x, const Tensor& sigma, const T
     throw ShapeError(fmt::format("NetworkDenoiser: the network must keep the shape of its input; got {} for {}",
                                  F.shape().str(), x.shape().str()));
   const Tensor skip = beside(c.skip, x);
-  return to(skip * x + beside(c.out, x) * to(F, skip.dtype()), x.dtype());
+  return to(skip * x + beside(c.out, x) * to(F, skip.dtype()), x.dtype());  // (2.11)
 }
 
 double measure_sigma_data(const Tensor& data) { return std(data.to(f64), {}, 0).item(); }

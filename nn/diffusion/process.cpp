@@ -104,7 +104,7 @@ Tensor add_noise(const Process& process, const Tensor& x0, const Tensor& eps, co
         fmt::format("add_noise: x0 and eps must have one shape; got {} and {}", x0.shape().str(), eps.shape().str()));
   const Tensor a = per_sample([&](double s) { return process.a(s); }, t, x0),
                b = per_sample([&](double s) { return process.b(s); }, t, x0);
-  return to(a * x0 + b * eps, x0.dtype());
+  return to(a * x0 + b * eps, x0.dtype());  // (2.1)
 }
 
 Tensor prior_sample(const Process& process, const Tensor& eps, double t) {

@@ -468,6 +468,107 @@ def make_s4d():
 case("train step S4D H128 N64 B16 L1024", make_s4d, True)
 
 
+# ---- the cases of cases_diffusion.cpp
+def waves(t, features, scale):
+    f = torch.exp(torch.arange(features // 2) * (-math.log(10000.0) / (features // 2))) * scale
+    return torch.cat((torch.cos(t[:, None] * f), torch.sin(t[:, None] * f)), 1)
+
+
+def preconditioned(f, x, sigma, sd=0.5):  # EDM's D
+    s = sigma.view(-1, *[1] * (x.dim() - 1))
+    both = (s * s + sd * sd).sqrt()
+    return sd * sd / both ** 2 * x + s * sd / both * f((x / both).float(), (sigma.log() / 4).float())
+
+
+def make_points():
+    net = nn.Sequential(nn.Linear(66, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2))
+    opt = torch.optim.Adam(net.parameters(), lr=1e-3)
+    average, ps, points = [p.detach().clone() for p in net.parameters()], list(net.parameters()), r(4096, 2)
+    f = lambda x, noise: net(torch.cat((x, waves(noise, 64, 16)), 1))
+
+    def g():
+        x0, sigma = points[torch.randint(0, 4096, (256,))], torch.exp(r(256) * 1.2 - 1.2)
+        opt.zero_grad(set_to_none=True)
+        weight = 1 / sigma ** 2 + 4
+        error = (preconditioned(f, x0 + sigma[:, None] * torch.randn_like(x0), sigma) - x0).square().mean(1)
+        (weight * error).mean().backward()
+        opt.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, ps, 0.001)
+    return g
+
+
+case("train step points 66-128-128-128-2 b256", make_points, True)
+
+
+class DigitBlock(nn.Module):
+    def __init__(s, i, o, cond=128):
+        super().__init__()
+        s.n1, s.n2, s.c1, s.c2 = nn.GroupNorm(8, i), nn.GroupNorm(8, o), nn.Conv2d(i, o, 3, padding=1), nn.Conv2d(o, o, 3, padding=1)
+        s.e, s.skip = nn.Linear(cond, o), nn.Conv2d(i, o, 1) if i != o else nn.Identity()
+
+    def forward(s, x, c):
+        h = s.c1(F.silu(s.n1(x))) + s.e(c)[:, :, None, None]
+        return s.c2(F.silu(s.n2(h))) + s.skip(x)
+
+
+class DigitAttention(nn.Module):
+    def __init__(s, c):
+        super().__init__()
+        s.n, s.qkv, s.o = nn.GroupNorm(8, c), nn.Linear(c, 3 * c), nn.Linear(c, c)
+
+    def forward(s, x):
+        b, c, h, w = x.shape
+        q, k, v = s.qkv(s.n(x).flatten(2).transpose(1, 2)).chunk(3, -1)
+        y = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+        return x + s.o(y).transpose(1, 2).reshape(b, c, h, w)
+
+
+class DigitNet(nn.Module):
+    def __init__(s, c=32):
+        super().__init__()
+        s.e1, s.e2, s.first = nn.Linear(32, 4 * c), nn.Linear(4 * c, 4 * c), nn.Conv2d(1, c, 3, padding=1)
+        s.d1, s.down, s.d2, s.a2 = DigitBlock(c, c), nn.Conv2d(c, c, 3, 2, 1), DigitBlock(c, 2 * c), DigitAttention(2 * c)
+        s.m1, s.ma, s.m2 = DigitBlock(2 * c, 2 * c), DigitAttention(2 * c), DigitBlock(2 * c, 2 * c)
+        s.u21, s.u22, s.ua1, s.ua2 = DigitBlock(4 * c, 2 * c), DigitBlock(3 * c, 2 * c), DigitAttention(2 * c), DigitAttention(2 * c)
+        s.up, s.u11, s.u12 = nn.Conv2d(2 * c, 2 * c, 3, padding=1), DigitBlock(3 * c, c), DigitBlock(2 * c, c)
+        s.n, s.last = nn.GroupNorm(8, c), nn.Conv2d(c, 1, 3, padding=1)
+
+    def forward(s, x, noise):
+        c = F.silu(s.e2(F.silu(s.e1(waves(noise, 32, 16)))))
+        k0 = s.first(x)
+        k1 = s.d1(k0, c)
+        k2 = s.down(k1)
+        k3 = s.a2(s.d2(k2, c))
+        y = s.m2(s.ma(s.m1(k3, c)), c)
+        y = s.ua1(s.u21(torch.cat((y, k3), 1), c))
+        y = s.ua2(s.u22(torch.cat((y, k2), 1), c))
+        y = s.up(F.interpolate(y, scale_factor=2))
+        y = s.u12(torch.cat((s.u11(torch.cat((y, k1), 1), c), k0), 1), c)
+        return s.last(F.silu(s.n(y)))
+
+
+def make_digits():
+    net = DigitNet().eval()
+    i = torch.arange(18, dtype=torch.float64) / 17
+    grid = [float(g) for g in (80 ** (1 / 7) + i * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7] + [0.0]
+
+    def slope(x, s):
+        return (x - preconditioned(net, x, torch.full((64,), s, dtype=torch.float64))) / s
+
+    def f():
+        with torch.no_grad():
+            x = torch.randn(64, 1, 8, 8, dtype=torch.float64) * 80
+            for s, t in zip(grid, grid[1:]):
+                d = slope(x, s)
+                y = x + (t - s) * d
+                x = y if t == 0 else x + (t - s) * (d + slope(y, t)) / 2
+    return f
+
+
+case("sample 64 digits, 18 Heun steps", make_digits)
+
+
 def timed(f, seconds):
     f(), f()
     if on_gpu:

@@ -28,7 +28,7 @@ Tensor EdmChurn::step(Walk& walk, const Tensor& x, TimeStep s) {
   const double gamma = sigma >= options.least && sigma <= options.most ? gamma_ : 0, raised = sigma * (1 + gamma);
   Tensor y = x / a;
   // raised^2 - sigma^2 = sigma^2 gamma (2 + gamma), written without the difference of squares
-  if (gamma > 0) y = y + options.inflate * sigma * std::sqrt(gamma * (2 + gamma)) * walk.noise(x);
+  if (gamma > 0) y = y + options.inflate * sigma * std::sqrt(gamma * (2 + gamma)) * walk.noise(x);  // (2.20)
   const Tensor slope = (y - walk.denoise(y, raised)) / raised;
   Tensor moved = y + (next - raised) * slope;
   if (next > 0) {

@@ -18,7 +18,7 @@ Tensor Ddim::step(Walk& walk, const Tensor& x, TimeStep s) {
   const double a = p.a(s.t), b = p.b(s.t), a_r = p.a(s.next), b_r = p.b(s.next);
   const double ratio = b_r * a / (a_r * b), fresh = eta * eta * (1 - ratio * ratio);  // q^2 / b_r^2
   const Tensor D = walk.predict(x, s.t, Output::denoised), eps = (x - a * D) / b;
-  const Tensor moved = a_r * D + b_r * std::sqrt(1 - fresh) * eps;
+  const Tensor moved = a_r * D + b_r * std::sqrt(1 - fresh) * eps;  // (2.21)
   const double q = b_r * std::sqrt(fresh);
   return q > 0 ? moved + q * walk.noise(x) : moved;
 }

@@ -8,7 +8,7 @@
 namespace ink::diffusion {
 
 Tensor Euler::step(Walk& walk, const Tensor& x, TimeStep s) {
-  return x + (s.next - s.t) * walk.predict(x, s.t, Output::velocity);
+  return x + (s.next - s.t) * walk.predict(x, s.t, Output::velocity);  // (2.9)
 }
 
 SecondOrder::SecondOrder(double alpha) : alpha(alpha) {
@@ -21,7 +21,7 @@ Tensor SecondOrder::step(Walk& walk, const Tensor& x, TimeStep s) {
   if (walk.process.b(between) == 0) return x + h * u;
   const Tensor there = walk.predict(x + alpha * h * u, between, Output::velocity);
   const double weight = 1 / (2 * alpha);
-  return x + h * ((1 - weight) * u + weight * there);
+  return x + h * ((1 - weight) * u + weight * there);  // (2.19)
 }
 
 Tensor RungeKutta4::step(Walk& walk, const Tensor& x, TimeStep s) {

@@ -70,8 +70,8 @@ std::vector<double> edm_grid(int64_t n, double sigma_min, double sigma_max, doub
   if (!(rho > 0)) throw ValueError(fmt::format("edm_grid: rho must be positive; got {}", rho));
   const double high = std::pow(sigma_max, 1 / rho), low = std::pow(sigma_min, 1 / rho);
   if (n == 1) return {sigma_max, 0};
-  return and_zero(
-      grid_of(n - 1, sigma_max, sigma_min, [&](double share) { return std::pow(high + share * (low - high), rho); }));
+  return and_zero(grid_of(n - 1, sigma_max, sigma_min,
+                          [&](double share) { return std::pow(high + share * (low - high), rho); }));  // (2.18)
 }
 
 std::vector<double> and_zero(std::vector<double> grid) {

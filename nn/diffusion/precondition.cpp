@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "autograd/ops.h"
-#include "nn/diffusion/warning.h"
+#include "nn/warning.h"
 
 namespace ink::diffusion {
 namespace {

@@ -93,7 +93,7 @@ struct NetworkDenoiser {
 
 // The standard deviation of all elements of the data, which is EDM's sigma_data.
 double measure_sigma_data(const Tensor& data);
-// Warns (nn/diffusion/warning.h) if sigma_data is less than half or more than twice that of the data.
+// Warns (nn/warning.h) if sigma_data is less than half or more than twice that of the data.
 void check_sigma_data(double sigma_data, const Tensor& data);
 
 }  // namespace ink::diffusion

@@ -7,7 +7,7 @@
 
 #include "autograd/ops.h"
 #include "nn/diffusion/ddpm.h"
-#include "nn/diffusion/warning.h"
+#include "nn/warning.h"
 
 namespace ink::diffusion {
 

@@ -121,7 +121,7 @@ Tensor per_sample(FunctionRef<double(double)> rate, const Tensor& t, const Tenso
 // x_t = a x_0 + b eps for x_0 and eps [batch, ..] and t [batch]; x_0's dtype. ShapeError if they do not fit.
 Tensor add_noise(const Process& process, const Tensor& x0, const Tensor& eps, const Tensor& t);
 
-// Where sampling begins at time t: x = prior_std(t) eps. Warns (nn/diffusion/warning.h) if more than 0.05 of what is
+// Where sampling begins at time t: x = prior_std(t) eps. Warns (nn/warning.h) if more than 0.05 of what is
 // there at time t would be data, a / sqrt(a^2 + b^2), so that x should not begin as noise alone; for
 // variance-preserving processes that share is a(t).
 Tensor prior_sample(const Process& process, const Tensor& eps, double t);

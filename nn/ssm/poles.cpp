@@ -3,29 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <cstdio>
-#include <mutex>
-#include <set>
-
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
+#include "nn/warning.h"
 #include "tensor/capture.h"
 
 namespace ink {
-namespace {
-
-// Learnt poles change from step to step: one line an op is enough.
-void tell_once(const std::string& text) {
-  static std::mutex lock;
-  static std::set<std::string> told;
-  const std::lock_guard guard(lock);
-  if (told.insert(text.substr(0, text.find(':'))).second) fmt::print(stderr, "warning: {}\n", text);
-}
-
-std::atomic<PoleWarning> pole_warning{tell_once};
-
-}  // namespace
 
 std::string instability(const Tensor& poles, double tolerance) {
   NoGrad guard;
@@ -43,15 +26,15 @@ std::string instability(const Tensor& poles, double tolerance) {
                      pole, modulus[worst].item());
 }
 
-void warn_if_unstable(const char* op, const Tensor& poles) {
-  if (capture::active()) return;
-  if (const std::string found = instability(poles); !found.empty())
-    pole_warning.load()(
-        fmt::format("{}: {}; its state grows without bound; hint: a smaller step, or poles with a "
-                    "negative real part and an implicit or exact discretisation",
-                    op, found));
+bool warn_if_unstable(const char* op, const Tensor& poles) {
+  if (capture::active()) return false;
+  const std::string found = instability(poles);
+  if (!found.empty())
+    warn_once(fmt::format(
+        "{}: {}; its state grows without bound; hint: a smaller step, or poles with a negative real part and "
+        "an implicit or exact discretisation",
+        op, found));
+  return !found.empty();
 }
-
-PoleWarning set_pole_warning(PoleWarning handler) { return pole_warning.exchange(handler ? handler : tell_once); }
 
 }  // namespace ink

@@ -11,13 +11,8 @@ namespace ink {
 // many are not, the worst of them and its modulus. NaN counts as unstable.
 std::string instability(const Tensor& poles, double tolerance = 1e-5);
 
-// Hands "op: <instability>; hint: ..." to the handler of warnings if there is any. Nothing is asked of a device while a
-// graph is being captured.
-void warn_if_unstable(const char* op, const Tensor& poles);
-
-// Who gets the warnings; null: the default, which writes to stderr the first warning of each op. Returns the one
-// before.
-using PoleWarning = void (*)(const std::string& text);
-PoleWarning set_pole_warning(PoleWarning handler);
+// Warns (nn/warning.h), once an op, "op: <instability>; hint: ..." if there is any, and says whether there is. Nothing
+// is asked of a device while a graph is being captured: false.
+bool warn_if_unstable(const char* op, const Tensor& poles);
 
 }  // namespace ink

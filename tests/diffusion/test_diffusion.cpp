@@ -5,7 +5,7 @@
 #include "autograd/graph/engine.h"
 #include "autograd/ops.h"
 #include "nn/diffusion/precondition.h"
-#include "nn/diffusion/warning.h"
+#include "nn/warning.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
 

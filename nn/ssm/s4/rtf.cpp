@@ -1,11 +1,12 @@
 // The layer of a rational transfer function.
 #include "nn/ssm/s4/rtf.h"
+#include "nn/ssm/poles.h"
+#include "nn/ssm/s4/roots.h"
 
 #include <fmt/format.h>
 
 #include "nn/init.h"
 #include "nn/ssm/s4/lti_layer.h"
-#include "nn/ssm/s4/poles.h"
 
 namespace ink {
 namespace {

@@ -1,5 +1,7 @@
 // The S4 layer.
 #include "nn/ssm/s4/s4.h"
+#include "nn/ssm/poles.h"
+#include "nn/ssm/s4/roots.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +10,6 @@
 
 #include "nn/init.h"
 #include "nn/ssm/s4/lti_layer.h"
-#include "nn/ssm/s4/poles.h"
 
 namespace ink {
 namespace {

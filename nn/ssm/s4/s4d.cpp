@@ -1,5 +1,7 @@
 // The diagonal state space layer: initial poles, three forms, the step.
 #include "nn/ssm/s4/s4d.h"
+#include "nn/ssm/poles.h"
+#include "nn/ssm/s4/roots.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +14,6 @@
 #include "nn/init.h"
 #include "nn/ssm/s4/dplr.h"
 #include "nn/ssm/s4/lti_layer.h"
-#include "nn/ssm/s4/poles.h"
 
 namespace ink {
 namespace {

@@ -1,12 +1,11 @@
-// Roots by Aberth's iteration, and the warning.
-#include "nn/ssm/s4/poles.h"
+// Roots by Aberth's iteration.
+#include "nn/ssm/s4/roots.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <complex>
-#include <iostream>
 #include <numbers>
 #include <vector>
 
@@ -122,23 +121,6 @@ Tensor low_rank_eigenvalues(const Tensor& lambda, const Tensor& P) {
   std::vector<Complex> z = on_circle(diagonal.size(), 0.5 * size + 1);
   aberth(z, [&](Complex x) { return low_rank_slope(x, diagonal, low_rank, size_t(P.size(0))); });
   return complex_tensor(z, lambda.shape());
-}
-
-int64_t warn_if_unstable(const char* layer, const Tensor& poles) {
-  const std::vector<Complex> all = complex_values(poles);
-  size_t worst = 0;
-  int64_t count = 0;
-  for (size_t i = 0; i < all.size(); ++i) {
-    count += std::abs(all[i]) > 1 + 1e-9;
-    if (std::abs(all[i]) > std::abs(all[worst])) worst = i;
-  }
-  if (count == 0) return 0;
-  std::cerr << fmt::format(
-      "warning: {}: {} of {} poles lie outside the unit circle, so that the state grows; the "
-      "largest is {:.6g}{:+.6g}i of channel {}, |pole| = {:.6g}\n",
-      layer, count, all.size(), all[worst].real(), all[worst].imag(),
-      int64_t(worst) / std::max<int64_t>(1, poles.size(-1)), std::abs(all[worst]));
-  return count;
 }
 
 }  // namespace ink

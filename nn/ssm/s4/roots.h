@@ -1,8 +1,5 @@
-// Poles: where they lie, and what is said of those that grow. A mode of a discrete system goes as pole^t, so all poles
-// must lie inside the unit circle.
+// Where the poles of a system lie: the roots of polynomials, and eigenvalues of a diagonal matrix less one of low rank.
 #pragma once
-#include <cstdint>
-
 #include "tensor/tensor.h"
 
 namespace ink {
@@ -15,9 +12,5 @@ Tensor polynomial_roots(const Tensor& a);
 // det(1 + P^* (z - lambda)^{-1} P), rank 1 or 2, by the same iteration. As accurate as the eigenvalues are well
 // conditioned: those of HiPPO's LegS to n of about 16. ValueError for another rank.
 Tensor low_rank_eigenvalues(const Tensor& lambda, const Tensor& P);
-
-// For poles [channels, poles] of a discrete system: if some lie outside the unit circle, one line on std::cerr that
-// names the layer, how many there are, and the largest with its channel. Returns their number.
-int64_t warn_if_unstable(const char* layer, const Tensor& poles);
 
 }  // namespace ink

@@ -3,10 +3,13 @@
 #include <string>
 #include <vector>
 
-namespace ink::diffusion {
+namespace ink {
 
 // Says `text` to the innermost Warnings of this thread, or prints it.
 void warn(const std::string& text);
+// The same for what a training loop would say at every step: of the texts that are equal up to the first ':' only the
+// first is printed. Whoever listens hears all.
+void warn_once(const std::string& text);
 
 // Collects this thread's warnings while it lives, instead of having them printed.
 class Warnings {
@@ -21,4 +24,4 @@ class Warnings {
   Warnings* outer_;
 };
 
-}  // namespace ink::diffusion
+}  // namespace ink

@@ -34,6 +34,7 @@ class Ddpm : public Process {
   double b(double t) const override;
   double da(double t) const override;
   double db(double t) const override;
+  double g2(double t) const override { return -2 * da(t) / a(t); }  // with a^2 + b^2 = 1
   double end() const override { return double(steps()); }
   double prior_std(double) const override { return 1; }
   double time(double sigma) const override;

@@ -66,6 +66,7 @@ double VariancePreserving::time(double sigma) const {  // sigma^2 = e^B - 1
 
 double SubVariancePreserving::b(double t) const { return -std::expm1(-integral(t)); }
 double SubVariancePreserving::db(double t) const { return beta(t) * std::exp(-integral(t)); }
+double SubVariancePreserving::g2(double t) const { return beta(t) * -std::expm1(-2 * integral(t)); }
 double SubVariancePreserving::time(double sigma) const {  // sigma = e^{B/2} - e^{-B/2}
   return std::isinf(sigma) ? 1 : time_of_integral(2 * std::asinh(sigma / 2), beta_min, beta_max);
 }

@@ -39,8 +39,9 @@ class Process {
   double log_snr(double t) const;                                     // ln(a / b), DPM-Solver's lambda: half of ln SNR
   double wronskian(double t) const { return a(t) * db(t) - b(t) * da(t); }  // a b' - b a' = a^2 sigma'
   // The forward SDE dx = f(t) x dt + g(t) dw whose marginals given x_0 are N(a x_0, b^2).
+  // g^2 = (b^2)' - 2 f b^2; a process overrides it where this formula is 0 times infinity: b' at b = 0.
   double f(double t) const { return da(t) / a(t); }
-  double g2(double t) const { return 2 * b(t) * wronskian(t) / a(t); }  // g^2 = (b^2)' - 2 f b^2
+  virtual double g2(double t) const { return 2 * b(t) * wronskian(t) / a(t); }
 };
 
 // x_t = (1 - t) x_0 + t eps, with velocity eps - x_0: the straight path of flow matching and rectified flow. (Papers
@@ -95,6 +96,7 @@ struct VariancePreserving : Process {
   double b(double t) const override;
   double da(double t) const override;
   double db(double t) const override;
+  double g2(double t) const override { return beta(t); }
   double prior_std(double) const override { return 1; }
   double time(double sigma) const override;
   std::string name() const override { return "vp"; }
@@ -106,6 +108,7 @@ struct SubVariancePreserving : VariancePreserving {
   using VariancePreserving::VariancePreserving;
   double b(double t) const override;
   double db(double t) const override;
+  double g2(double t) const override;
   double time(double sigma) const override;
   std::string name() const override { return "sub_vp"; }
 };

@@ -50,6 +50,7 @@ TEST_CASE("derivatives of a and b, drift and diffusion agree with differences", 
       const double b2 = p->b(t) * p->b(t);
       CHECK(p->g2(t) + 2 * p->f(t) * b2 == Approx(2 * p->b(t) * p->db(t)).margin(1e-11 * p->g2(t)));
       CHECK(p->g2(t) >= 0);
+      CHECK(p->g2(t) == Approx(p->Process::g2(t)).epsilon(1e-9));
     }
 }
 
@@ -73,6 +74,8 @@ TEST_CASE("f, g^2 and sigma of the families are what the papers write", "[diffus
   CHECK(sub.f(t) == Approx(vp.f(t)));
   CHECK(sub.g2(t) == Approx(sub.beta(t) * (1 - std::exp(-2 * B))));
   CHECK(sub.sigma(t) == Approx(std::exp(B / 2) - std::exp(-B / 2)));
+  CHECK(vp.g2(0) == 0.1);
+  CHECK(sub.g2(0) == 0);
   Edm edm;
   CHECK(edm.f(3) == 0);
   CHECK(edm.g2(3) == 6);

@@ -42,7 +42,8 @@ inline Series dots(const std::string& name, const Tensor& points, int64_t most =
           .mark = Mark::points};
 }
 
-// How many points fall into each of side x side cells of [-reach, reach]^2, the topmost row first: a picture of a cloud.
+// How many points fall into each of side x side cells of [-reach, reach]^2, the topmost row first: a picture of a
+// cloud.
 inline Tensor counts(const Tensor& points, double reach, int64_t side) {
   Tensor picture = zeros({side, side}, kExact);
   double* cells = picture.data<double>();

@@ -9,9 +9,9 @@ namespace ink::lesson {
 
 inline double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 
-// In d dimensions the noise of level sigma lies on a shell of radius sigma sqrt(d) and of thickness sigma / sqrt(2): how
-// much of the shell of one level lies within three thicknesses of the shell of the next larger one, for two levels of
-// that ratio. Proposition 2; technique 2 asks for about 0.5.
+// In d dimensions the noise of level sigma lies on a shell of radius sigma sqrt(d) and of thickness sigma / sqrt(2):
+// how much of the shell of one level lies within three thicknesses of the shell of the next larger one, for two levels
+// of that ratio. Proposition 2; technique 2 asks for about 0.5.
 inline double overlap(double d, double ratio) {
   const double gap = std::sqrt(2 * d) * (ratio - 1);
   return normal_cdf(gap + 3 * ratio) - normal_cdf(gap - 3 * ratio);  // (5.12)
@@ -26,9 +26,9 @@ inline double level_ratio(double d, double wanted = 0.5) {
   return low;
 }
 
-// Where the data are one point, a level begins with the spread of the level before, ratio times its own. After `updates`
-// Langevin steps of r = e / sigma^2 the variance is that many times sigma^2: each step multiplies x by 1 - r and adds
-// 2 r sigma^2. Proposition 4, with the library's e (the paper's is the same); technique 4 asks for about 1.
+// Where the data are one point, a level begins with the spread of the level before, ratio times its own. After
+// `updates` Langevin steps of r = e / sigma^2 the variance is that many times sigma^2: each step multiplies x by 1 - r
+// and adds 2 r sigma^2. Proposition 4, with the library's e (the paper's is the same); technique 4 asks for about 1.
 inline double variance_after(double r, int64_t updates, double ratio) {
   const double keep = (1 - r) * (1 - r), rest = 2 * r / (1 - keep);
   return std::pow(keep, double(updates)) * (ratio * ratio - rest) + rest;  // (5.13)

@@ -13,7 +13,7 @@ inline Tensor flat_digits(const Lesson& lesson) {
   const TensorDataset all = load_idx_images(file.parent_path(), "digits");
   if (all.size() < 200)
     throw ValueError(fmt::format("'{}': too few images; got {}; expected at least 200", file.string(), all.size()));
-  const Tensor images = all.tensors[0];
+  const Tensor images = all.tensors()[0];
   return reshape(images, {images.size(0), -1}).to(f64).to(Device::cpu());
 }
 

@@ -46,14 +46,16 @@ void check_steps(const char* op, const Tensor& step) {
 
 // (I - left A) x_k = (I + right A) x_{k-1} + input B u
 DiscreteSystem implicit_step(const Tensor& A, const Tensor& B, double left, double right, double input) {
-  const Tensor one = identity_like(A), after = one - left * A;
-  return {solve(after, one + right * A), squeeze(solve(after, unsqueeze(input * B, -1)), -1)};
+  const Tensor one = identity_like(A);
+  const Tensor before = one + right * A, after = one - left * A;  // (9.11)
+  return {solve(after, before), squeeze(solve(after, unsqueeze(input * B, -1)), -1)};
 }
 
 // e^{[[A, B], [0, 0]]} = [[e^A, integral of e^{A s} B over [0, 1]], [0, 1]] needs no inverse of A.
 DiscreteSystem exact_step(const Tensor& A, const Tensor& B) {
   const int64_t n = A.size(0);
-  const Tensor system = cat({cat({A, unsqueeze(B, -1)}, 1), zeros({1, n + 1}, A.options())}, 0), e = matrix_exp(system);
+  const Tensor system = cat({cat({A, unsqueeze(B, -1)}, 1), zeros({1, n + 1}, A.options())}, 0);
+  const Tensor e = matrix_exp(system);  // (9.12)
   return {slice(slice(e, 0, 0, n), 1, 0, n), select(slice(e, 0, 0, n), 1, n)};
 }
 
@@ -108,12 +110,12 @@ DiscreteSystem over_time_step(const Tensor& A, const Tensor& B, int64_t k, OverT
     case OverTimeScheme::backward_euler:
       return implicit_step(A, B, next, 0, next);
     case OverTimeScheme::bilinear_plain:
-      return implicit_step(A, B, next / 2, now / 2, now);
+      return implicit_step(A, B, next / 2, now / 2, now);  // (9.14)
     case OverTimeScheme::midpoint:
-      return implicit_step(A, B, middle / 2, middle / 2, middle);
+      return implicit_step(A, B, middle / 2, middle / 2, middle);  // (9.15)
     case OverTimeScheme::zoh: {
       const double log_step = std::log1p(now);
-      return exact_step(log_step * A, log_step * B);
+      return exact_step(log_step * A, log_step * B);  // (9.13)
     }
   }
   throw ValueError(fmt::format("step_over_time: no such scheme; got {}", int(scheme)));

@@ -58,18 +58,42 @@ Tensor imaginary(const Tensor& x) { return complex_of(zeros_like(x), x); }
 // u at the end that leaves the window is not known; the series gives the mean of both ends there, (u(T) + u(T - w))
 // / 2. Solved for the leaving end, the closing term and B are twice those of taking the series' value itself.
 Hippo fourier_window(HippoKind kind, int64_t n, double window) {
-  const double twice = kind == HippoKind::fout ? 2 : 1;
-  const Tensor turn = diag(imaginary(frequencies(n) * (2 * std::numbers::pi))),
-               close = to(full({n, n}, twice, f64), c128);
+  const double twice = kind == HippoKind::fout ? 2 : 1;  // (9.5)
+  const Tensor close = to(full({n, n}, twice, f64), c128);
+  const Tensor turn = diag(imaginary(frequencies(n) * (2 * std::numbers::pi)));
   return {kind, (turn - close) / window, to(full({n}, twice / window, f64), c128), window, false};
 }
+
+// s e^{2 pi i k s} as a Fourier series: every frequency is mixed with every other.
 Hippo fourier_all(int64_t n) {
-  Matrix re;
+  Matrix mix;
   const int64_t half = n / 2;
   for (int64_t j = -half; j <= half; ++j)
-    for (int64_t k = -half; k <= half; ++k) re.push_back(j == k ? -1 : -double(j) / double(j - k));
-  return {HippoKind::fous, to(f64_matrix(re, n), c128) + diag(imaginary(frequencies(n) * std::numbers::pi)),
-          to(ones({n}, f64), c128), 1, true};
+    for (int64_t k = -half; k <= half; ++k) mix.push_back(j == k ? -1 : -double(j) / double(j - k));  // (9.10)
+  const Tensor turn = diag(imaginary(frequencies(n) * std::numbers::pi));
+  return {HippoKind::fous, to(f64_matrix(mix, n), c128) + turn, to(ones({n}, f64), c128), 1, true};
+}
+
+Hippo legendre_window(int64_t n, double window) {
+  const Tensor A = by_pairs(n, [&](int64_t j, int64_t k) {
+    const double sign = k > j && (k - j) % 2 ? -1 : 1;
+    return -root(j) * root(k) * sign / window;  // (9.7)
+  });
+  return {HippoKind::legt, A, legendre_norms(n) / window, window, false};
+}
+Hippo legendre_all(int64_t n) {
+  const Tensor A = by_pairs(n, [](int64_t j, int64_t k) {
+    if (k > j) return 0.;
+    return k < j ? -root(j) * root(k) : -double(j + 1);  // (9.9)
+  });
+  return {HippoKind::legs, A, legendre_norms(n), 1, true};
+}
+Hippo laguerre_all(int64_t n) {
+  const Tensor A = by_pairs(n, [](int64_t j, int64_t k) {
+    if (k > j) return 0.;
+    return k < j ? -1. : -0.5;
+  });
+  return {HippoKind::lagt, A, ones({n}, f64), 1, false};
 }
 
 }  // namespace
@@ -82,23 +106,12 @@ Hippo hippo(HippoKind kind, int64_t n, double window) {
   if (!(window > 0) || !std::isfinite(window))
     throw ValueError(fmt::format("hippo: got a window of {}; expected a positive one", window));
   switch (kind) {
-    case HippoKind::legt: {
-      const Tensor A = by_pairs(n, [&](int64_t j, int64_t k) {
-        return -root(j) * root(k) * (k > j && (k - j) % 2 ? -1 : 1) / window;
-      });
-      return {kind, A, legendre_norms(n) / window, window, false};
-    }
-    case HippoKind::legs: {
-      const Tensor A = by_pairs(n, [](int64_t j, int64_t k) {
-        return k < j ? -root(j) * root(k) : k == j ? -double(j + 1) : 0;
-      });
-      return {kind, A, legendre_norms(n), 1, true};
-    }
+    case HippoKind::legt:
+      return legendre_window(n, window);
+    case HippoKind::legs:
+      return legendre_all(n);
     case HippoKind::lagt:
-      return {kind, by_pairs(n, [](int64_t j, int64_t k) { return k < j    ? -1.
-                                                                  : k == j ? -0.5
-                                                                           : 0.; }), ones({n}, f64),
-              1, false};
+      return laguerre_all(n);
     case HippoKind::fout:
     case HippoKind::fout_plain:
       return fourier_window(kind, n, window);
@@ -139,8 +152,9 @@ template <class F> Tensor along_degrees(const char* op, const Tensor& x, F f) {
 }  // namespace
 
 Tensor legs_multiply(const Tensor& x) {
-  return along_degrees("legs_multiply", x,
-                       [](const Tensor& x, const Tensor& v, const Tensor& k) { return k * x - v * cumsum(v * x, -1); });
+  return along_degrees("legs_multiply", x, [](const Tensor& x, const Tensor& v, const Tensor& k) {
+    return k * x - v * cumsum(v * x, -1);  // (9.19)
+  });
 }
 
 // (I - h A) z = x. With S_k the sum of v_j z_j up to k: (1 - h k) z_k + h v_k S_k = x_k, and z_k = (S_k - S_{k-1}) /
@@ -150,8 +164,8 @@ Tensor legs_solve(const Tensor& x, double step) {
   if (!(step > 0) || !std::isfinite(step))
     throw ValueError(fmt::format("legs_solve: got a step of {}; expected a positive, finite one", step));
   return along_degrees("legs_solve", x, [&](const Tensor& x, const Tensor& v, const Tensor& k) {
-    const Tensor denominator = 1 + step * (k + 1);
-    const Tensor sums = linear_recurrence((1 - step * k) / denominator, v * x / denominator, -1);
+    const Tensor below = 1 + step * (k + 1);
+    const Tensor sums = linear_recurrence((1 - step * k) / below, v * x / below, -1);  // (9.20)
     const Tensor before = cat({zeros_like(slice(sums, -1, 0, 1)), slice(sums, -1, 0, x.size(-1) - 1)}, -1);
     return (sums - before) / v;
   });

@@ -83,7 +83,7 @@ SelectiveInputs Mamba::select_from(const Tensor& x) const {
   };
   SelectiveInputs in{.x = widened(x), .delta = {}, .A = -exp(widened(A_log)), .B = {}, .C = {}};
   in.delta = s.delta ? widened(linear(*next++, dt_proj->weight)) + widened(dt_proj->bias) : same(dt_bias);
-  in.delta = softplus(in.delta);
+  in.delta = softplus(in.delta);  // (9.58)
   in.B = s.B ? widened(*next++) : same(B);
   in.C = s.C ? widened(*next++) : same(C);
   return in;
@@ -106,7 +106,7 @@ Tensor Mamba::step(const Tensor& input, State& state) const {
   const std::vector<Tensor> xz = split(in_proj.forward(input), inner, -1);
   const Tensor x = silu(conv1d.step(xz[0], state.conv));
   const SelectiveInputs in = select_from(x);
-  const Tensor y = selective_ssm(in, state.h, options.scan) + widened(D) * in.x;
+  const Tensor y = selective_ssm(in, state.h, options.scan) + widened(D) * in.x;  // (9.59)
   state.time += input.size(1);
   return out_proj.forward((y * silu(widened(xz[1]))).to(x.dtype()));
 }

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "autograd/ops.h"
@@ -52,18 +53,58 @@ Tensor shifted(const Tensor& g) {
 }
 Tensor faded(const Tensor& x, const Tensor& g) { return g.defined() ? x * exp(g) : x; }
 
+// [..., n, n]: x_t . e^{to_t - from_j} y_j for j <= t + diagonal, 0 elsewhere, with all n n dk products in memory.
+Tensor pairs_one_by_one(const Tensor& x, const Tensor& y, const Tensor& to, const Tensor& from, int64_t diagonal) {
+  const Tensor hidden = unsqueeze(logical_not(tri(x.size(-2), x.size(-2), diagonal)).to(x.device()), -1);
+  const Tensor exponent = masked_fill(unsqueeze(to, -2) - unsqueeze(from, -3), hidden, -INFINITY);  // [..., t, j, dk]
+  return sum(unsqueeze(x, -2) * unsqueeze(y, -3) * exp(exponent), -1);
+}
+
+// The same for a decay per key. In a block of 2 s steps, what the second half sees of the first fades up to the border
+// between them and from there on, by factors of at most 1 each: a matrix product. Halves are cut until kLeaf steps are
+// left (Yang et al. 2024, section 4.3, has two levels). All blocks of a size lie side by side in dim -3.
+constexpr int64_t kLeaf = 4;
+Tensor pairs_by_halves(const Tensor& x, const Tensor& y, const Tensor& to, const Tensor& from, int64_t diagonal) {
+  const int64_t n = x.size(-2);
+  int64_t whole = kLeaf;
+  while (whole < n) whole *= 2;
+  const auto blocks = [&](const Tensor& a, const Tensor& rest, int64_t size) {
+    Shape shape = a.shape();
+    shape[a.dim() - 2] = size;
+    shape.insert(a.dim() - 2, whole / size);
+    return reshape(whole > n ? cat({a, rest}, -2) : a, shape);
+  };
+  Shape more = x.shape(), faded = from.shape();
+  more[x.dim() - 2] = faded[x.dim() - 2] = whole - n;
+  const Tensor nothing = zeros(more, x.options()), end = expand(slice(from, -2, n - 1, n), faded);
+  const auto cut = [&](int64_t size) {  // behind the last step: zeros, and no decay
+    return std::array{blocks(x, nothing, size), blocks(y, nothing, size), blocks(to, end, size),
+                      blocks(from, end, size)};
+  };
+  const auto leaf = cut(kLeaf);
+  Tensor done = pairs_one_by_one(leaf[0], leaf[1], leaf[2], leaf[3], diagonal);  // [..., blocks, size, size]
+  for (int64_t s = kLeaf; s < whole; s *= 2) {
+    const auto [xs, ys, tos, froms] = cut(2 * s);
+    const auto first = [s](const Tensor& a) { return slice(a, -2, 0, s); };
+    const auto second = [s](const Tensor& a) { return slice(a, -2, s, 2 * s); };
+    const Tensor border = slice(froms, -2, s - 1, s);
+    const Tensor below =
+        matmul(second(xs) * exp(second(tos) - border), transpose(first(ys) * exp(border - first(froms)), -2, -1));
+    const Tensor upper = slice(done, -3, 0, done.size(-3), 2), lower = slice(done, -3, 1, done.size(-3), 2);
+    done = cat({cat({upper, zeros_like(upper)}, -1), cat({below, lower}, -1)}, -2);
+  }
+  return slice(slice(squeeze(done, -3), -2, 0, n), -1, 0, n);
+}
+
 // [..., n, n]: x_t . e^{to_t - from_j} y_j for j <= t + diagonal, 0 elsewhere.
 Tensor pairs(const Tensor& x, const Tensor& y, const Tensor& to, const Tensor& from, int64_t diagonal) {
   const int64_t n = x.size(-2);
   if (!to.defined()) return tril(matmul(x, transpose(y, -2, -1)), diagonal);
+  if (to.size(-1) != 1 || x.size(-1) == 1)
+    return n > kLeaf ? pairs_by_halves(x, y, to, from, diagonal) : pairs_one_by_one(x, y, to, from, diagonal);
   const Tensor hidden = logical_not(tri(n, n, diagonal)).to(x.device());
-  if (to.size(-1) == 1 && x.size(-1) != 1) {
-    const Tensor exponent = masked_fill(to - transpose(from, -2, -1), hidden, -INFINITY);
-    return matmul(x, transpose(y, -2, -1)) * exp(exponent);
-  }
-  // [..., t, j, dk]
-  const Tensor exponent = masked_fill(unsqueeze(to, -2) - unsqueeze(from, -3), unsqueeze(hidden, -1), -INFINITY);
-  return sum(unsqueeze(x, -2) * unsqueeze(y, -3) * exp(exponent), -1);
+  const Tensor exponent = masked_fill(to - transpose(from, -2, -1), hidden, -INFINITY);
+  return matmul(x, transpose(y, -2, -1)) * exp(exponent);  // (9.71)
 }
 
 // (I - M)^{-1} = (I + M)(I + M^2)(I + M^4) ... for a strictly lower triangular M.

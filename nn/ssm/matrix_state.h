@@ -31,7 +31,7 @@ struct MatrixStateInputs {
 };
 struct MatrixStateOptions {
   StateForm form = StateForm::chunked;
-  int64_t chunk = 16;  // steps; with a decay per key the pairs of a chunk take chunk dk numbers per step
+  int64_t chunk = 16;  // steps
 };
 
 // o [batch, heads, n, dv]. `state` [batch, heads, dk, dv] is S before the first step (undefined: 0) and becomes S after

@@ -139,3 +139,16 @@ TEST_CASE("the matrix state says what does not fit", "[matrix_state]") {
   half.read = {};
   CHECK_THROWS_AS(matrix_state(half, none), ValueError);
 }
+
+TEST_CASE("the matrix state: decays per key of thousands give finite gradients in every form", "[ssm][grad]") {
+  for (auto form : {StateForm::recurrent, StateForm::parallel, StateForm::chunked})
+    for (int64_t n : {5, 7, 13, 16}) {
+      const auto leaf = [&](int64_t width) { return randn({1, 1, n, width}, f32).requires_grad_(); };
+      const Tensor q = leaf(3), k = leaf(3), v = leaf(2), decay = (-3000 * rand({1, 1, n, 3})).requires_grad_();
+      Tensor state;
+      matrix_state({.q = q, .k = k, .v = v, .log_decay = decay, .erase = -0.5 * k, .read = k}, state, {.form = form})
+          .sum()
+          .backward();
+      for (const Tensor& x : {q, k, v, decay}) CHECK(all(isfinite(x.grad())).item<bool>());
+    }
+}

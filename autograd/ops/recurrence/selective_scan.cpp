@@ -28,15 +28,15 @@ SelectiveScanTensors gradients_by_formula(const SelectiveScanTensors& in, const 
   const Tensor h = linear_recurrence(decay, over_states(input) * over_channels(in.b), 1, {.start = start});
   const Tensor h_before = cat({unsqueeze(start, 1), slice(h, 1, 0, n - 1)}, 1);
   const Tensor decay_after = cat({slice(decay, 1, 1, n), ones_like(slice(decay, 1, 0, 1))}, 1);
-  const Tensor G =
-      linear_recurrence(decay_after, over_channels(in.c) * over_states(g), 1, {.start = g_last, .reverse = true});
+  const Tensor G = linear_recurrence(decay_after, over_channels(in.c) * over_states(g), 1,
+                                     {.start = g_last, .reverse = true});  // (9.56)
   const Tensor along_b = sum(G * over_channels(in.b), -1), q = G * decay * h_before;
   return {.x = in.delta * along_b,
           .delta = in.x * along_b + sum(q * in.a, -1),
           .a = sum(q * over_states(in.delta), {0, 1}),
           .b = sum(G * over_states(input), 2),
           .c = sum(h * over_states(g), 2),
-          .start = select(decay * G, 1, 0)};
+          .start = select(decay * G, 1, 0)};  // (9.57)
 }
 
 void selective_scan_rule(const Backward& b, std::span<Tensor> grads) {

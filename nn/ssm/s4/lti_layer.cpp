@@ -1,5 +1,7 @@
 // Checks and starts that the time-invariant layers share.
 #include "nn/ssm/s4/lti_layer.h"
+#include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 
 #include <fmt/format.h>
 
@@ -43,6 +45,14 @@ void check_lti_state(const char* layer, const Tensor& x, const Shape& expected, 
 
 Tensor starting_log_steps(int64_t dim, double step_min, double step_max) {
   return init::uniform({dim}, std::log(step_min), std::log(step_max));
+}
+
+Tensor pairs_as_complex(const Tensor& parts) { return view_as_complex(widened(parts)); }
+
+Tensor with_skip(const Tensor& x, const Tensor& D, FunctionRef<Tensor(const Tensor&)> f) {
+  if (x.size(1) == 0) return x;
+  const Tensor u = widened(x);
+  return to(f(u) + widened(D) * u, x.dtype());
 }
 
 }  // namespace ink

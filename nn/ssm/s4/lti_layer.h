@@ -1,8 +1,8 @@
 // What the layers S4D, S4 and RTF have in common: checks, starting step sizes, parameters that are pairs of numbers,
 // the direct path D u.
 #pragma once
-#include "autograd/ops.h"
-#include "autograd/ops/halves.h"
+#include "tensor/function_ref.h"
+#include "tensor/tensor.h"
 
 namespace ink {
 
@@ -18,13 +18,9 @@ void check_lti_state(const char* layer, const Tensor& x, const Shape& expected, 
 Tensor starting_log_steps(int64_t dim, double step_min, double step_max);
 
 // A parameter of pairs [.., 2] as complex numbers, halves as c64.
-inline Tensor pairs_as_complex(const Tensor& parts) { return view_as_complex(widened(parts)); }
+Tensor pairs_as_complex(const Tensor& parts);
 
 // f(u) + D u for u = x in f32 if x is a half; the sum is rounded to x's dtype once.
-template <class F> Tensor with_skip(const Tensor& x, const Tensor& D, F f) {
-  if (x.size(1) == 0) return x;
-  const Tensor u = widened(x);
-  return to(f(u) + widened(D) * u, x.dtype());
-}
+Tensor with_skip(const Tensor& x, const Tensor& D, FunctionRef<Tensor(const Tensor&)> f);
 
 }  // namespace ink

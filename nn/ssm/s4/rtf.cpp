@@ -1,5 +1,7 @@
 // The layer of a rational transfer function.
 #include "nn/ssm/s4/rtf.h"
+#include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/ssm/poles.h"
 #include "nn/ssm/s4/roots.h"
 

@@ -1,5 +1,7 @@
 // The S4 layer.
 #include "nn/ssm/s4/s4.h"
+#include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/ssm/poles.h"
 #include "nn/ssm/s4/roots.h"
 

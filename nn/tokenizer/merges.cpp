@@ -5,23 +5,20 @@
 #include <unordered_map>
 
 namespace ink {
-namespace {
 
-struct Joined {
-  int64_t rank, symbol;
-};
-uint64_t key_of(int64_t left, int64_t right) { return uint64_t(left) << 32 | uint64_t(right); }
-
-}  // namespace
+static uint64_t key_of(int64_t left, int64_t right) { return uint64_t(left) << 32 | uint64_t(right); }
 
 struct Merges::Table {
+  struct Joined {
+    int64_t rank, symbol;
+  };
   std::unordered_map<uint64_t, Joined> pairs;
 };
 
 Merges::Merges() : table_(std::make_shared<Table>()) {}
 
 void Merges::add(int64_t left, int64_t right, int64_t joined) {
-  table_->pairs.try_emplace(key_of(left, right), Joined{int64_t(table_->pairs.size()), joined});
+  table_->pairs.try_emplace(key_of(left, right), Table::Joined{int64_t(table_->pairs.size()), joined});
 }
 
 void Merges::apply(std::vector<int64_t>& symbols) const {

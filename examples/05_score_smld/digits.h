@@ -39,7 +39,7 @@ inline void digits_from_noise(Lesson& lesson, const Tensor& digits, int64_t step
   train(lesson, "digits", net, {.steps = steps, .batch = 128, .learning_rate = 1e-3}, [&] {
     const Tensor x = index_select(train_set, 0, randint(0, train_set.size(0), {128}, {i64, lesson.device()}));
     const Tensor sigma = high * pow(Scalar(low / high), rand({128}, {f32, lesson.device()}));
-    return ncsn_loss(s, x, randn_like(x), sigma).mean();
+    return diffusion::ncsn_loss(s, x, randn_like(x), sigma).mean();
   });
   NoGrad guard;
   auto on = [&](const Tensor& t) { return t.to(f32).to(lesson.device()); };

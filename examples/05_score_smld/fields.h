@@ -11,7 +11,7 @@ namespace ink::lesson {
 
 using diffusion::Mixture;
 
-inline constexpr Options kExact{f64, Device::cpu()};  // what is computed in closed form
+inline const Options kExact{f64, Device::cpu()};  // what is computed in closed form
 
 inline Tensor levels(const Tensor& x, double sigma) { return full({x.size(0)}, sigma, {x.dtype(), x.device()}); }
 

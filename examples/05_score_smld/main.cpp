@@ -115,7 +115,7 @@ void by_noise(Lesson& lesson, int64_t samples) {
 void four_losses(Lesson& lesson, int64_t steps) {
   lesson.section("4. One net, four losses", R"(\min_\theta \tfrac12 E\lvert s_\theta - \nabla \log p \rvert^2)");
   const Mixture law = three_gaussians();
-  const double sigma = 0.15;
+  const double sigma = 0.3;
   const Tensor test = law.sample(4000), truth = law.score(test, levels(test, 0));
   const Tensor noisy = test + sigma * randn(test.shape(), kExact), noisy_truth = law.score(noisy, levels(test, sigma));
   const Tensor at = grid(2.4, 15);
@@ -134,19 +134,18 @@ void four_losses(Lesson& lesson, int64_t steps) {
     auto field = [&](const Tensor& x) { return net.forward(x.to(f32).to(lesson.device())).to(f64).to(Device::cpu()); };
     const bool smoothed = row.matching == Matching::denoising;
     const double error = smoothed ? relative_error(field(noisy), noisy_truth) : relative_error(field(test), truth);
-    lesson.expect(fmt::format("{}: relative error where the data are", row.name), error, Below{0.2}, Needs::training);
+    lesson.expect(fmt::format("{}: relative error where the data are", row.name), error, Below{row.error},
+                  Needs::training);
     if (row.matching == Matching::implicit_)
       lesson.plot("learnt",
                   {arrows("learnt", at, field(at), 0.05), arrows("true", at, law.score(at, levels(at, 0)), 0.05)},
                   {.x = "x₁",
                    .y = "x₂",
-                   .y_low = -3,
-                   .y_high = 3,
                    .equal = true,
                    .caption = "The implicit loss, which never saw a score. Near the data the arrows agree, far from "
                               "them they do not."});
     const Tensor off = sqrt(square(field(fine) - fine_truth).sum({1}));
-    errors.push_back(reshape(off, {31, 31}).flip({0})), names.push_back(row.name);
+    errors.push_back(flip(reshape(off, {31, 31}), {0})), names.push_back(row.name);
     if (row.matching == Matching::explicit_) {
       const Tensor near = weight > 0.02, far = weight < 0.0005;
       const double there = (off * far).sum().item() / far.sum().item(),
@@ -223,8 +222,11 @@ void annealed(Lesson& lesson, int64_t walkers, int64_t updates) {
                              : "The hill has parted; who is where is already decided.");
   };
   const Tensor end = sample(process, law, sampler, start, steps, {.noise = &noise, .trace = trace});
-  lesson.expect("share of the mode that has 0.8 of the mass", share_of_first(end), Within{0.72, 0.88});
-  lesson.expect("energy distance to the law", energy_distance(end, law.sample(walkers)), Below{0.05});
+  lesson.expect("annealed: share of the mode that has 0.8 of the mass", share_of_first(end), Within{0.72, 0.88});
+  const Tensor of_first = end.index({end.sum({1}) > 0});
+  // The last step, to the mean of what the data may be, takes some of the spread away: s^4 / (s^2 + sigma^2) = 0.8.
+  lesson.expect("annealed: variance within that mode, between 0.8 and 1", of_first.var(Dims{0}).mean().item(),
+                Within{0.75, 1.05});
   lesson.plot("annealed", {dots("annealed Langevin", end), dots("the law", law.sample(400))},
               {.x = "x₁", .y = "x₂", .equal = true, .caption = "The same walkers, led through ten noise levels."});
   std::vector<double> at;

@@ -45,7 +45,8 @@ Tensor transposed_product(const Tensor& score, const Tensor& x, const Tensor& v)
 
 Tensor explicit_score_matching(ScoreFn s, const Tensor& x, const Tensor& true_score) {
   check_alike("explicit_score_matching", "a true score", x, true_score);
-  return sum_of_sample(square(widened(score_at("explicit_score_matching", s, x)) - widened(true_score))) / 2;
+  const Tensor off = widened(score_at("explicit_score_matching", s, x)) - widened(true_score);
+  return sum_of_sample(square(off)) / 2;  // (5.3)
 }
 
 Tensor implicit_score_matching(ScoreFn s, const Tensor& x) {
@@ -57,7 +58,7 @@ Tensor implicit_score_matching(ScoreFn s, const Tensor& x) {
   for (int64_t i = 0; i < d; ++i) {  // tr(ds / dx) = sum_i ds_i / dx_i
     const Tensor unit = reshape(one_hot(full({1}, i, {i64, x.device()}), d).to(x.dtype()), {1, d});
     const Tensor e = reshape(expand(unit, {x.size(0), d}), x.shape());
-    loss = loss + sum_of_sample(widened(transposed_product(score, at, e)) * e);
+    loss = loss + sum_of_sample(widened(transposed_product(score, at, e)) * e);  // (5.4)
   }
   return record ? loss : loss.detach();
 }
@@ -70,7 +71,7 @@ Tensor sliced_score_matching(ScoreFn s, const Tensor& x, const Tensor& v, Sliced
   const Tensor along = sum_of_sample(widened(transposed_product(score, at, v)) * v);  // v^T (ds / dx) v
   const Tensor size =
       form == SlicedForm::plain ? square(sum_of_sample(widened(score) * v)) : sum_of_sample(square(widened(score)));
-  const Tensor loss = along + size / 2;
+  const Tensor loss = along + size / 2;  // (5.5)
   return record ? loss : loss.detach();
 }
 Tensor random_signs(const Tensor& x) {
@@ -82,9 +83,8 @@ Tensor denoising_score_matching(ScoreFn s, const Tensor& x0, const Tensor& eps, 
   check_alike("denoising_score_matching", "noise", x0, eps);
   if (!(sigma > 0))
     throw ValueError(fmt::format("denoising_score_matching: got sigma {}; expected a positive number", sigma));
-  return sum_of_sample(
-             square(widened(score_at("denoising_score_matching", s, x0 + sigma * eps)) + widened(eps) / sigma)) /
-         2;
+  const Tensor score = widened(score_at("denoising_score_matching", s, x0 + sigma * eps));
+  return sum_of_sample(square(score + widened(eps) / sigma)) / 2;  // (5.7)
 }
 
 Tensor ncsn_loss(NoisyScoreFn s, const Tensor& x0, const Tensor& eps, const Tensor& sigma) {
@@ -97,7 +97,7 @@ Tensor ncsn_loss(NoisyScoreFn s, const Tensor& x0, const Tensor& eps, const Tens
   beside[0] = x0.size(0);
   const Tensor factor = reshape(level, beside), score = s((widened(x0) + factor * widened(eps)).to(x0.dtype()), level);
   check_alike("ncsn_loss", "a score of shape", x0, score);
-  return sum_of_sample(square(factor * widened(score) + widened(eps))) / 2;
+  return sum_of_sample(square(factor * widened(score) + widened(eps))) / 2;  // (5.11)
 }
 
 }  // namespace ink::diffusion

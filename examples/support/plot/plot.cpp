@@ -19,9 +19,12 @@ Series checked(Series s) {
   if (s.x.empty())
     for (size_t i = 0; i < s.y.size(); ++i) s.x.push_back(double(i));
   auto fits = [&](const std::vector<double>& v) { return v.empty() || v.size() == s.y.size(); };
-  if (!fits(s.x) || !fits(s.low) || !fits(s.high) || s.low.size() != s.high.size()) {
-    throw ValueError(fmt::format("plot: sizes of series '{}' differ; got x {}, y {}, low {}, high {}", s.name,
-                                 s.x.size(), s.y.size(), s.low.size(), s.high.size()));
+  const size_t arrows = s.mark == Mark::arrows ? s.y.size() : 0;
+  if (!fits(s.x) || !fits(s.low) || !fits(s.high) || s.low.size() != s.high.size() || s.u.size() != arrows ||
+      s.v.size() != arrows) {
+    throw ValueError(fmt::format("plot: sizes of series '{}' differ; got x {}, y {}, low {}, high {}, u {}, v {}",
+                                 s.name, s.x.size(), s.y.size(), s.low.size(), s.high.size(), s.u.size(),
+                                 s.v.size()));
   }
   return s;
 }
@@ -67,7 +70,16 @@ void draw_band(Svg& svg, const Series& s, const Axis& x, const Axis& y, const st
   svg.polygon(outline, {.fill = colour, .stroke = {}, .opacity = 0.16, .clip = "data"});
 }
 
+void draw_arrows(Svg& svg, const Series& s, const Axis& x, const Axis& y, const std::string& colour) {
+  for (size_t i = 0; i < s.y.size(); ++i) {
+    const Point from{x.pixel(s.x[i]), y.pixel(s.y[i])}, to{x.pixel(s.x[i] + s.u[i]), y.pixel(s.y[i] + s.v[i])};
+    if (std::isfinite(from.x) && std::isfinite(from.y) && std::isfinite(to.x) && std::isfinite(to.y))
+      svg.arrow(from, to, {.fill = {}, .stroke = colour, .width = 1.2, .clip = "data"});
+  }
+}
+
 void draw_series(Svg& svg, const Series& s, const Axis& x, const Axis& y, const std::string& colour) {
+  if (s.mark == Mark::arrows) return draw_arrows(svg, s, x, y, colour);
   bool dots = s.mark == Mark::points || (s.mark == Mark::line && s.y.size() <= kShowPoints);
   int turns = 0;  // a noisy curve is drawn thin, else it is a smear
   for (size_t i = 2; i < s.y.size(); ++i) turns += (s.y[i] - s.y[i - 1]) * (s.y[i - 1] - s.y[i - 2]) < 0;

@@ -6,8 +6,8 @@
 
 namespace ink::lesson {
 
-// a line of at most 25 points also shows the points
-enum class Mark { line, points, steps, dashed };
+// a line of at most 25 points also shows the points; arrows: a vector field, from each point (x, y) to (x + u, y + v)
+enum class Mark { line, points, steps, dashed, arrows };
 
 struct Series {
   std::string name = {};       // the legend's text; none if empty
@@ -15,6 +15,7 @@ struct Series {
   std::vector<double> y = {};  // NaN leaves a gap
   Mark mark = Mark::line;
   std::vector<double> low = {}, high = {};  // a band around the line, if given
+  std::vector<double> u = {}, v = {};       // of arrows
 };
 
 struct Reference {  // a dashed horizontal line to compare with: a baseline, a bound

@@ -28,7 +28,8 @@ Tensor langevin(FunctionRef<Tensor(const Tensor&)> score, const Tensor& x, const
   NoGrad guard;
   Tensor now = to(x, f64);
   for (int64_t i = 0; i < options.steps; ++i) {
-    now = now + options.step * to(score(now), f64) + std::sqrt(2 * options.step) * options.noise->draw_like(now);
+    now = now + options.step * to(score(now), f64) +
+          std::sqrt(2 * options.step) * options.noise->draw_like(now);  // (5.8)
     if (options.trace) (*options.trace)(i, now);
   }
   return now;
@@ -49,7 +50,7 @@ void AnnealedLangevin::begin(const Process& process, const Steps& steps) {
   last_ = process.b(steps.back().next > 0 ? steps.back().next : steps.back().t);
 }
 Tensor AnnealedLangevin::step(Walk& walk, const Tensor& x, TimeStep s) {
-  const double e = step_size * std::pow(walk.process.b(s.t) / last_, 2);
+  const double e = step_size * std::pow(walk.process.b(s.t) / last_, 2);  // (5.10)
   Tensor now = x;
   for (int64_t i = 0; i < updates; ++i)
     now = now + e * walk.predict(now, s.t, Output::score) + std::sqrt(2 * e) * walk.noise(now);

@@ -15,6 +15,7 @@
 #include "autograd/graph/mode.h"
 #include "autograd/graph/node.h"
 #include "autograd/ops.h"
+#include "tensor/fork.h"
 #include "tensor/io.h"
 #include "tensor/raw/raw.h"
 #include "tensor/utf8.h"
@@ -60,13 +61,14 @@ Owned& Owned::operator=(const Tensor& contents) {
 namespace {
 
 struct Living {
-  std::mutex mutex;
+  ForkMutex mutex{ForkOrder::cache};
   std::set<const Module*> modules;
 };
 Living& living() {
   static Living& all = *new Living;  // never destroyed: modules may outlive every other static
   return all;
 }
+[[maybe_unused]] const Living& living_early = living();
 
 }  // namespace
 
@@ -190,7 +192,8 @@ NamedTensors Module::state_dict() {
   return state;
 }
 
-void Module::load_state_dict(const NamedTensors& state, bool strict) {
+void Module::load_state_dict(const NamedTensors& state, bool strict) { prepare_state(state, strict)->commit(); }
+PreparedState Module::prepare_state(const NamedTensors& state, bool strict) {
   std::vector<std::string> missing, unknown;
   std::vector<std::pair<Tensor, Tensor>> copies;  // target, source; carried out when everything fits
   std::unordered_set<std::string> known;
@@ -202,11 +205,12 @@ void Module::load_state_dict(const NamedTensors& state, bool strict) {
     } else if (!(it->second.shape() == target.shape())) {
       throw ShapeError(fmt::format("load_state_dict: {} has another shape; got {}; expected {}", shown(name),
                                    it->second.shape().str(), target.shape().str()));
-    } else if (is_complex(it->second.dtype()) && !is_complex(target.dtype())) {
+    } else if ((is_complex(it->second.dtype()) && !is_complex(target.dtype())) ||
+               (is_floating(it->second.dtype()) && !is_differentiable(target.dtype()))) {
       throw DTypeError(fmt::format("load_state_dict: {} has another dtype; got {}; expected {}", shown(name),
                                    name_of(it->second.dtype()), name_of(target.dtype())));
     } else {
-      copies.emplace_back(target, it->second);
+      copies.emplace_back(target, raw::cast(raw::to_device(it->second, target.device()), target.dtype()));
     }
   });
   for (auto& [name, t] : state)
@@ -215,7 +219,9 @@ void Module::load_state_dict(const NamedTensors& state, bool strict) {
     throw ValueError(fmt::format(
         "load_state_dict: names do not match; missing:{}; unknown:{}; hint: pass strict = false to load what fits",
         shown(missing), shown(unknown)));
-  for (auto& [target, source] : copies) raw::copy_into(target, raw::to_device(source, target.device()));
+  return prepared_state([copies = std::move(copies)] {
+    for (auto& [target, source] : copies) raw::copy_into(target, source);
+  });
 }
 
 void Module::save(const std::string& path) { save_safetensors(path, state_dict()); }

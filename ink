@@ -15,7 +15,8 @@ usage() {
 ink - learn deep learning by stepping through it
 
   ./ink demo [flags]        build and run every lesson with --quick, one after the other, and write the gallery out/index.html
-  ./ink test [preset]       build and run all tests (sanitize: with AddressSanitizer and UBSan; cuda: on a GPU)
+  ./ink test [preset]       build and run all tests (sanitize: with AddressSanitizer and UBSan; cuda: on a GPU); fuzz: every reader with
+                            hostile files, 60 s each, with sanitizers
   ./ink list                the lessons, one line each
   ./ink run NAME [flags]    build and run one lesson; `./ink run NAME --help` lists its flags
   ./ink site                write the pages of the lessons that were run, and the gallery, anew: after an edit in docs/notes
@@ -337,6 +338,10 @@ case "$command" in
   configure) configure "${1:-default}" tests ;;  # what build does first
   test)
     preset=${1:-default}
+    if [ "$preset" = fuzz ]; then
+      build sanitize tests fuzz_read
+      exec build/sanitize/fuzz_read "${2:-60}"
+    fi
     build "$preset" tests
     ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" ;;
   list)

@@ -36,17 +36,25 @@ bool Tensor::is_leaf() const {
 }
 Tensor Tensor::grad() const {
   Vertex* v = vertex_of(*this);
-  return v ? v->grad : Tensor();
+  if (!v) return {};
+  GradLock lock(*v);
+  return v->grad;
 }
 void Tensor::set_grad(const Tensor& g) const {
   Vertex* v = vertex_of(*this);
   if (!v) throw GradError("set_grad: the tensor does not require a gradient; hint: requires_grad_() first");
   if (g.defined() && !(g.shape() == shape()))
     throw ShapeError(fmt::format("set_grad: wrong shape; got {}; expected {}", g.shape().str(), shape().str()));
-  v->grad = g;
+  Tensor before = g;  // the old gradient dies after the lock is gone
+  GradLock lock(*v);
+  std::swap(v->grad, before);
 }
 void Tensor::zero_grad() const {
-  if (Vertex* v = vertex_of(*this)) v->grad = {};
+  Vertex* v = vertex_of(*this);
+  if (!v) return;
+  Tensor before;
+  GradLock lock(*v);
+  std::swap(v->grad, before);
 }
 Tensor Tensor::detach() const { return ink::detach(*this); }
 void Tensor::retain_grad() const {

@@ -16,6 +16,7 @@
 #include "autograd/graph/mode.h"
 #include "autograd/graph/node.h"
 #include "autograd/ops.h"
+#include "tensor/fork.h"
 #include "tensor/io.h"
 #include "tensor/raw/raw.h"
 #include "tensor/utf8.h"
@@ -72,13 +73,14 @@ Owned& Owned::operator=(const Tensor& contents) {
 namespace {
 
 struct Living {
-  std::mutex mutex;
+  ForkMutex mutex{ForkOrder::cache};
   std::set<const Module*> modules;
 };
 Living& living() {
   static Living& all = *new Living;  // never destroyed: modules may outlive every other static
   return all;
 }
+[[maybe_unused]] const Living& living_early = living();
 
 }  // namespace
 
@@ -222,7 +224,8 @@ std::vector<std::pair<Owned*, Tensor>> matched(const char* op, Module& module, c
     if (!(source.shape() == target.shape()))
       throw ShapeError(fmt::format("{}: {} has another shape; got {}; expected {}", op, shown(name),
                                    source.shape().str(), target.shape().str()));
-    if (is_complex(source.dtype()) && !is_complex(target.dtype()))
+    if ((is_complex(source.dtype()) && !is_complex(target.dtype())) ||
+        (is_floating(source.dtype()) && !is_differentiable(target.dtype())))
       throw DTypeError(fmt::format("{}: {} has another dtype; got {}; expected {}", op, shown(name),
                                    name_of(source.dtype()), name_of(target.dtype())));
     pairs.emplace_back(&target, source);
@@ -238,9 +241,14 @@ std::vector<std::pair<Owned*, Tensor>> matched(const char* op, Module& module, c
 
 }  // namespace
 
-void Module::load_state_dict(const NamedTensors& state, bool strict) {
+void Module::load_state_dict(const NamedTensors& state, bool strict) { prepare_state(state, strict)->commit(); }
+PreparedState Module::prepare_state(const NamedTensors& state, bool strict) {
+  std::vector<std::pair<Tensor, Tensor>> copies;  // target, source: converted here, where memory may fail
   for (auto& [target, source] : matched("load_state_dict", *this, state, strict))
-    raw::copy_into(*target, raw::to_device(source, target->device()));
+    copies.emplace_back(*target, raw::cast(raw::to_device(source, target->device()), target->dtype()));
+  return prepared_state([copies = std::move(copies)] {
+    for (auto& [target, source] : copies) raw::copy_into(target, source);
+  });
 }
 void Module::adopt_state_dict(const NamedTensors& state) {
   for (auto& [target, source] : matched("adopt_state_dict", *this, state, true)) target->adopt(source);

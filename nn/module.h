@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "nn/state.h"
 #include "tensor/tensor.h"
 
 namespace ink {
@@ -118,12 +119,14 @@ class Module {
 
   NamedTensors state_dict();  // parameters and buffers, as detached handles
   // Copies a state dict into the fields, cast to their dtypes. ShapeError on a different shape, DTypeError on complex
-  // values for real ones; ValueError listing missing and unknown names if strict. Nothing is changed when it throws.
+  // values for real ones or fractions for integers; ValueError listing missing and unknown names if strict. Nothing is
+  // changed when it throws.
   void load_state_dict(const NamedTensors& state, bool strict = true);
   // The tensors of a state dict become the fields, with their memory, dtypes and devices, instead of being copied. All
   // names must be there. Errors as above, and ValueError for a strided tensor; nothing is changed by the former.
   void adopt_state_dict(const NamedTensors& state);
-  void save(const std::string& path);  // safetensors
+  PreparedState prepare_state(const NamedTensors& state, bool strict = true);  // the first half: nothing is changed yet
+  void save(const std::string& path);                                          // safetensors
   void load(const std::string& path, bool strict = true);
 
   std::string summary();  // a table of modules, parameter shapes and counts

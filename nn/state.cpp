@@ -83,7 +83,33 @@ Generator state_generator(const NamedTensors& state, std::string_view name) {
   const std::vector<int64_t> p = checked_data<int64_t>(state, name, {2});
   Generator g;
   g.state = {uint64_t(p[0]), uint64_t(p[1])};
+  if (g.state.offset % 4 != 0)
+    throw ValueError(fmt::format("state: '{}' is no place in a stream; got offset {}; expected a multiple of 4",
+                                 shown(name), g.state.offset));
   return g;
+}
+int64_t state_steps(const NamedTensors& state, std::string_view name) {
+  constexpr int64_t most = int64_t(1) << 53;  // as a double still exact
+  const int64_t steps = state_integer(state, name);
+  if (steps < 0 || steps > most)
+    throw ValueError(fmt::format("state: '{}' counts steps; got {}; expected 0 to {}", shown(name), steps, most));
+  return steps;
+}
+
+RunPart::RunPart(std::string_view name, Generator& target)
+    : name_(name), target_(&target), prepare_([](const RunPart& p, const NamedTensors& state) {
+        return prepared_state(
+            [to = static_cast<Generator*>(p.target_), g = state_generator(state, p.name_)] { *to = g; });
+      }) {}
+RunPart::RunPart(std::string_view name, int64_t& target)
+    : name_(name), target_(&target), prepare_([](const RunPart& p, const NamedTensors& state) {
+        return prepared_state([to = static_cast<int64_t*>(p.target_), n = state_steps(state, p.name_)] { *to = n; });
+      }) {}
+
+void load_run(const NamedTensors& state, std::initializer_list<RunPart> parts) {
+  std::vector<PreparedState> changes;
+  for (const RunPart& p : parts) changes.push_back(p.prepare(state));
+  for (auto& c : changes) c->commit();
 }
 
 }  // namespace ink

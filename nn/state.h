@@ -1,17 +1,17 @@
 // The state of a whole run in one list of named tensors, hence in one safetensors file. Whatever has state_dict() and
-// load_state_dict() (modules, optimizers, schedules, loaders) goes under a prefix of its own:
+// prepare_state() (modules, optimizers, schedules, averages, loaders) goes under a prefix of its own:
 //
 //   save_safetensors("run.safetensors", merge_states({{"model", model.state_dict()}, {"optimizer",
 //   optimizer.state_dict()},
 //                                                     {"loader", loader.state_dict()},
 //                                                     {"run", {{"random", generator_state(default_generator())},
 //                                                              {"step", integer_state(step)}}}}));
-//   NamedTensors run = load_safetensors("run.safetensors");
-//   model.load_state_dict(state_part(run, "model"));
-//   default_generator() = state_generator(state_part(run, "run"), "random");
-//   step = state_integer(run, "run.step");
+//   load_run(load_safetensors("run.safetensors"), {{"model", model}, {"optimizer", optimizer}, {"loader", loader},
+//                                                  {"run.random", default_generator()}, {"run.step", step}});
 #pragma once
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,5 +36,45 @@ Tensor generator_state(const Generator& generator);  // i64 [2]: seed and offset
 int64_t state_integer(const NamedTensors& state, std::string_view name);
 double state_number(const NamedTensors& state, std::string_view name);
 Generator state_generator(const NamedTensors& state, std::string_view name);
+// A count of steps: as state_integer; ValueError unless 0 <= count <= 2^53.
+int64_t state_steps(const NamedTensors& state, std::string_view name);
+
+// A state that was read and checked, and that nobody has seen yet: commit() puts it in place, and cannot fail.
+class StateChange {
+ public:
+  virtual ~StateChange() = default;
+  virtual void commit() noexcept = 0;
+};
+using PreparedState = std::unique_ptr<StateChange>;
+template <class F> PreparedState prepared_state(F f) {
+  struct Change : StateChange {
+    F f;
+    explicit Change(F f) : f(std::move(f)) {}
+    void commit() noexcept override { f(); }
+  };
+  return std::make_unique<Change>(std::move(f));
+}
+
+// A part of a run: its name, and what it is loaded into: a generator, a count of steps, or whatever has
+//   PreparedState prepare_state(const NamedTensors& state);
+class RunPart {
+ public:
+  template <class T>
+  RunPart(std::string_view name, T& target)
+      : name_(name), target_(&target), prepare_([](const RunPart& p, const NamedTensors& state) {
+          return static_cast<T*>(p.target_)->prepare_state(state_part(state, p.name_));
+        }) {}
+  RunPart(std::string_view name, Generator& target);
+  RunPart(std::string_view name, int64_t& target);
+  PreparedState prepare(const NamedTensors& state) const { return prepare_(*this, state); }
+
+ private:
+  std::string_view name_;
+  void* target_;
+  PreparedState (*prepare_)(const RunPart&, const NamedTensors&);
+};
+// Loads all parts or none: each is found and checked before the first is replaced. What the state holds besides is left
+// alone. Errors are those of the parts.
+void load_run(const NamedTensors& state, std::initializer_list<RunPart> parts);
 
 }  // namespace ink

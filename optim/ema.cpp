@@ -55,31 +55,36 @@ void EMA::swap() {
   if (back) kept_.clear();
 }
 NamedTensors EMA::state_dict() const {
-  NamedTensors state{{"steps", raw::full({}, steps_, i64)}};
+  NamedTensors state{{"steps", integer_state(steps_)}};
   for (size_t i = 0; i < shadow_.size(); ++i) state.emplace_back(std::to_string(i), shadow_[i]);
   return state;
 }
-void EMA::load_state_dict(const NamedTensors& state) {
+PreparedState EMA::prepare_state(const NamedTensors& state) {
   auto find = [&](const std::string& name) {
     auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
     if (it == state.end())
       throw ValueError(fmt::format("EMA::load_state_dict: no entry '{}'; got {} entries", name, state.size()));
     return it->second;
   };
-  int64_t steps = find("steps").item<int64_t>();
+  (void)find("steps");
   std::vector<Tensor> fresh;
   for (size_t i = 0; i < shadow_.size(); ++i) {
-    fresh.push_back(find(std::to_string(i)));
-    if (!(fresh[i].shape() == shadow_[i].shape()))
+    Tensor t = find(std::to_string(i));
+    if (!(t.shape() == shadow_[i].shape()))
       throw ShapeError(fmt::format("EMA::load_state_dict: entry {} has another shape; got {}; expected {}", i,
-                                   fresh[i].shape().str(), shadow_[i].shape().str()));
+                                   t.shape().str(), shadow_[i].shape().str()));
+    if (!is_floating(t.dtype()))
+      throw DTypeError(fmt::format("EMA::load_state_dict: entry {} has another dtype; got {}; expected floating point",
+                                   i, name_of(t.dtype())));
+    fresh.push_back(raw::cast(raw::to_device(t, shadow_[i].device()), shadow_[i].dtype()));
   }
   if (state.size() != shadow_.size() + 1)
     throw ValueError(
         fmt::format("EMA::load_state_dict: got {} entries; expected {}", state.size(), shadow_.size() + 1));
-  NoGrad guard;
-  steps_ = steps;
-  for (size_t i = 0; i < shadow_.size(); ++i) shadow_[i].copy_(fresh[i]);
+  return prepared_state([this, fresh = std::move(fresh), steps = state_steps(state, "steps")] {
+    steps_ = steps;
+    for (size_t i = 0; i < shadow_.size(); ++i) raw::copy_into(shadow_[i], fresh[i]);
+  });
 }
 
 }  // namespace ink

@@ -27,8 +27,10 @@ class EMA {
   // Puts the averages into the parameters, and the parameters back: swap(); evaluate(); swap().
   void swap();
   NamedTensors state_dict() const;
-  // ValueError for missing or unknown names, ShapeError for a different shape; nothing is changed then.
-  void load_state_dict(const NamedTensors& state);
+  // ValueError for missing or unknown names or a count of steps that is none, ShapeError for a different shape,
+  // DTypeError for averages that are not floating point; nothing is changed then.
+  void load_state_dict(const NamedTensors& state) { prepare_state(state)->commit(); }
+  PreparedState prepare_state(const NamedTensors& state);  // the first half: nothing is changed yet
 
  private:
   std::vector<Tensor> params_, shadow_, kept_;  // kept_: the parameters while the averages stand in for them

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/graph/mode.h"
+#include "autograd/ops.h"
 #include "tensor/capture.h"
 #include "tensor/raw/raw.h"
 
@@ -85,38 +87,56 @@ NamedTensors Optimizer::state_dict() const {
   return state;
 }
 
-void Optimizer::load_state_dict(const NamedTensors& state) {
-  auto find = [&](const std::string& name) {
-    auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
-    return it == state.end() ? Tensor() : it->second;
-  };
+static Tensor find_state(const NamedTensors& state, const std::string& name) {
+  auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == name; });
+  return it == state.end() ? Tensor() : it->second;
+}
+
+// A copy of what the state holds for slot `name` of parameter i, as begin() wants it; undefined if there is none.
+Tensor Optimizer::checked_slot(const NamedTensors& state, int64_t i, const std::string& name, const Slots& s) const {
+  Tensor t = find_state(state, fmt::format("{}.{}", i, name));
+  if (!t.defined()) return t;
+  if (!(t.shape() == s.param.shape()))
+    throw ShapeError(fmt::format("Optimizer::load_state_dict: {}.{} has another shape; got {}; expected {}", i, name,
+                                 t.shape().str(), s.param.shape().str()));
+  if (!is_floating(t.dtype()))
+    throw DTypeError(fmt::format("Optimizer::load_state_dict: {}.{} has another dtype; got {}; expected floating point",
+                                 i, name, name_of(t.dtype())));
+  t = raw::clone(raw::cast(raw::to_device(t, s.param.device()), compute_type(s.param.dtype())));
+  NoGrad guard;
+  if (name == "v" && any(t < 0).item<bool>())
+    throw ValueError(fmt::format("Optimizer::load_state_dict: {}.v, a mean of squares, has negative elements", i));
+  return t;
+}
+
+PreparedState Optimizer::prepare_state(const NamedTensors& state) {
   std::vector<Slots> fresh;
   size_t used = 0;
   each([&](int64_t i, const Slots& s) {
-    Tensor steps = find(fmt::format("{}.steps", i));
-    if (!steps.defined())
+    const std::string steps = fmt::format("{}.steps", i);
+    if (!find_state(state, steps).defined())
       throw ValueError(
           fmt::format("Optimizer::load_state_dict: no state of parameter {}; got {} entries", i, state.size()));
-    Slots next{s.param, {}, steps.item<int64_t>()};
-    ++used;
+    Slots next{s.param, {}, state_steps(state, steps)};
+    size_t slots = 0;
     for (const std::string& name : slot_names_) {
-      Tensor t = find(fmt::format("{}.{}", i, name));
-      if (t.defined() && !(t.shape() == s.param.shape()))
-        throw ShapeError(fmt::format("Optimizer::load_state_dict: {}.{} has another shape; got {}; expected {}", i,
-                                     name, t.shape().str(), s.param.shape().str()));
-      used += t.defined();
-      next.state.push_back(
-          t.defined() ? raw::clone(raw::cast(raw::to_device(t, s.param.device()), compute_type(s.param.dtype())))
-                      : Tensor());
+      next.state.push_back(checked_slot(state, i, name, s));
+      slots += next.state.back().defined();
     }
+    if (slots < slot_names_.size() && (slots > 0 || next.steps > 0))
+      throw ValueError(fmt::format("Optimizer::load_state_dict: parameter {} has made {} steps; got {} of {} entries",
+                                   i, next.steps, slots, slot_names_.size()));
+    used += 1 + slots;
     fresh.push_back(std::move(next));
   });
   if (used != state.size())
     throw ValueError(
         fmt::format("Optimizer::load_state_dict: {} entries do not belong to this optimizer", state.size() - used));
-  size_t i = 0;
-  for (auto& g : groups_)
-    for (Slots& s : g) s = std::move(fresh[i++]);
+  return prepared_state([this, fresh = std::move(fresh)]() mutable {
+    size_t i = 0;
+    for (auto& g : groups_)
+      for (Slots& s : g) s = std::move(fresh[i++]);
+  });
 }
 
 }  // namespace ink

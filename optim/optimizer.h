@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "nn/state.h"
 #include "tensor/tensor.h"
 
 namespace ink {
@@ -28,8 +29,10 @@ class Optimizer {
   // Step counts and moments by parameter number: "0.steps", "0.m", "0.v", ... Learning rates are the schedule's to
   // keep.
   NamedTensors state_dict() const;
-  // ValueError if names do not match, ShapeError for a different shape; nothing is changed then.
-  void load_state_dict(const NamedTensors& state);
+  // ValueError if names do not match, a count of steps is none, or a second moment ("v") is negative; ShapeError for a
+  // different shape, DTypeError for state that is not floating point. Nothing is changed then.
+  void load_state_dict(const NamedTensors& state) { prepare_state(state)->commit(); }
+  PreparedState prepare_state(const NamedTensors& state);  // the first half: nothing is changed yet
 
  protected:
   // State tensors of one parameter, in the order of slot_names(); undefined until its first step.
@@ -50,6 +53,7 @@ class Optimizer {
 
  private:
   template <class F> void each(F f) const;
+  Tensor checked_slot(const NamedTensors& state, int64_t i, const std::string& name, const Slots& s) const;
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Slots>> groups_;
 };

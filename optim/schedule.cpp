@@ -50,22 +50,31 @@ NamedTensors Scheduler::state_dict() const {
     state.emplace_back("base." + std::to_string(g), raw::full({}, base_[g], f64));
   return state;
 }
-void Scheduler::load_state_dict(const NamedTensors& state) {
-  auto find = [&](const std::string& name) {
+PreparedState Scheduler::prepare_state(const NamedTensors& state) {
+  auto find = [&](const std::string& name) -> const Tensor& {
     for (auto& [n, value] : state)
       if (n == name) return value;
     throw ValueError(fmt::format("Scheduler::load_state_dict: no entry '{}'; got {} entries", name, state.size()));
   };
-  int64_t step = find("step").item<int64_t>();
+  (void)find("step");
   std::vector<double> base;
-  for (size_t g = 0; g < base_.size(); ++g) base.push_back(find("base." + std::to_string(g)).item());
+  for (size_t g = 0; g < base_.size(); ++g) {
+    const std::string name = fmt::format("base.{}", g);
+    (void)find(name);
+    base.push_back(state_number(state, name));
+    if (!(base[g] >= 0 && std::isfinite(base[g])))
+      throw ValueError(fmt::format(
+          "Scheduler::load_state_dict: base.{} is no rate; got {}; expected a number from 0 on", g, base[g]));
+  }
   if (state.size() != base.size() + 1)
     throw ValueError(fmt::format("Scheduler::load_state_dict: another number of groups; got {}; expected {}",
                                  state.size() - 1, base.size()));
-  if (step < 0) throw ValueError(fmt::format("Scheduler::load_state_dict: step got {}; expected at least 0", step));
-  step_ = step;
-  base_ = base;
-  apply();
+  const int64_t step = state_steps(state, "step");
+  const double factor = curve_->factor(step);
+  return prepared_state([this, step, base = std::move(base), factor]() mutable {
+    step_ = step, base_ = std::move(base);
+    for (size_t g = 0; g < base_.size(); ++g) optimizer_.set_lr(int64_t(g), base_[g] * factor);
+  });
 }
 
 }  // namespace ink

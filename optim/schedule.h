@@ -44,7 +44,10 @@ class Scheduler {
   void step();
   int64_t steps() const { return step_; }
   NamedTensors state_dict() const;
-  void load_state_dict(const NamedTensors& state);  // the same schedule must have been given
+  // The same schedule must have been given. ValueError for missing or unknown names, a count of steps that is none, or
+  // a rate that is negative or not finite; nothing is changed then.
+  void load_state_dict(const NamedTensors& state) { prepare_state(state)->commit(); }
+  PreparedState prepare_state(const NamedTensors& state);  // the first half: nothing is changed yet
 
  private:
   struct Curve {

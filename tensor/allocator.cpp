@@ -3,8 +3,10 @@
 #include "tensor/allocator.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
@@ -13,6 +15,8 @@
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/fork.h"
+#include "tensor/ref.h"
 #include "tensor/runtime/cuda_backend.h"
 #include "tensor/runtime/memory_counters.h"
 #include "tensor/runtime/segment_allocator.h"
@@ -56,6 +60,26 @@ struct List {
   }
 };
 
+// By address: runs of 1, 2, 4, ... blocks are merged.
+Block* merged(Block* a, Block* b) {
+  Block* head = nullptr;
+  for (Block** end = &head; (*end = a && (!b || a < b) ? a : b); end = &(*end)->next)
+    (*end == a ? a : b) = (*end)->next;
+  return head;
+}
+Block* sorted(Block* list) {
+  Block *runs[64] = {}, *all = nullptr;
+  while (list) {
+    Block* run = std::exchange(list, list->next);
+    run->next = nullptr;
+    int i = 0;
+    for (; runs[i]; ++i) run = merged(std::exchange(runs[i], nullptr), run);
+    runs[i] = run;
+  }
+  for (Block* run : runs) all = merged(run, all);
+  return all;
+}
+
 // This thread's lists. Plain data without a constructor, so that the fast path pays for no initialisation check;
 // Flush, made at the first slow call, hands everything over when the thread ends.
 struct ThreadLists {
@@ -64,12 +88,20 @@ struct ThreadLists {
 };
 constinit thread_local ThreadLists mine;
 
+// Kept so that an error about missing memory can be written: given back before, taken again when there is some.
+constexpr size_t kReserve = size_t(64) << 10;
+std::atomic<void*> reserve{nullptr};
+void take_reserve() {
+  if (!reserve) std::free(reserve.exchange(std::malloc(kReserve)));
+}
+
 class CpuAllocator final : public Allocator {
  public:
   void* allocate(size_t bytes) override {
     if (bytes == 0) return nullptr;
     void* p = kCaching ? cached(bytes) : exact(bytes);
-    if (!p) fail(bytes);
+    if (!p) [[unlikely]]
+      p = under_pressure(bytes);
     usage_.add(bytes);
     return p;
   }
@@ -92,14 +124,26 @@ class CpuAllocator final : public Allocator {
 
   // Blocks in the lists of other threads stay there.
   void release_cached() override {
-    try {
-      for (int c = 0; c < kClasses; c++) {
-        hand_over(c, mine.list[c].count);
-        release_slabs(c);
-      }
-    } catch (const std::bad_alloc&) {  // no memory to sort the lists: the slabs stay, whole segments still go
+    for (int c = 0; c < kClasses; c++) {
+      hand_over(c, mine.list[c].count);
+      release_slabs(c);
     }
     segments_.release_free();
+#ifdef __GLIBC__
+    malloc_trim(0);  // what many small objects (tensors, nodes) leave behind
+#endif
+    take_reserve();
+  }
+
+  // With no memory left: what lies in lists may do for another size.
+  void* under_pressure(size_t bytes) {
+    void* p = nullptr;
+    if (bytes <= system_pages().limit()) {
+      release_cached();
+      p = kCaching ? cached(bytes) : exact(bytes);
+    }
+    if (!p) detail::out_of_memory("allocate", bytes);
+    return p;
   }
 
   void hand_over(int c, int64_t count) noexcept {  // from this thread's list to the shared one
@@ -109,7 +153,7 @@ class CpuAllocator final : public Allocator {
 
  private:
   struct alignas(64) Shared {
-    std::mutex mutex;
+    ForkMutex mutex{ForkOrder::list};
     List free;
     std::vector<char*> slabs;
   };
@@ -160,31 +204,20 @@ class CpuAllocator final : public Allocator {
     return true;
   }
 
-  void release_slabs(int c) {  // those whose blocks all lie in the shared list
+  // Those whose blocks all lie in the shared list. Takes no memory: there may be none.
+  void release_slabs(int c) noexcept {
     Shared& shared = shared_[c];
     std::lock_guard lock(shared.mutex);
-    std::vector<Block*> blocks;
-    for (Block* b = shared.free.head; b; b = b->next) blocks.push_back(b);
-    std::sort(blocks.begin(), blocks.end());
-    shared.free = {};
-    auto first = blocks.begin();
+    Block* block = sorted(std::exchange(shared.free, {}).head);
     std::sort(shared.slabs.begin(), shared.slabs.end());
     std::erase_if(shared.slabs, [&](char* slab) {
-      auto last = std::lower_bound(first, blocks.end(), reinterpret_cast<Block*>(slab + slab_size(c)));
-      bool whole = last - first == slab_blocks(c);
-      if (whole) segments_.deallocate(slab);
-      for (; first != last; ++first)
-        if (!whole) shared.free.push(*first);
-      return whole;
+      Block* const first = block;
+      int64_t count = 0;
+      for (; block && block < reinterpret_cast<Block*>(slab + slab_size(c)); block = block->next) ++count;
+      if (count == slab_blocks(c)) return segments_.deallocate(slab);
+      for (Block* b = first; b != block;) shared.free.push(std::exchange(b, b->next));
+      return false;
     });
-  }
-
-  [[noreturn]] void fail(size_t bytes) const {
-    MemoryStats s = stats();
-    throw MemoryError(fmt::format(
-        "allocate: the CPU has not enough memory; got a request for {} bytes ({:.3g} GiB) with {} bytes live and {} "
-        "reserved; expected a request that fits; use smaller tensors or a smaller batch, or call release_cached()",
-        bytes, double(bytes) / (1 << 30), s.live, s.reserved));
   }
 
   SegmentAllocator segments_;
@@ -193,9 +226,16 @@ class CpuAllocator final : public Allocator {
 };
 
 CpuAllocator& instance() {
-  static CpuAllocator* one = new CpuAllocator;  // never destroyed: tensors may die after main
+  static CpuAllocator* one = [] {
+    take_reserve();
+    return new CpuAllocator;  // never destroyed: tensors may die after main
+  }();
   return *one;
 }
+
+// At the start, as long as there is one thread: in a child of fork() whose parent was making it in another thread, it
+// would never be there.
+[[maybe_unused]] const Allocator& made_early = instance();
 
 struct Flush {
   ~Flush() {
@@ -212,6 +252,30 @@ void CpuAllocator::open_lists() {
 }
 
 }  // namespace
+
+namespace detail {
+
+void out_of_memory(const char* op, size_t bytes) {
+  if (bytes == 0) instance().release_cached();
+  std::free(reserve.exchange(nullptr));
+  const MemoryStats s = instance().stats();
+  MemoryError error(fmt::format(
+      "{}: the CPU has not enough memory; got a request for {} with {} bytes live and {} reserved; expected a request "
+      "that fits; use smaller tensors or a smaller batch",
+      op, bytes ? fmt::format("{} bytes ({:.3g} GiB)", bytes, double(bytes) / (1 << 30)) : "working memory", s.live,
+      s.reserved));
+  take_reserve();
+  throw error;
+}
+
+void* allocate_under_pressure(size_t bytes) {
+  instance().release_cached();
+  void* p = std::malloc(bytes);
+  if (!p) out_of_memory("allocate", bytes);
+  return p;
+}
+
+}  // namespace detail
 
 Allocator& cpu_allocator() { return instance(); }
 

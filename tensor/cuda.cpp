@@ -4,10 +4,13 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 
 #include "tensor/error.h"
+#include "tensor/fork.h"
 #include "tensor/raw/raw.h"
 #include "tensor/runtime/cuda_backend.h"
 
@@ -43,8 +46,17 @@ Backend find_backend() {
 }
 #endif
 
+ForkMutex& opening_backend() {
+  static auto& mutex = *new ForkMutex(ForkOrder::cache);
+  return mutex;
+}
+[[maybe_unused]] const ForkMutex& opening_backend_early = opening_backend();
+
 const Backend& backend() {
-  static const Backend* found = new Backend(find_backend());  // never destroyed: tensors may die after main
+  static constinit std::atomic<const Backend*> found{nullptr};  // never destroyed: tensors may die after main
+  if (const Backend* b = found.load(std::memory_order_acquire)) return *b;
+  std::lock_guard lock(opening_backend());
+  if (!found.load()) found = new Backend(find_backend());
   return *found;
 }
 

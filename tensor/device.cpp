@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "tensor/error.h"
+#include "tensor/utf8.h"
 
 namespace ink {
 namespace {
@@ -26,7 +27,7 @@ Device Device::parse(const std::string& text) {
   if (text == "cpu") return cpu();
   if (text == "cuda") return cuda(0);
   if (text.size() == 6 && text.rfind("cuda:", 0) == 0 && text[5] >= '0' && text[5] <= '9') return cuda(text[5] - '0');
-  throw ValueError(fmt::format("device: unknown name; got '{}'; expected cpu, cuda or cuda:N", text));
+  throw ValueError(fmt::format("device: unknown name; got '{}'; expected cpu, cuda or cuda:N", shown(text)));
 }
 
 std::string Device::str() const {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/fork.h"
 
 namespace ink {
 namespace {
@@ -79,6 +81,25 @@ template <class Done> bool spin_until(bool may_spin, Done done) {
   return false;
 }
 
+// How this thread rounds, whether it flushes denormal numbers, and which exceptions trap; not the flags raised so far.
+#if defined(__x86_64__)
+using FloatMode = unsigned;
+FloatMode float_mode() { return __builtin_ia32_stmxcsr() & ~0x3fu; }
+void set_float_mode(FloatMode m) { __builtin_ia32_ldmxcsr(m); }
+#elif defined(__aarch64__)
+using FloatMode = uint64_t;
+FloatMode float_mode() {
+  uint64_t m;
+  asm volatile("mrs %0, fpcr" : "=r"(m));
+  return m;
+}
+void set_float_mode(FloatMode m) { asm volatile("msr fpcr, %0" : : "r"(m)); }
+#else
+using FloatMode = int;
+FloatMode float_mode() { return std::fegetround(); }
+void set_float_mode(FloatMode m) { std::fesetround(m); }
+#endif
+
 class Pool {
  public:
   explicit Pool(int threads) { start(threads); }
@@ -100,7 +121,7 @@ class Pool {
   bool run(int64_t n, int64_t grain, RangeFn fn, void* context) {
     std::unique_lock lock(running_, std::try_to_lock);
     if (!lock || workers_.empty()) return false;
-    n_ = n, grain_ = grain, fn_ = fn, context_ = context;
+    n_ = n, grain_ = grain, fn_ = fn, context_ = context, float_mode_ = float_mode();
     int64_t pieces = (n + grain - 1) / grain;
     used_ = int(std::min<int64_t>(threads(), pieces));
     for (int s = 0; s < used_; s++) {
@@ -158,6 +179,7 @@ class Pool {
       uint32_t s = state_.load();
       while ((s & kOpen) && !state_.compare_exchange_weak(s, s + 1)) {}
       if (!(s & kOpen)) continue;
+      if (float_mode() != float_mode_) set_float_mode(float_mode_);  // numbers must not depend on who takes a piece
       work(index);
       if (state_.fetch_sub(1) == 1) state_.notify_one();
     }
@@ -189,6 +211,7 @@ class Pool {
   int64_t n_ = 0, grain_ = 1;  // the job
   RangeFn fn_ = nullptr;
   void* context_ = nullptr;
+  FloatMode float_mode_{};
   int used_ = 0;
   std::exception_ptr error_;
   std::mutex error_mutex_;
@@ -201,10 +224,15 @@ class Pool {
 std::atomic<Pool*> current{nullptr};  // never destroyed: tensors may die after main
 std::atomic<Pool*> lost{nullptr};     // in a forked child: the parent's, whose threads do not exist here
 
+ForkMutex& making_pool() {
+  static auto& mutex = *new ForkMutex(ForkOrder::pool);
+  return mutex;
+}
+[[maybe_unused]] const ForkMutex& making_pool_early = making_pool();
+
 Pool& pool() {
   if (Pool* p = current.load(std::memory_order_acquire)) return *p;
-  static std::mutex creating;
-  std::lock_guard lock(creating);
+  std::lock_guard lock(making_pool());
   if (Pool* p = current.load()) return *p;
   Pool* parents = lost.load();
   Pool* p = new Pool(parents ? parents->threads() : default_threads());

@@ -23,7 +23,20 @@ struct Generator {
   }
 };
 
-Generator& default_generator();   // process state; used by one thread at a time
+// What ops draw from that are given none: one for the process, used by one thread at a time, unless this thread has set
+// another.
+Generator& default_generator();
+// Sets the default generator of this thread for a scope: `Generator mine(seed); DefaultGenerator guard(mine);`
+class DefaultGenerator {
+ public:
+  explicit DefaultGenerator(Generator& generator);
+  ~DefaultGenerator();
+  DefaultGenerator(const DefaultGenerator&) = delete;
+  DefaultGenerator& operator=(const DefaultGenerator&) = delete;
+
+ private:
+  Generator* before_;
+};
 void manual_seed(uint64_t seed);  // of the default generator
 
 }  // namespace ink

@@ -54,7 +54,7 @@ inline std::span<Tensor> outputs_of(std::vector<Tensor>& r) { return r; }
 // forward(inputs...) returns a new Tensor (never a handle to an input), or a std::array or std::vector of them.
 // `context` holds the op's plain parameters for the rules; tensors a rule needs are saved inputs and outputs.
 template <class C, class F, class... T>
-auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> decltype(forward(inputs...)) {
+auto call(const Op& op, const C& context, F&& forward, const T&... inputs) -> decltype(forward(inputs...)) try {
   static_assert(std::is_trivially_copyable_v<C>);
   using R = decltype(forward(inputs...));
   constexpr size_t size = std::is_empty_v<C> ? 0 : sizeof(C);
@@ -79,10 +79,13 @@ if (mode().grad && (inputs.requires_grad() || ...)) {
 }
 return out;
 }
+catch (const std::bad_alloc&) {
+  detail::out_of_memory(op.name);
+}
 
 // The same for a list of inputs of any length (cat, einsum, Function<T>).
 template <class C, class F>
-Tensor call_list(const Op& op, const C& context, F&& forward, std::span<const Tensor> inputs) {
+Tensor call_list(const Op& op, const C& context, F&& forward, std::span<const Tensor> inputs) try {
   static_assert(std::is_trivially_copyable_v<C>);
   std::vector<Tensor> cast;
   std::vector<const Tensor*> list;
@@ -101,6 +104,6 @@ Tensor call_list(const Op& op, const C& context, F&& forward, std::span<const Te
   if (mode().observers) detail::Observed(op).done(r);
   if (mode().grad && wanted) detail::record(r);
   return out;
-}
+} catch (const std::bad_alloc&) { detail::out_of_memory(op.name); }
 
 }  // namespace ink

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "tensor/raw/raw.h"
@@ -17,14 +19,59 @@ struct Slot {
 };
 struct Task {
   Ref<Node> node;
-  int waiting = 0;      // consumers that have not delivered yet
-  bool needed = false;  // leads to a vertex whose gradient is wanted
-  std::vector<Slot> grads;
+  int waiting = 0;         // consumers that have not delivered yet
+  bool needed = false;     // leads to a vertex whose gradient is wanted
+  int slot = 0, edge = 0;  // the first of its outputs' slots, and of its inputs' edges
 };
 struct Goal {  // a vertex whose gradient is wanted: a leaf, an input of grad(), or one with retain_grad
   Ref<Vertex> vertex;
   Slot slot;
   bool complete = false;
+};
+struct Edge {  // where the gradient of an input goes: the task that made it, the goal that it is; -1: none
+  int task = -1, goal = -1;
+};
+
+// The numbers of tasks and goals, by node and vertex. They belong to the pass and not to the graph: other threads may
+// differentiate through the same parameters, and a rule may itself run a backward pass (checkpoint, reversible layers).
+class Numbers {
+ public:
+  int& operator[](const void* key) {  // -1 if it has none yet
+    Entry* e = place(key);
+    if (e->key) return e->number;
+    if (++used_ > size_ / 2) {
+      grow();
+      e = place(key);
+    }
+    e->key = key;
+    return e->number;
+  }
+  int find(const void* key) const {
+    const Entry* e = place(key);
+    return e->number;
+  }
+
+ private:
+  struct Entry {
+    const void* key = nullptr;
+    int number = -1;
+  };
+  Entry* place(const void* key) const {
+    size_t i = uintptr_t(key) * 0x9e3779b97f4a7c15 >> shift_;
+    while (table_[i].key && table_[i].key != key) i = (i + 1) & (size_ - 1);
+    return &table_[i];
+  }
+  void grow() {
+    auto old = std::move(table_);
+    const size_t before = size_;
+    size_ *= 4, shift_ -= 2;
+    table_ = std::make_unique<Entry[]>(size_);
+    for (size_t i = 0; i < before; ++i)
+      if (old[i].key) *place(old[i].key) = old[i];
+  }
+  size_t size_ = 64, used_ = 0;
+  int shift_ = 64 - 6;
+  std::unique_ptr<Entry[]> table_ = std::make_unique<Entry[]>(size_);
 };
 
 Tensor run_hooks(const Vertex& v, Tensor g) {
@@ -33,15 +80,10 @@ Tensor run_hooks(const Vertex& v, Tensor g) {
   return g;
 }
 
-// One backward pass. Nodes and vertices carry their task or goal number in `scratch` while it lasts; the old values are
-// put back at the end, so that a rule may itself run a backward pass (checkpoint, reversible layers).
+// One backward pass.
 class Run {
  public:
   Run(std::span<const Tensor> outputs, const GradOptions& options) : options_(options), roots_(outputs) {}
-  ~Run() {
-    for (auto it = node_scratch_.rbegin(); it != node_scratch_.rend(); ++it) it->first->scratch = it->second;
-    for (auto it = vertex_scratch_.rbegin(); it != vertex_scratch_.rend(); ++it) it->first->scratch = it->second;
-  }
 
   // Finds the nodes between the outputs and `inputs` (all leaves if there are none).
   void plan(std::span<const Tensor> inputs) {
@@ -64,19 +106,18 @@ class Run {
             "backward: output {} was overwritten in place by {} through another view of its elements after it was "
             "computed; got shape {}; hint: take the view after the write",
             k, root.storage->last_writer, root.shape.str()));
-      if (all_leaves_ && (!v->creator || v->retains_grad)) goal_of(v);
-      if (v->creator && !known(v->creator.ptr())) visit(v->creator.ptr());
+      Edge e = edge_to(*v);
+      if (e.task < 0 && v->creator) e.task = visit(v->creator.ptr());
+      root_edges_.push_back(e);
     }
-    for (Task& t : tasks_) {
-      if (!t.needed) continue;
-      for (auto& v : t.node->inputs)
-        if (v && v->creator) ++task_of(*v).waiting;
-    }
+    for (const Task& t : tasks_)
+      for (size_t i = 0; t.needed && i < t.node->inputs.size(); ++i)
+        if (const Edge& e = edge(t, i); e.task >= 0) ++tasks_[size_t(e.task)].waiting;
   }
 
   void execute(std::span<const Tensor> grad_outputs) {
     GradMode mode(options_.create_graph);
-    for (size_t k = 0; k < roots_.size(); ++k) deliver(*vertex_of(roots_[k]), seed(k, grad_outputs));
+    for (size_t k = 0; k < roots_.size(); ++k) deliver(root_edges_[k], *vertex_of(roots_[k]), seed(k, grad_outputs));
     std::vector<int> ready;
     for (size_t id = 0; id < tasks_.size(); ++id)
       if (tasks_[id].needed && tasks_[id].waiting == 0) ready.push_back(int(id));
@@ -90,58 +131,67 @@ class Run {
   }
 
   std::vector<Goal>& goals() { return goals_; }
-  Goal& goal(const Vertex& v) { return goals_[size_t(v.scratch)]; }
+  Goal& goal(const Vertex& v) { return goals_[size_t(numbers_.find(&v))]; }
 
  private:
-  bool is_goal(const Vertex* v) const {
-    return v->scratch >= 0 && size_t(v->scratch) < goals_.size() && goals_[size_t(v->scratch)].vertex.ptr() == v;
-  }
-  bool known(const Node* n) const {
-    return n->scratch >= 0 && size_t(n->scratch) < tasks_.size() && tasks_[size_t(n->scratch)].node.ptr() == n;
-  }
-  Task& task_of(const Vertex& v) { return tasks_[size_t(v.creator->scratch)]; }
+  const Edge& edge(const Task& t, size_t input) const { return edges_[size_t(t.edge) + input]; }
+  bool flows_on(const Edge& e) const { return e.task >= 0 && tasks_[size_t(e.task)].needed; }
+  bool wanted(const Edge& e) const { return e.goal >= 0 || flows_on(e); }
 
-  void goal_of(Vertex* v) {
-    if (is_goal(v)) return;
-    vertex_scratch_.emplace_back(v, v->scratch);
-    v->scratch = int(goals_.size());
+  int goal_of(Vertex* v) {
+    int& number = numbers_[v];
+    if (number >= 0) return number;
+    number = int(goals_.size());
     goals_.push_back({Ref<Vertex>(v), {}});
+    inner_goals_ |= bool(v->creator);
+    return number;
   }
   int enter(Node* n) {
-    node_scratch_.emplace_back(n, n->scratch);
-    n->scratch = int(tasks_.size());
-    Task t;
-    t.node = Ref<Node>(n);
-    t.grads.resize(n->outputs.size());
-    tasks_.push_back(std::move(t));
-    return n->scratch;
+    const int id = int(tasks_.size());
+    numbers_[n] = id;
+    tasks_.push_back({Ref<Node>(n), 0, false, int(slots_.size()), int(edges_.size())});
+    slots_.resize(slots_.size() + n->outputs.size());
+    edges_.resize(edges_.size() + n->inputs.size());
+    return id;
+  }
+  // Its task is left open if the creator has not been visited.
+  Edge edge_to(Vertex& v) {
+    Edge e;
+    if (all_leaves_ ? !v.creator || v.retains_grad : !v.creator || inner_goals_)
+      e.goal = all_leaves_ ? goal_of(&v) : numbers_.find(&v);
+    if (v.creator) e.task = numbers_.find(v.creator.ptr());
+    return e;
   }
 
   // Depth first without recursion; a node is finished after everything it came from, and knows then if it is needed.
-  void visit(Node* root) {
+  int visit(Node* root) {
     struct Frame {
       int id;
       size_t next;
     };
-    std::vector<Frame> stack{{enter(root), 0}};
+    const int first = enter(root);
+    std::vector<Frame> stack{{first, 0}};
     while (!stack.empty()) {
       Frame& f = stack.back();
-      Node* n = tasks_[size_t(f.id)].node.ptr();
+      Task& t = tasks_[size_t(f.id)];
+      Node* n = t.node.ptr();
       if (f.next == n->inputs.size()) {
-        for (auto& v : n->inputs) tasks_[size_t(f.id)].needed |= wanted(v.ptr());
+        for (size_t i = 0; i < n->inputs.size(); ++i) t.needed |= wanted(edge(t, i));
         stack.pop_back();
         continue;
       }
+      const size_t at = size_t(t.edge) + f.next;
       Vertex* v = n->inputs[f.next++].ptr();
       if (!v) continue;
-      if (all_leaves_ && (!v->creator || v->retains_grad)) goal_of(v);
-      if (v->creator && !known(v->creator.ptr())) stack.push_back({enter(v->creator.ptr()), 0});
+      Edge e = edge_to(*v);
+      if (e.task < 0 && v->creator) {
+        e.task = enter(v->creator.ptr());
+        stack.push_back({e.task, 0});
+      }
+      edges_[at] = e;
     }
+    return first;
   }
-  bool flows_on(const Vertex* v) const {
-    return v->creator && known(v->creator.ptr()) && tasks_[size_t(v->creator->scratch)].needed;
-  }
-  bool wanted(const Vertex* v) const { return v && (is_goal(v) || flows_on(v)); }
 
   Tensor seed(size_t k, std::span<const Tensor> grad_outputs) const {
     const Tensor& out = roots_[k];
@@ -171,17 +221,18 @@ class Run {
   }
 
   // Brings g to the vertex's shape and dtype (undoing broadcast and promotion) and adds it where it is collected.
-  void deliver(Vertex& v, Tensor g) {
+  void deliver(const Edge& e, const Vertex& v, Tensor g) {
     if (!(g.shape() == v.shape)) g = sum_to(g, v.shape);
     if (g.dtype() != v.dtype) g = to(g, v.dtype);
-    if (flows_on(&v))
-      add_to(task_of(v).grads[size_t(v.index)], g);
-    else if (is_goal(&v))
-      add_to(goal(v).slot, g);
+    if (flows_on(e))
+      add_to(slots_[size_t(tasks_[size_t(e.task)].slot + v.index)], g);
+    else if (e.goal >= 0)
+      add_to(goals_[size_t(e.goal)].slot, g);
   }
 
   void run(int id, std::vector<int>& ready) {
-    Ref<Node> node = tasks_[size_t(id)].node;
+    const Task& task = tasks_[size_t(id)];
+    Ref<Node> node = task.node;
     Node& n = *node;
     if (n.released)
       throw GradError(fmt::format(
@@ -190,17 +241,18 @@ class Run {
     std::vector<Tensor> grads(n.outputs.size()), results(n.inputs.size());
     bool any = false;
     for (size_t i = 0; i < grads.size(); ++i) {
-      Slot slot = std::exchange(tasks_[size_t(id)].grads[i], {});
+      Slot slot = std::exchange(slots_[size_t(task.slot) + i], {});
       if (!slot.sum.defined()) continue;
       any = true;
       grads[i] = slot.sum;
       Vertex* v = n.outputs[i];
       if (v && !v->hooks.empty()) grads[i] = run_hooks(*v, grads[i]);
-      if (v && is_goal(v)) goal(*v) = {Ref<Vertex>(v), {grads[i], false}, true};
+      if (!v || !inner_goals_) continue;
+      if (int goal = numbers_.find(v); goal >= 0) goals_[size_t(goal)] = {Ref<Vertex>(v), {grads[i], false}, true};
     }
     uint64_t needed = 0;
     for (size_t i = 0; i < n.inputs.size(); ++i)
-      if (wanted(n.inputs[i].ptr())) needed |= uint64_t(1) << (i < 63 ? i : 63);
+      if (wanted(edge(task, i))) needed |= uint64_t(1) << (i < 63 ? i : 63);
     if (any) apply(n, Backward(n, grads, needed), results);
     grads.clear();
     if (!options_.retain_graph && !options_.create_graph) {
@@ -208,10 +260,10 @@ class Run {
       n.released = true;
     }
     for (size_t i = 0; i < n.inputs.size(); ++i) {
-      Vertex* v = n.inputs[i].ptr();
-      if (!v) continue;
-      if (results[i].defined() && wanted(v)) deliver(*v, std::move(results[i]));
-      if (v->creator && --task_of(*v).waiting == 0 && task_of(*v).needed) ready.push_back(v->creator->scratch);
+      const Edge& e = edge(task, i);
+      if (results[i].defined() && wanted(e)) deliver(e, *n.inputs[i], std::move(results[i]));
+      if (e.task >= 0 && --tasks_[size_t(e.task)].waiting == 0 && tasks_[size_t(e.task)].needed)
+        ready.push_back(e.task);
     }
   }
 
@@ -237,16 +289,18 @@ class Run {
   GradOptions options_;
   std::span<const Tensor> roots_;
   bool all_leaves_ = false;
+  bool inner_goals_ = false;  // is a goal no leaf
   std::vector<Task> tasks_;
+  std::vector<Slot> slots_;
+  std::vector<Edge> edges_, root_edges_;
   std::vector<Goal> goals_;
-  std::vector<std::pair<Node*, int>> node_scratch_;
-  std::vector<std::pair<Vertex*, int>> vertex_scratch_;
+  Numbers numbers_;
 };
 
 }  // namespace
 
 std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
-                         std::span<const Tensor> grad_outputs, const GradOptions& options) {
+                         std::span<const Tensor> grad_outputs, const GradOptions& options) try {
   if (inputs.empty()) return {};
   Run run(outputs, options);
   run.plan(inputs);
@@ -262,32 +316,44 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
     result.push_back(g);
   }
   return result;
-}
+} catch (const std::bad_alloc&) { detail::out_of_memory("grad"); }
 
 Tensor grad(const Tensor& output, const Tensor& input, const Tensor& grad_output, const GradOptions& options) {
   return grad(std::span(&output, 1), std::span(&input, 1), std::span(&grad_output, 1), options)[0];
 }
 
-void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs, const GradOptions& options) {
+// Other threads may be adding to the same gradient.
+static void add_to_grad(Vertex& v, Tensor g, bool create_graph) {
+  Tensor before, now;
+  {
+    GradLock lock(v);
+    if (v.grad.defined() && !create_graph && !v.grad.requires_grad()) return raw::add_into(v.grad, g);
+    before = v.grad;
+  }
+  for (;; before = std::move(now)) {
+    Tensor sum;
+    if (before.defined()) {
+      sum = add(before, g);  // recorded: not under the lock, what observes it may ask for gradients
+    } else if (create_graph) {
+      sum = g;
+    } else {  // .grad owns its elements: two leaves may have been handed the same gradient
+      const bool ours = g.impl()->storage.unique() && g.is_contiguous();
+      sum = ours ? raw::alias(g) : raw::clone(g);
+    }
+    GradLock lock(v);
+    if (v.grad.is_same(before)) return std::swap(v.grad, sum);  // the old one dies after the lock is gone
+    now = v.grad;
+  }
+}
+
+void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs, const GradOptions& options) try {
   Run run(outputs, options);
   run.plan({});
   run.execute(grad_outputs);
   GradMode mode(options.create_graph);
-  for (Goal& goal : run.goals()) {
-    Tensor g = std::move(goal.slot.sum), &into = goal.vertex->grad;
-    if (!g.defined()) continue;
-    if (options.create_graph) {
-      into = into.defined() ? add(into, g) : g;
-    } else if (into.defined() && !into.requires_grad()) {
-      raw::add_into(into, g);
-    } else if (into.defined()) {
-      into = add(into, g);
-    } else {  // .grad owns its elements: two leaves may have been handed the same gradient
-      bool ours = g.impl()->storage.unique() && g.is_contiguous();
-      into = ours ? raw::alias(g) : raw::clone(g);
-    }
-  }
-}
+  for (Goal& goal : run.goals())
+    if (goal.slot.sum.defined()) add_to_grad(*goal.vertex, std::move(goal.slot.sum), options.create_graph);
+} catch (const std::bad_alloc&) { detail::out_of_memory("backward"); }
 
 void add_hook(const Tensor& t, Ref<TensorHook> hook) {
   Vertex* v = vertex_of(t);

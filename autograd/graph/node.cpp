@@ -8,29 +8,48 @@
 
 #include "autograd/graph/call.h"
 #include "autograd/ops.h"
+#include "tensor/fork.h"
 #include "tensor/raw/raw.h"
 
 namespace ink {
 
 // A long chain would be freed by recursion: vertex -> creator -> inputs -> vertex ... Instead the outermost destructor
-// on this thread empties a queue.
+// on this thread empties a list that runs through the nodes. It has neither constructor nor destructor: graphs may be
+// freed after the thread's own variables.
+static constinit thread_local Node* to_free = nullptr;
+static constinit thread_local bool freeing = false;
+
 Vertex::~Vertex() {
   if (!creator) return;
   creator->outputs[size_t(index)] = nullptr;
-  struct Pending {
-    std::vector<Ref<Node>> nodes;
-    bool draining = false;
-  };
-  static thread_local Pending pending;
-  pending.nodes.push_back(std::move(creator));
-  if (pending.draining) return;
-  pending.draining = true;
-  while (!pending.nodes.empty()) {
-    Ref<Node> node = std::move(pending.nodes.back());
-    pending.nodes.pop_back();
+  Node* last = creator.release();
+  if (!last) return;
+  last->next = std::exchange(to_free, last);
+  if (std::exchange(freeing, true)) return;
+  while (Node* node = to_free) {
+    to_free = node->next;
+    delete node;
   }
-  pending.draining = false;
+  freeing = false;
 }
+
+// Few locks for all vertices, so that none of them grows.
+static constexpr int kGradLocks = 16;
+struct GradLocks {
+  struct One : ForkMutex {
+    One() : ForkMutex(ForkOrder::grad) {}
+  };
+  One locks[kGradLocks];
+};
+static ForkMutex& grad_lock(size_t i) {
+  static auto* all = new GradLocks;  // never destroyed: tensors may die after main
+  return all->locks[i % kGradLocks];
+}
+[[maybe_unused]] static const ForkMutex& made_early = grad_lock(0);  // while there is one thread: see ForkMutex
+GradLock::GradLock(const Vertex& v) : lock_(&grad_lock(reinterpret_cast<uintptr_t>(&v) / sizeof(Vertex))) {
+  lock_->lock();
+}
+GradLock::~GradLock() { lock_->unlock(); }
 
 namespace detail {
 static void attach(Tensor& output, const Ref<Node>& node, int index);

@@ -15,6 +15,7 @@ namespace ink {
 
 struct Node;
 struct Call;
+class ForkMutex;
 class Backward;
 
 // ---- ops
@@ -81,8 +82,7 @@ struct Vertex : GraphSlot {
   DType dtype = DType::f32;
   Device device;
   bool retains_grad = false;
-  int scratch = -1;  // the engine's goal number during one run
-  Tensor grad;
+  Tensor grad;  // read and written under a GradLock
   std::vector<Ref<TensorHook>> hooks;
   ~Vertex() override;
 };
@@ -116,8 +116,19 @@ struct Node : RefCounted {
   // parameters of no fixed size: the user's object of a Function<T>, the sizes cat() joined
   std::shared_ptr<void> state;
   bool released = false;
-  int scratch = -1;  // the engine's task number during one run
+  Node* next = nullptr;  // while it waits to be freed
   explicit Node(const Op& op) : op(&op) {}
+};
+
+// Held while .grad of a vertex is read or written: threads may differentiate through one parameter.
+class GradLock {
+ public:
+  explicit GradLock(const Vertex& v);
+  ~GradLock();
+  GradLock(const GradLock&) = delete;
+
+ private:
+  ForkMutex* lock_;
 };
 
 inline Vertex* vertex_of(const Tensor& t) {

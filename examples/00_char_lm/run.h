@@ -29,12 +29,12 @@ struct Run {
                                            {"step", integer_state(step)}}}}));
   }
   void load(const std::string& path) {
-    NamedTensors state = load_safetensors(path), run = state_part(state, "run");
-    model.load_state_dict(state_part(state, "model"));
-    optimizer.load_state_dict(state_part(state, "optimizer"));
-    schedule.load_state_dict(state_part(state, "schedule"));
-    windows = state_generator(run, "windows"), default_generator() = state_generator(run, "random");
-    step = state_integer(run, "step");
+    load_run(load_safetensors(path), {{"model", model},
+                                      {"optimizer", optimizer},
+                                      {"schedule", schedule},
+                                      {"run.windows", windows},
+                                      {"run.random", default_generator()},
+                                      {"run.step", step}});
   }
 };
 

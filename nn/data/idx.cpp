@@ -8,6 +8,7 @@
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "tensor/io.h"
+#include "tensor/utf8.h"
 
 namespace ink {
 namespace {
@@ -18,7 +19,7 @@ Tensor load_part(const std::string& folder, const std::string& name, int dims) {
   if (!std::filesystem::exists(path, error)) path += ".gz";
   Tensor x = load_idx(path);
   if (x.dtype() != u8 || x.dim() != dims)
-    throw IoError(fmt::format("load_idx_images: '{}': got {} of shape {}; expected u8 with {} dims", path,
+    throw IoError(fmt::format("load_idx_images: '{}': got {} of shape {}; expected u8 with {} dims", shown(path),
                               name_of(x.dtype()), x.shape().str(), dims));
   return x;
 }
@@ -30,8 +31,8 @@ TensorDataset load_idx_images(const std::string& folder, const std::string& name
   Tensor images = load_part(folder, name + "-images-idx3-ubyte", 3),
          labels = load_part(folder, name + "-labels-idx1-ubyte", 1);
   if (images.size(0) != labels.size(0))
-    throw IoError(fmt::format("load_idx_images: '{}/{}': got {} images and {} labels; expected as many", folder, name,
-                              images.size(0), labels.size(0)));
+    throw IoError(fmt::format("load_idx_images: '{}/{}': got {} images and {} labels; expected as many", shown(folder),
+                              shown(name), images.size(0), labels.size(0)));
   if (white == 0 && images.numel() > 0) white = images.max().item();
   return TensorDataset({images.unsqueeze(1).to(f32) / (white > 0 ? white : 1), labels.to(i64)});
 }

@@ -2,6 +2,7 @@
 #include "nn/data/loader.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -28,6 +29,9 @@ class DataLoader::Prefetcher {
     changed_.notify_all();
     thread_.join();
   }
+
+  // In a child of fork() the thread is not there, and the lock may be held for ever.
+  bool is_here() const { return process_ == getpid(); }
 
   void start(std::vector<int64_t> rows) {
     {
@@ -67,6 +71,7 @@ class DataLoader::Prefetcher {
     }
   }
 
+  const pid_t process_ = getpid();
   std::shared_ptr<const Dataset> dataset_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -77,11 +82,15 @@ class DataLoader::Prefetcher {
   std::thread thread_;  // last: it starts when all of the above is there
 };
 
+void DataLoader::EndPrefetcher::operator()(Prefetcher* p) const {
+  if (p->is_here()) delete p;
+}
+
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, LoaderOptions options)
     : dataset_(std::move(dataset)), options_(options), generator_(options.seed) {
   if (options.batch_size < 1)
     throw ValueError(fmt::format("DataLoader: batch_size; got {}; expected at least 1", options.batch_size));
-  if (options.prefetch) prefetcher_ = std::make_unique<Prefetcher>(dataset_);
+  if (options.prefetch) prefetcher_.reset(new Prefetcher(dataset_));
 }
 DataLoader::~DataLoader() = default;
 DataLoader::DataLoader(DataLoader&&) noexcept = default;
@@ -113,6 +122,7 @@ Batch DataLoader::next() {
   if (num_batches() == 0)
     throw ValueError(fmt::format("DataLoader: no batches; got {} examples for batches of {}", dataset_->size(),
                                  options_.batch_size));
+  if (prefetcher_ && !prefetcher_->is_here()) prefetcher_.reset(new Prefetcher(dataset_));
   std::vector<int64_t> rows = rows_at(position_);
   Batch batch = prefetcher_ ? prefetcher_->take(rows) : dataset_->batch(rows);
   if (++position_ < num_batches()) {
@@ -155,22 +165,31 @@ NamedTensors DataLoader::state_dict() const {
           {"position", integer_state(position_)},
           {"generator", generator_state(generator_)},
           {"size", integer_state(dataset_->size())},
-          {"batch_size", integer_state(options_.batch_size)}};
+          {"batch_size", integer_state(options_.batch_size)},
+          {"shuffle", integer_state(options_.shuffle)},
+          {"drop_last", integer_state(options_.drop_last)}};
 }
 
-void DataLoader::load_state_dict(const NamedTensors& state) {
+PreparedState DataLoader::prepare_state(const NamedTensors& state) {
   int64_t size = state_integer(state, "size"), batch_size = state_integer(state, "batch_size");
   if (size != dataset_->size() || batch_size != options_.batch_size)
     throw ValueError(fmt::format(
         "DataLoader: the state is of other data; got {} examples in batches of {}; expected {} in batches of {}", size,
         batch_size, dataset_->size(), options_.batch_size));
-  int64_t epoch = state_integer(state, "epoch"), position = state_integer(state, "position");
+  const int64_t shuffle = state_integer(state, "shuffle"), drop_last = state_integer(state, "drop_last");
+  if (shuffle != options_.shuffle || drop_last != options_.drop_last)
+    throw ValueError(
+        fmt::format("DataLoader: the state is of other options; got shuffle {}, drop_last {}; expected {} and {}",
+                    shuffle, drop_last, int(options_.shuffle), int(options_.drop_last)));
+  int64_t epoch = state_steps(state, "epoch"), position = state_integer(state, "position");
   if (epoch < 0 || position < 0 || position > std::max<int64_t>(num_batches() - 1, 0))
     throw ValueError(fmt::format("DataLoader: no such place; got epoch {}, batch {}; expected a batch of 0 to {}",
                                  epoch, position, num_batches() - 1));
-  generator_ = state_generator(state, "generator");
-  epoch_ = epoch, position_ = position, resumed_ = true;
-  order_ = Tensor();
+  return prepared_state([this, g = state_generator(state, "generator"), epoch, position] {
+    generator_ = g;
+    epoch_ = epoch, position_ = position, resumed_ = true;
+    order_ = Tensor();
+  });
 }
 
 }  // namespace ink

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "nn/data/dataset.h"
+#include "nn/state.h"
 #include "tensor/random.h"
 
 namespace ink {
@@ -62,13 +63,17 @@ class DataLoader {
   std::nullptr_t end() const { return nullptr; }
 
   // Epoch, position and generator, as 0-dim and 1-dim i64 tensors. A loader of the same data and options that loads
-  // them hands out the same batches from there on. ValueError if sizes differ or a name is missing; then nothing is
-  // changed.
+  // them hands out the same batches from there on. ValueError if sizes or options differ or a name is missing; then
+  // nothing is changed.
   NamedTensors state_dict() const;
-  void load_state_dict(const NamedTensors& state);
+  void load_state_dict(const NamedTensors& state) { prepare_state(state)->commit(); }
+  PreparedState prepare_state(const NamedTensors& state);  // the first half: nothing is changed yet
 
  private:
   class Prefetcher;
+  struct EndPrefetcher {
+    void operator()(Prefetcher* p) const;
+  };
   std::vector<int64_t> rows_at(int64_t position);  // the examples of a batch of this epoch
   void end_epoch();
   std::shared_ptr<const Dataset> dataset_;
@@ -78,7 +83,7 @@ class DataLoader {
   Tensor order_;                 // the epoch's permutation; undefined until the first batch is asked for
   int64_t epoch_ = 0, position_ = 0;
   bool resumed_ = false;  // the position is that of a state loaded, whose epoch goes on
-  std::unique_ptr<Prefetcher> prefetcher_;
+  std::unique_ptr<Prefetcher, EndPrefetcher> prefetcher_;
 };
 
 }  // namespace ink

@@ -35,11 +35,13 @@ CharText::CharText(std::string_view utf8) {
   ids_ = encode(utf8);
 }
 
-CharText CharText::load(const std::string& path) {
-  std::string text = read_unpacked(path);
+CharText CharText::load(const std::string& path, int64_t max_bytes) {
+  std::string text = read_unpacked(path, max_bytes);
   try {
     return CharText(text);
-  } catch (const ValueError& e) { throw IoError(fmt::format("'{}': {}", path, e.what())); }
+  } catch (const ValueError& e) {
+    throw IoError(fmt::format("'{}': {}", shown(path), e.what()));
+  } catch (const std::bad_alloc&) { detail::out_of_memory("CharText"); }
 }
 
 Tensor CharText::encode(std::string_view utf8) const {

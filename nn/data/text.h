@@ -15,8 +15,8 @@ class CharText {
   // The vocabulary is the characters (code points) that occur, in their order; ids count from 0.
   // ValueError naming the byte offset if the text is not UTF-8.
   explicit CharText(std::string_view utf8);
-  static CharText load(
-      const std::string& path);  // plain or gzip; IoError naming the file, and the byte if it is not UTF-8
+  // Plain or gzip. IoError naming the file, and the byte if it is not UTF-8, or if it has more than max_bytes unpacked.
+  static CharText load(const std::string& path, int64_t max_bytes = int64_t(1) << 32);
 
   int64_t vocabulary() const { return int64_t(characters_.size()); }
   const Tensor& ids() const { return ids_; }    // the text, [characters] i64

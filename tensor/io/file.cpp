@@ -3,11 +3,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -17,13 +17,14 @@
 #include "tensor/allocator.h"
 #include "tensor/io.h"
 #include "tensor/raw/raw.h"
+#include "tensor/utf8.h"
 
 static_assert(std::endian::native == std::endian::little, "the formats are little-endian, and so are their readers");
 
 namespace ink {
 namespace io {
 
-void Source::fail(std::string_view what) const { throw IoError(fmt::format("{}: '{}': {}", op_, path_, what)); }
+void Source::fail(std::string_view what) const { throw IoError(fmt::format("{}: '{}': {}", op_, shown(path_), what)); }
 
 std::string Source::text_at(int64_t offset, int64_t bytes) const {
   std::string s(size_t(bytes), '\0');
@@ -33,15 +34,15 @@ std::string Source::text_at(int64_t offset, int64_t bytes) const {
 
 static std::string reason(int error) { return std::strerror(error); }
 
-static int open_file(const std::string& op, const std::string& path) {
+static int open_file(const std::string& op, const std::string& path, int flags = 0) {
   if (path.find('\0') != std::string::npos) throw IoError(op + ": a path with a zero byte");
-  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw IoError(fmt::format("{}: cannot open '{}': {}", op, path, reason(errno)));
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+  if (fd < 0) throw IoError(fmt::format("{}: cannot open '{}': {}", op, shown(path), reason(errno)));
   return fd;
 }
 
 InputFile::InputFile(std::string op, std::string path) : Source(std::move(op), std::move(path)) {
-  fd_ = open_file(this->op(), this->path());
+  fd_ = open_file(this->op(), this->path(), O_NONBLOCK);  // a pipe without a writer would wait for one
   struct stat info;
   if (fstat(fd_, &info) == 0 && S_ISREG(info.st_mode)) {
     size_ = info.st_size;
@@ -72,36 +73,80 @@ void Memory::read_at(int64_t offset, void* target, int64_t bytes) const {
 
 // ---- writing
 
-AtomicFile::AtomicFile(std::string op, std::string path) : op_(std::move(op)), path_(std::move(path)), target_(path_) {
-  if (path_.find('\0') != std::string::npos) throw IoError(op_ + ": a path with a zero byte");
+// The file that a path names, behind symbolic links, of which the last may name none yet.
+static std::string behind_links(std::string path) {
   namespace fs = std::filesystem;
   std::error_code error;
-  if (fs::is_symlink(target_, error)) {  // the link stays and the file it names is replaced
-    fs::path real = fs::weakly_canonical(target_, error);
-    if (!error) target_ = real.string();
+  for (int links = 0; links < 40; ++links) {
+    const fs::path next = fs::read_symlink(path, error);
+    if (error) return path;
+    path = next.is_absolute() ? next.string() : (fs::path(path).parent_path() / next).string();
   }
+  return path;  // links that go round: opening it says so
+}
+
+// Temporary files stand beside their targets as .ink-save-0, .ink-save-1, ...; their writer holds a lock on each. One
+// without a holder was left by a process that is gone.
+static constexpr int kTemporaries = 32;  // so many are looked at; names go on from there
+static std::string temporary_name(const std::string& folder, int i) { return fmt::format("{}.ink-save-{}", folder, i); }
+
+static bool names_file(const std::string& path, int fd) {
+  struct stat named, open;
+  return fstat(fd, &open) == 0 && lstat(path.c_str(), &named) == 0 && named.st_dev == open.st_dev &&
+         named.st_ino == open.st_ino;
+}
+static void remove_leftovers(const std::string& folder) {
+  for (int i = 0; i < kTemporaries; ++i) {
+    const std::string path = temporary_name(folder, i);
+    const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) continue;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && names_file(path, fd)) unlink(path.c_str());
+    close(fd);
+  }
+}
+// A new temporary file, locked.
+static int open_temporary(const std::string& folder, std::string& path) {
+  for (int i = 0;; ++i) {
+    path = temporary_name(folder, i);
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0 && errno != EEXIST) return -1;
+    if (fd < 0) continue;
+    // A file system without locks refuses: then nobody finds it without a holder either.
+    if ((flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && names_file(path, fd)) return fd;
+    close(fd);  // another process took it for a leftover
+  }
+}
+
+AtomicFile::AtomicFile(std::string op, std::string path) : op_(std::move(op)), path_(std::move(path)) {
+  if (path_.find('\0') != std::string::npos) throw IoError(op_ + ": a path with a zero byte");
+  target_ = behind_links(path_);
   struct stat old;
-  bool replaces = stat(target_.c_str(), &old) == 0;
+  const bool replaces = stat(target_.c_str(), &old) == 0;
   if (replaces && !S_ISREG(old.st_mode))
-    throw IoError(fmt::format("{}: cannot write '{}': it is {}; expected a file name", op_, path_,
+    throw IoError(fmt::format("{}: cannot write '{}': it is {}; expected a file name", op_, shown(path_),
                               S_ISDIR(old.st_mode) ? "a folder" : "a device or pipe"));
-  static std::atomic<int> count;
-  do {
-    temporary_ = fmt::format("{}.{}.{}.tmp", target_, getpid(), count++);
-    fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (fd_ < 0 && errno == EEXIST);
+  // Root may write everything; a file that nobody may write is meant to stay, though.
+  if (replaces && ((old.st_mode & 0222) == 0 || faccessat(AT_FDCWD, target_.c_str(), W_OK, AT_EACCESS) != 0))
+    throw IoError(fmt::format("{}: cannot write '{}': it may only be read", op_, shown(path_)));
+  const std::string folder = target_.substr(0, target_.rfind('/') + 1);
+  remove_leftovers(folder);
+  fd_ = open_temporary(folder, temporary_);
   if (fd_ < 0) fail("create a temporary file beside", errno);
-  if (replaces)
-    (void)!fchmod(fd_, old.st_mode & 07777);  // the rights of the old file; it does no harm if they cannot be set
+  if (!replaces) return;
+  // Owner, group and rights of the old file. Where the owner cannot be set, the new one's own rights must not grow.
+  if (fchown(fd_, old.st_uid, old.st_gid) != 0 && fchown(fd_, uid_t(-1), old.st_gid) != 0) old.st_mode &= 0777;
+  struct stat now;
+  if (fstat(fd_, &now) == 0 && now.st_uid != old.st_uid) old.st_mode &= 0777;
+  (void)!fchmod(fd_, old.st_mode & 07777);
 }
 
 AtomicFile::~AtomicFile() {
+  if (fd_ >= 0 && !temporary_.empty()) unlink(temporary_.c_str());
   if (fd_ >= 0) close(fd_);
-  if (!temporary_.empty()) unlink(temporary_.c_str());
 }
 
 void AtomicFile::fail(const char* action, int error) const {
-  throw IoError(fmt::format("{}: cannot {} '{}': {}", op_, action, path_, reason(error)));
+  throw IoError(fmt::format("{}: cannot {} '{}': {}", op_, action, shown(path_), reason(error)));
 }
 
 void AtomicFile::write(const void* data, int64_t bytes) {
@@ -115,9 +160,9 @@ void AtomicFile::write(const void* data, int64_t bytes) {
 
 void AtomicFile::commit() {
   if (fsync(fd_) != 0) fail("write", errno);
-  if (close(std::exchange(fd_, -1)) != 0) fail("write", errno);
   if (rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename the temporary file to", errno);
   temporary_.clear();
+  close(std::exchange(fd_, -1));  // the lock goes with it: a temporary file has one as long as it has its name
   // The new name is on the disk once its folder is. Some file systems cannot sync folders; the file is whole either
   // way.
   std::filesystem::path folder = std::filesystem::path(target_).parent_path();
@@ -150,7 +195,7 @@ void out_of_memory(const char* op, const std::string& path) {
   const int64_t size = stat(path.c_str(), &info) == 0 ? int64_t(info.st_size) : 0;
   throw MemoryError(
       fmt::format("{}: '{}': not enough memory to read it; got a file of {} bytes, with {} bytes of tensors live", op,
-                  path, size, cpu_allocator().stats().live));
+                  shown(path), size, cpu_allocator().stats().live));
 }
 
 // Integers of `narrow` bytes stand at the end of x's memory, which their dtype fills from the front: a number is read
@@ -205,12 +250,12 @@ std::string read_file(const std::string& path, int64_t max_bytes) try {
   std::string text;
   for (int64_t used = 0;;) {
     if (expected > max_bytes || used > max_bytes)
-      throw IoError(fmt::format("read_file: '{}' is too large; got {} bytes or more; expected at most {}", path,
+      throw IoError(fmt::format("read_file: '{}' is too large; got {} bytes or more; expected at most {}", shown(path),
                                 std::max(expected, used), max_bytes));
     if (used == int64_t(text.size())) text.resize(size_t(used == 0 ? expected + 1 : used + (1 << 16)));
     ssize_t n = read(file.fd, text.data() + used, text.size() - size_t(used));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw IoError(fmt::format("read_file: cannot read '{}': {}", path, io::reason(errno)));
+    if (n < 0) throw IoError(fmt::format("read_file: cannot read '{}': {}", shown(path), io::reason(errno)));
     used += n;
     if (n > 0) continue;
     text.resize(size_t(used));

@@ -53,7 +53,8 @@ class Memory : public Source {
 };
 
 // A temporary file beside `path` that takes its name in commit(), after all bytes are on the disk. Destroyed without a
-// commit (an exception, a full disk), it goes away and the old file stays.
+// commit (an exception, a full disk), it goes away and the old file stays. What a killed process has left is removed by
+// the next one that writes in the folder.
 class AtomicFile {
  public:
   AtomicFile(std::string op, std::string path);

@@ -10,7 +10,7 @@
 
 namespace ink {
 
-Tensor load_idx(const std::string& path) try {
+Tensor load_idx(const std::string& path, int64_t max_bytes) try {
   std::string bytes = read_file(path);
   io::Memory file("load_idx", path, bytes);
   io::SequentialReader reader(file, io::compression_of(bytes));
@@ -38,6 +38,8 @@ Tensor load_idx(const std::string& path) try {
   if (needed < 0 || needed > reader.most_left())
     file.fail(fmt::format("the sizes do not fit the file; got shape {} of {}; expected at most {} bytes", shape.str(),
                           name_of(dtype), reader.most_left()));
+  if (needed > max_bytes)
+    file.fail(fmt::format("too large; got {} bytes of elements; expected at most {}", needed, max_bytes));
   Tensor x = raw::empty(shape, {dtype, Device::cpu()});
   reader.read(x.raw_data(), x.nbytes());
   reader.expect_end();

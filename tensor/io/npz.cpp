@@ -145,15 +145,19 @@ std::string read_entry(const Entry& e, int64_t start, const io::Source& file) {
 
 }  // namespace
 
-NamedTensors load_npz(const std::string& path) try {
+NamedTensors load_npz(const std::string& path, int64_t max_bytes) try {
   io::InputFile file("load_npz", path);
   std::vector<Entry> entries = read_directory(file);
   int64_t limit = file.size();
   std::unordered_set<std::string> names;
   std::vector<int64_t> starts;
   std::vector<std::pair<int64_t, int64_t>> ranges;
+  int64_t unpacked = 0;
   for (const Entry& e : entries) {
     check_entry(e, file);
+    unpacked += e.size;
+    if (unpacked > max_bytes)
+      file.fail(fmt::format("too large when unpacked; got {} bytes or more; expected at most {}", unpacked, max_bytes));
     if (!names.insert(e.name).second) file.fail(fmt::format("two entries have one name; got '{}'", shown(e.name)));
     starts.push_back(data_start(e, file, limit));
     ranges.emplace_back(e.offset, starts.back() + e.packed);

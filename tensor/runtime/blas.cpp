@@ -5,12 +5,15 @@
 #include <fmt/format.h>
 #include <link.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "tensor/backend/cpu_level.h"
 #include "tensor/error.h"
+#include "tensor/fork.h"
 
 namespace ink::blas {
 namespace {
@@ -76,8 +79,17 @@ Library open() {
   return lib;
 }
 
+ForkMutex& opening_blas() {
+  static auto& mutex = *new ForkMutex(ForkOrder::cache);
+  return mutex;
+}
+[[maybe_unused]] const ForkMutex& opening_blas_early = opening_blas();
+
 const Library& opened() {
-  static const Library* lib = new Library(open());  // process state: never destroyed
+  static constinit std::atomic<const Library*> lib{nullptr};  // process state: never destroyed
+  if (const Library* l = lib.load(std::memory_order_acquire)) return *l;
+  std::lock_guard lock(opening_blas());
+  if (!lib.load()) lib = new Library(open());
   return *lib;
 }
 

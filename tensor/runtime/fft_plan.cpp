@@ -8,6 +8,8 @@
 #include <mutex>
 #include <vector>
 
+#include "tensor/fork.h"
+
 namespace ink {
 namespace {
 
@@ -128,13 +130,23 @@ template <class T> std::unique_ptr<OwnedPlan<T>> make_plan(int64_t n) {
   return o;
 }
 
+template <class T> struct KeptPlans {
+  ForkMutex mutex{ForkOrder::cache, ForkMutex::recursive};
+  std::map<int64_t, std::unique_ptr<OwnedPlan<T>>> plans;
+  static KeptPlans& all() {
+    static auto& one = *new KeptPlans;  // never destroyed
+    return one;
+  }
+};
+[[maybe_unused]] const auto& kept_f32_early = KeptPlans<float>::all();
+[[maybe_unused]] const auto& kept_f64_early = KeptPlans<double>::all();
+
 }  // namespace
 
 template <class T> const FftPlan<T>& fft_plan(int64_t n) {
-  static auto& mutex = *new std::recursive_mutex;
-  static auto& plans = *new std::map<int64_t, std::unique_ptr<OwnedPlan<T>>>;
-  std::lock_guard lock(mutex);
-  auto& plan = plans[n];
+  KeptPlans<T>& kept = KeptPlans<T>::all();
+  std::lock_guard lock(kept.mutex);
+  auto& plan = kept.plans[n];
   if (!plan) plan = make_plan<T>(n);
   return plan->plan;
 }

@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <string>
 #include <utility>
 
 #include "tensor/error.h"
+#include "tensor/fork.h"
 #include "tensor/parallel.h"
 #include "tensor/runtime/blas.h"
 
@@ -70,6 +72,7 @@ template <class R> void call_blas(const GemmArgs& g, int64_t reals, Product<R>* 
     const R* pa = static_cast<const R*>(g.a) + reals * (entry * g.a_batch + row * g.a_row);
     const R* pb = static_cast<const R*>(g.b) + reals * (entry * g.b_batch + col * g.b_col);
     R* pc = static_cast<R*>(g.c) + reals * (entry * g.c_batch + row * g.c_row + col);
+    const ForkGate in_flight;
     if (g.m == 1 && g.k > 0) {  // c = B^T a
       auto [down, across] = b.transpose == 'N' ? std::pair(&cols, &k) : std::pair(&k, &cols);
       matvec(&b.transpose, down, across, alpha, pb, &b.ld, pa, &a_step, beta, pc, &unit);
@@ -92,8 +95,13 @@ template <class R> void call_blas(const GemmArgs& g, int64_t reals, Product<R>* 
 }
 
 template <class R, char Letter> void gemm_of(const GemmArgs& g) {  // sgemm, dgemm, cgemm, zgemm; looked up once
-  static const auto product = blas::function<Product<R>>((Letter + std::string("gemm")).c_str());
-  static const auto matvec = blas::function<MatVec<R>>((Letter + std::string("gemv")).c_str());
+  // No `static const auto`: a child of fork() would wait for ever for a thread that looked it up.
+  static constinit std::atomic<Product<R>*> product{nullptr};
+  static constinit std::atomic<MatVec<R>*> matvec{nullptr};
+  if (!matvec.load(std::memory_order_acquire)) {
+    product = blas::function<Product<R>>((Letter + std::string("gemm")).c_str());
+    matvec = blas::function<MatVec<R>>((Letter + std::string("gemv")).c_str());
+  }
   call_blas<R>(g, Letter == 'c' || Letter == 'z' ? 2 : 1, product, matvec);
 }
 

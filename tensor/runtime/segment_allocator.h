@@ -5,9 +5,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <set>
 #include <unordered_map>
+
+#include "tensor/fork.h"
 
 namespace ink {
 
@@ -51,7 +52,7 @@ class SegmentAllocator {
   void release_locked() noexcept;
 
   const SegmentSource& source_;
-  std::mutex mutex_;
+  ForkMutex mutex_{ForkOrder::segment};
   Free free_;
   std::unordered_map<void*, Block*> used_;
   std::atomic<int64_t> reserved_{0};

@@ -60,13 +60,13 @@ struct Run {
                          {"run", {{"random", generator_state(default_generator())}, {"step", integer_state(done)}}}});
   }
   void load(const NamedTensors& all) {
-    model.load_state_dict(state_part(all, "model"));
-    optimizer.load_state_dict(state_part(all, "optimizer"));
-    schedule.load_state_dict(state_part(all, "schedule"));
-    average.load_state_dict(state_part(all, "average"));
-    loader.load_state_dict(state_part(all, "loader"));
-    default_generator() = state_generator(all, "run.random");
-    done = state_integer(all, "run.step");
+    load_run(all, {{"model", model},
+                   {"optimizer", optimizer},
+                   {"schedule", schedule},
+                   {"average", average},
+                   {"loader", loader},
+                   {"run.random", default_generator()},
+                   {"run.step", done}});
   }
 };
 
@@ -84,6 +84,73 @@ NamedTensors copied(const NamedTensors& state) {
 }
 
 }  // namespace
+
+// Each is one entry of a saved run that is wrong; nothing of the run may be replaced then, whatever stands before it.
+TEST_CASE("a run with one wrong entry is not loaded at all", "[resume]") {
+  Run saved(3), run(99);
+  saved.train(9), run.train(4);
+  const NamedTensors good = copied(saved.state()), before = copied(run.state());
+  const Tensor number = full({}, 1, i64), shape = good[0].second;
+  Tensor odd = tensor({1, 3}, i64);
+  auto entry = [&](std::string_view name) {
+    for (auto& [n, t] : good)
+      if (n == name) return t;
+    return Tensor();
+  };
+  auto negated = [&](const char* name) { return entry(name) * -1; };
+  const struct {
+    const char* name;
+    Tensor value;
+  } wrong[] = {{"model.0.weight", zeros({2})},
+               {"model.4.bias", zeros({2}, c64)},
+               {"optimizer.0.steps", number * -1},
+               {"optimizer.1.steps", full({}, 2.7, f64)},
+               {"optimizer.2.steps", full({}, INT64_MAX, i64)},
+               {"optimizer.3.steps", zeros({1}, i64)},
+               {"optimizer.0.v", negated("optimizer.0.v")},
+               {"optimizer.1.m", to(entry("optimizer.1.m"), c64)},
+               {"optimizer.1.v", to(entry("optimizer.1.v"), i64)},
+               {"schedule.base.0", full({}, NAN, f64)},
+               {"schedule.base.0", full({}, INFINITY, f64)},
+               {"schedule.base.0", full({}, -1, f64)},
+               {"schedule.base.0", number},
+               {"schedule.step", number * -1},
+               {"schedule.step", full({}, 2.7, f32)},
+               {"average.steps", number * -1},
+               {"average.steps", full({}, INT64_MAX, i64)},
+               {"average.0", to(entry("average.0"), c64)},
+               {"loader.shuffle", number * 0},
+               {"loader.drop_last", number},
+               {"loader.epoch", number * -1},
+               {"loader.position", number * 99},
+               {"loader.generator", zeros({3}, i64)},
+               {"run.random", zeros({2}, f64)},
+               {"run.random", odd},
+               {"run.step", number * -1},
+               {"run.step", full({}, 2.7, f64)}};
+  for (auto& [name, value] : wrong) {
+    INFO(name << " = " << value.str());
+    REQUIRE(entry(name).defined());
+    NamedTensors state = copied(good);
+    for (auto& [n, t] : state)
+      if (n == name) t = value;
+    CHECK_THROWS_AS(run.load(state), Error);
+    CHECK(first_difference(run.state(), before) == "");
+    std::erase_if(state, [&, bad = std::string_view(name)](auto& s) { return s.first == bad; });
+    CHECK_THROWS_AS(run.load(state), Error);  // and if it is missing
+    CHECK(first_difference(run.state(), before) == "");
+  }
+  CHECK(run.optimizer.lr(0) != saved.optimizer.lr(0));
+  run.load(good);
+  CHECK(first_difference(run.state(), good) == "");
+  CHECK(run.optimizer.lr(0) == saved.optimizer.lr(0));
+}
+
+TEST_CASE("the state of a shuffled loader is not that of one in order", "[resume]") {
+  DataLoader shuffled(points(), {.batch_size = 8, .shuffle = true}), plain(points(), {.batch_size = 8});
+  CHECK_THROWS_WITH(plain.load_state_dict(shuffled.state_dict()), contains("got shuffle 1, drop_last 0"));
+  CHECK_THROWS_AS(shuffled.load_state_dict(plain.state_dict()), ValueError);
+}
 
 TEST_CASE("a run stopped at any step and resumed in fresh objects ends with the same bits", "[resume]") {
   TemporaryFolder folder;

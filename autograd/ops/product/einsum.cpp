@@ -7,6 +7,7 @@
 
 #include "autograd/ops.h"
 #include "autograd/ops/halves.h"
+#include "tensor/utf8.h"
 
 namespace ink {
 namespace {
@@ -18,7 +19,8 @@ using Labels = std::string;
 bool contains(const Labels& labels, char c) { return labels.find(c) != Labels::npos; }
 
 [[noreturn]] void fail(std::string_view equation, const std::string& what) {
-  throw ValueError(fmt::format("einsum: {}; got \"{}\"; expected something like \"bij,bjk->bik\"", what, equation));
+  throw ValueError(
+      fmt::format("einsum: {}; got \"{}\"; expected something like \"bij,bjk->bik\"", what, shown(equation)));
 }
 
 struct Term {
@@ -37,7 +39,7 @@ Labels expand_ellipsis(std::string_view equation, const std::string& text, int d
     } else if (std::isalpha(static_cast<unsigned char>(text[i]))) {
       labels += text[i];
     } else {
-      fail(equation, fmt::format("'{}' is not a label", text[i]));
+      fail(equation, fmt::format("'{}' is not a label", shown(text.substr(i, 1))));
     }
   }
   return labels;
@@ -50,7 +52,7 @@ Term with_diagonals(std::string_view equation, Tensor x, Labels labels) {
       if (labels[i] == labels[j]) {
         if (x.size(int64_t(i)) != x.size(int64_t(j)))
           throw ShapeError(fmt::format("einsum: label '{}' has sizes {} and {} in one operand; got \"{}\"", labels[i],
-                                       x.size(int64_t(i)), x.size(int64_t(j)), equation));
+                                       x.size(int64_t(i)), x.size(int64_t(j)), shown(equation)));
         x = diagonal(x, 0, int64_t(i), int64_t(j));  // becomes the last dim
         labels += labels[i];
         labels.erase(j, 1);
@@ -98,7 +100,8 @@ void broadcast_shared(std::string_view equation, Term& a, Term& b) {
     if (e == Labels::npos) continue;
     int64_t &x = to_a[int(d)], &y = to_b[int(e)];
     if (x != y && x != 1 && y != 1)
-      throw ShapeError(fmt::format("einsum: label '{}' has sizes {} and {}; got \"{}\"", a.labels[d], x, y, equation));
+      throw ShapeError(
+          fmt::format("einsum: label '{}' has sizes {} and {}; got \"{}\"", a.labels[d], x, y, shown(equation)));
     x = y = x == 1 ? y : x;
   }
   if (!(to_a == a.x.shape())) a.x = expand(a.x, to_a);
@@ -175,8 +178,8 @@ Tensor einsum(std::string_view equation, std::span<const Tensor> operands) {
     const bool dots = term.find("...") != std::string::npos;
     const int named = int(term.size()) - (dots ? 3 : 0), extra = operands[k].dim() - named;
     if (extra < 0 || (extra > 0 && !dots))
-      throw ShapeError(fmt::format("einsum: term \"{}\" names {} dims, operand {} has shape {}; got \"{}\"", term,
-                                   named, k, operands[k].shape().str(), equation));
+      throw ShapeError(fmt::format("einsum: term \"{}\" names {} dims, operand {} has shape {}; got \"{}\"",
+                                   shown(term), named, k, operands[k].shape().str(), shown(equation)));
     ellipsis = std::max(ellipsis, extra);
     terms.push_back(with_diagonals(equation, operands[k], expand_ellipsis(equation, term, extra)));
   }

@@ -8,6 +8,7 @@
 
 #include "autograd/ops.h"
 #include "nn/attention/sparse/sparse.h"
+#include "tensor/fork.h"
 
 namespace ink {
 
@@ -85,7 +86,7 @@ struct PatternCache::Kept {
     Device device;
     SparsePattern pattern;
   };
-  std::mutex mutex;
+  ForkMutex mutex{ForkOrder::pattern};
   std::deque<Entry> entries;  // the newest in front
   std::vector<int64_t> key;
   std::optional<SparseRule> rule;  // made last, for `key`

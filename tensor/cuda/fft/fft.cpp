@@ -24,6 +24,7 @@ void fft(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inve
 #include "tensor/cuda/host/library.h"
 #include "tensor/cuda/host/scratch.h"
 #include "tensor/error.h"
+#include "tensor/fork.h"
 
 namespace ink::cuda {
 namespace {
@@ -67,7 +68,7 @@ struct Plan {
   bool captured;  // a graph may use its tables
 };
 struct Plans {  // of one device, the last used ones first
-  std::mutex mutex;
+  ForkMutex mutex{ForkOrder::cache};
   std::list<Plan> list;
 };
 Plans& plans(int device) {

@@ -13,6 +13,7 @@
 #include "tensor/allocator.h"
 #include "tensor/cuda/host/device.h"
 #include "tensor/error.h"
+#include "tensor/fork.h"
 #include "tensor/raw/raw.h"
 #include "tensor/runtime/memory_counters.h"
 #include "tensor/runtime/segment_allocator.h"
@@ -104,7 +105,7 @@ class DeviceAllocator final : public Allocator {
   int index_;
   SegmentAllocator own_{device_memory};
   MemoryCounters usage_;
-  std::mutex mutex_;
+  ForkMutex mutex_{ForkOrder::device};
   std::vector<std::shared_ptr<Pool::Blocks>> pools_;  // of captured graphs; kept while the process lives
   std::shared_ptr<Pool::Blocks> target_;              // where blocks come from during a capture
 };
@@ -112,7 +113,7 @@ class DeviceAllocator final : public Allocator {
 namespace {
 DeviceAllocator& device_allocator(int device) {
   static DeviceAllocator* all[16] = {};
-  static std::mutex mutex;
+  static auto& mutex = *new ForkMutex(ForkOrder::device);
   use(device);  // checks the index
   std::lock_guard lock(mutex);
   if (!all[device]) all[device] = new DeviceAllocator(device);  // never destroyed: tensors may die after main
@@ -170,7 +171,7 @@ class PinnedMemory {
   }
 
  private:
-  std::mutex mutex_;
+  ForkMutex mutex_{ForkOrder::device};
   std::deque<Pinned> free_;
 };
 PinnedMemory& pinned_memory() {

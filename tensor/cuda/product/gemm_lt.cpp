@@ -15,6 +15,7 @@
 #include "tensor/cuda/host/library.h"
 #include "tensor/cuda/host/scratch.h"
 #include "tensor/error.h"
+#include "tensor/fork.h"
 #include "tensor/runtime/gemm.h"
 
 namespace ink::cuda {
@@ -150,7 +151,7 @@ constexpr size_t kWorkspace = size_t(32) << 20;
 constexpr size_t kMostPlans = 4096;
 
 struct Products {  // of one device
-  std::mutex mutex;
+  ForkMutex mutex{ForkOrder::cache};
   cublasLtHandle_t handle = nullptr;
   void* workspace = nullptr;  // one for all: the products of a device run one after another
   std::unordered_map<Problem, Plan, Problem::Hash> plans;

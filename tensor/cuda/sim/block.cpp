@@ -13,6 +13,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tensor/cuda/sim/asan.h"
@@ -135,9 +136,18 @@ class Block {
 };
 
 constinit thread_local Block* current = nullptr;
+// Of this thread. Kernels may still run where the thread's own variables are gone: then it is made anew, and kept.
+constinit thread_local Block* mine = nullptr;
+struct EndBlock {
+  ~EndBlock() { delete std::exchange(mine, nullptr); }
+};
 Block& here() {
-  thread_local Block block;
-  return *(current = &block);
+  if (!mine) {
+    thread_local EndBlock at_end;
+    (void)at_end;
+    mine = new Block;
+  }
+  return *(current = mine);
 }
 
 // The block's threads, and the order in which they begin.

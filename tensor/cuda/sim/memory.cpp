@@ -13,6 +13,7 @@
 
 #include "tensor/cuda/sim/asan.h"
 #include "tensor/cuda/sim/runtime.h"
+#include "tensor/fork.h"
 
 namespace ink::sim {
 namespace {
@@ -35,7 +36,7 @@ void on_fault(int, siginfo_t* info, void*) {
 }
 
 struct Memory {
-  std::mutex mutex;
+  ForkMutex mutex{ForkOrder::last};
   std::unordered_map<void*, size_t> blocks;  // what cudaMalloc has given out
   size_t used = 0;
   const bool guarded = environment("INK_SIM_GUARD", 0) != 0;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/fork.h"
 #include "tensor/math/math.h"
 #include "tensor/parallel.h"
 #include "tensor/raw/raw.h"
@@ -13,9 +14,12 @@
 namespace ink::raw::lapack {
 
 // The LAPACK function of T's letter. Fortran passes the length of each character argument at the end.
-template <class T, class F> F* function(const char* name) {
+template <class T, class F> auto function(const char* name) {
   constexpr char letter = std::is_same_v<T, float> ? 's' : std::is_same_v<T, double> ? 'd' : sizeof(T) == 8 ? 'c' : 'z';
-  return blas::function<F>((letter + std::string(name)).c_str());
+  return [f = blas::function<F>((letter + std::string(name)).c_str())](auto... arguments) {
+    const ForkGate in_flight;
+    f(arguments...);
+  };
 }
 
 // Floating point as LAPACK has it (integers become f32), or DTypeError; ShapeError unless a is [..., n, n].

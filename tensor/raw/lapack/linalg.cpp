@@ -46,8 +46,7 @@ Tensor solve(const char* op, const Tensor& a, const Tensor& b) {
   System s = make_system(op, a, b);
   const int n = int(a.size(-1)), k = int(b.size(-1)), ld = leading(n);
   visit_field(s.x.dtype(), [&]<class T>() {
-    static const auto gesv =
-        function<T, void(const int*, const int*, T*, const int*, int*, T*, const int*, int*)>("gesv");
+    const auto gesv = function<T, void(const int*, const int*, T*, const int*, int*, T*, const int*, int*)>("gesv");
     for_each_matrix(op, s.count, n, "is singular", [&](int64_t i) {
       std::vector<int> pivots(size_t(n), 0);
       int info = 0;
@@ -64,7 +63,7 @@ Tensor triangular_solve(const char* op, const Tensor& a, const Tensor& b, bool u
   visit_field(s.x.dtype(), [&]<class T>() {
     using Trtrs = void(const char*, const char*, const char*, const int*, const int*, const T*, const int*, T*,
                        const int*, int*, size_t, size_t, size_t);
-    static const auto trtrs = function<T, Trtrs>("trtrs");
+    const auto trtrs = function<T, Trtrs>("trtrs");
     for_each_matrix(op, s.count, n, "has a zero on its diagonal", [&](int64_t i) {
       int info = 0;
       trtrs(upper ? "U" : "L", "N", "N", &n, &k, matrix<T>(s.a, i), &ld, matrix<T>(s.x, i), &ld, &info, 1, 1, 1);
@@ -83,7 +82,7 @@ std::array<Tensor, 3> determinant(const char* op, const Tensor& a) {
          det = empty(batch, lu.options());
   const int n = int(a.size(-1)), ld = leading(n);
   visit_field(t, [&]<class T>() {
-    static const auto getrf = function<T, void(const int*, const int*, T*, const int*, int*, int*)>("getrf");
+    const auto getrf = function<T, void(const int*, const int*, T*, const int*, int*, int*)>("getrf");
     for_each_matrix(op, batch.numel(), n, "", [&](int64_t i) {
       std::vector<int> pivots(size_t(n), 0);
       T* m = matrix<T>(lu, i);

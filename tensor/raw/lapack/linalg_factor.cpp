@@ -13,7 +13,7 @@ Tensor cholesky(const char* op, const Tensor& a) {
   Tensor l = to_columns(a, field_dtype(op, a.dtype()));
   const int n = int(a.size(-1)), ld = leading(n);
   visit_field(l.dtype(), [&]<class T>() {
-    static const auto potrf = function<T, void(const char*, const int*, T*, const int*, int*, size_t)>("potrf");
+    const auto potrf = function<T, void(const char*, const int*, T*, const int*, int*, size_t)>("potrf");
     for_each_matrix(op, l.numel() == 0 ? 0 : batch_of(a).numel(), n, "is not positive definite", [&](int64_t i) {
       T* m = matrix<T>(l, i);
       int info = 0;
@@ -34,9 +34,8 @@ std::array<Tensor, 2> qr(const char* op, const Tensor& a) {
   Tensor q = empty(with(batch, {k, m}), work_a.options()),
          r = zeros(with(batch, {n, k}), work_a.options());  // by columns
   visit_field(t, [&]<class T>() {
-    static const auto geqrf =
-        function<T, void(const int*, const int*, T*, const int*, T*, T*, const int*, int*)>("geqrf");
-    static const auto orgqr =
+    const auto geqrf = function<T, void(const int*, const int*, T*, const int*, T*, T*, const int*, int*)>("geqrf");
+    const auto orgqr =
         function<T, void(const int*, const int*, const int*, T*, const int*, const T*, T*, const int*, int*)>(
             is_complex_type<T> ? "ungqr" : "orgqr");
     for_each_matrix(op, work_a.numel() == 0 ? 0 : batch.numel(), std::max(m, n), "failed", [&](int64_t i) {
@@ -70,10 +69,10 @@ std::array<Tensor, 2> eigh(const char* op, const Tensor& a) {
       return with_work<T>([&](T* work, int size) {
         if constexpr (is_complex_type<T>) {
           std::vector<R> real_work(size_t(std::max(1, 3 * n)));
-          static const auto heev = function<T, Heev>("heev");
+          const auto heev = function<T, Heev>("heev");
           heev("V", "L", &n, m, &ld, w, work, &size, real_work.data(), &info, 1, 1);
         } else {
-          static const auto syev = function<T, Syev>("syev");
+          const auto syev = function<T, Syev>("syev");
           syev("V", "L", &n, m, &ld, w, work, &size, &info, 1, 1);
         }
         return info;

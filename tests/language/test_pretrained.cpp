@@ -1,6 +1,6 @@
 // Checkpoints in Hugging Face's layout: logits and greedy continuations of the public implementations, and folders that
 // are wrong.
-#include "nn/models/pretrained.h"
+#include "nn/decoding/pretrained/pretrained.h"
 
 #include <filesystem>
 #include <fstream>
@@ -9,8 +9,8 @@
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "include/inkstone/testing.h"
-#include "nn/models/llama.h"
-#include "nn/tokenizer/tokenizer.h"
+#include "nn/decoding/pretrained/llama.h"
+#include "nn/decoding/tokenizer/tokenizer.h"
 #include "tensor/io.h"
 #include "tests/catch.h"
 #include "tests/support/temporary.h"

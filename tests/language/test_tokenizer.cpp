@@ -1,13 +1,13 @@
 // Byte pair encoding against the public implementation: 10,000 strings of awkward pieces, any bytes there and back,
 // and files that are wrong.
-#include "nn/tokenizer/tokenizer.h"
+#include "nn/decoding/tokenizer/tokenizer.h"
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "nn/data/json_file.h"
-#include "nn/tokenizer/merges.h"
+#include "nn/decoding/pretrained/json_file.h"
+#include "nn/decoding/tokenizer/merges.h"
 #include "tensor/error.h"
 #include "tests/catch.h"
 #include "tests/support/temporary.h"

@@ -23,8 +23,7 @@ Series checked(Series s) {
   if (!fits(s.x) || !fits(s.low) || !fits(s.high) || s.low.size() != s.high.size() || s.u.size() != arrows ||
       s.v.size() != arrows) {
     throw ValueError(fmt::format("plot: sizes of series '{}' differ; got x {}, y {}, low {}, high {}, u {}, v {}",
-                                 s.name, s.x.size(), s.y.size(), s.low.size(), s.high.size(), s.u.size(),
-                                 s.v.size()));
+                                 s.name, s.x.size(), s.y.size(), s.low.size(), s.high.size(), s.u.size(), s.v.size()));
   }
   return s;
 }

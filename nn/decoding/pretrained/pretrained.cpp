@@ -1,5 +1,5 @@
 // From a folder in Hugging Face's layout to a model: the configuration, then the tensors by their names there.
-#include "nn/models/pretrained.h"
+#include "nn/decoding/pretrained/pretrained.h"
 
 #include <fmt/format.h>
 
@@ -11,10 +11,10 @@
 
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
-#include "nn/data/json_file.h"
+#include "nn/decoding/pretrained/gpt2.h"
+#include "nn/decoding/pretrained/json_file.h"
+#include "nn/decoding/pretrained/llama.h"
 #include "nn/init.h"
-#include "nn/models/gpt2.h"
-#include "nn/models/llama.h"
 #include "tensor/io.h"
 #include "tensor/utf8.h"
 

@@ -1,5 +1,5 @@
 // Reading JSON that may be anything.
-#include "nn/data/json_file.h"
+#include "nn/decoding/pretrained/json_file.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // Reading a tokenizer's files, and a text through its steps: special tokens, pieces, bytes, merges.
-#include "nn/tokenizer/tokenizer.h"
+#include "nn/decoding/tokenizer/tokenizer.h"
 
 #include <fmt/format.h>
 
@@ -8,9 +8,9 @@
 #include <fstream>
 #include <unordered_map>
 
-#include "nn/data/json_file.h"
-#include "nn/tokenizer/merges.h"
-#include "nn/tokenizer/pieces.h"
+#include "nn/decoding/pretrained/json_file.h"
+#include "nn/decoding/tokenizer/merges.h"
+#include "nn/decoding/tokenizer/pieces.h"
 #include "tensor/error.h"
 #include "tensor/io.h"
 #include "tensor/utf8.h"

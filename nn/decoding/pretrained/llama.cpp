@@ -1,5 +1,5 @@
 // Llama's attention, feed-forward layer and blocks.
-#include "nn/models/llama.h"
+#include "nn/decoding/pretrained/llama.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // Byte pair encoding with a queue of the pairs that may be joined.
-#include "nn/tokenizer/merges.h"
+#include "nn/decoding/tokenizer/merges.h"
 
 #include <queue>
 #include <unordered_map>

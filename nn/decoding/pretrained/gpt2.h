@@ -1,5 +1,5 @@
 // GPT-2 as OpenAI published it: pre-norm blocks over learned positions, the head shares the embedding's weights.
-// Radford et al. 2019; weights: load_pretrained (nn/models/pretrained.h).
+// Radford et al. 2019; weights: load_pretrained (nn/decoding/pretrained/pretrained.h).
 #pragma once
 #include "nn/layers/embedding.h"
 #include "nn/models/causal_lm.h"

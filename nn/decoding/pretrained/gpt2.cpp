@@ -1,5 +1,5 @@
 // GPT-2's blocks and its tied head.
-#include "nn/models/gpt2.h"
+#include "nn/decoding/pretrained/gpt2.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // Patterns by PCRE2, with Unicode classes, over bytes that need not be UTF-8.
-#include "nn/tokenizer/pieces.h"
+#include "nn/decoding/tokenizer/pieces.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // Llama and its kind (Llama 1 to 3, Mistral, and others of that shape): RMSNorm, rotary positions, grouped heads,
 // SwiGLU. Touvron et al. 2023, arXiv:2302.13971 and 2307.09288; Llama Team 2024, arXiv:2407.21783. Weights:
-// load_pretrained (nn/models/pretrained.h).
+// load_pretrained (nn/decoding/pretrained/pretrained.h).
 #pragma once
 #include <optional>
 #include "nn/attention/rope.h"

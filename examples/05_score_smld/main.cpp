@@ -215,7 +215,7 @@ void annealed(Lesson& lesson, int64_t walkers, int64_t updates) {
   Cloud cloud(lesson, "annealed Langevin", 30);
   cloud.frame("noise of 20", start, "The two modes are one hill; all walkers know where it is.");
   std::vector<double> shares;
-  auto trace = [&](const diffusion::Moment& m) {
+  auto trace = [&](const diffusion::SampledStep& m) {
     shares.push_back(share_of_first(m.x));
     cloud.frame(fmt::format("after the level {:.3g}", m.step.t), m.x,
                 m.step.t > 8 ? "Steps are as long as the noise allows."

@@ -33,7 +33,7 @@ void a_memory_that_fades(Lesson& lesson) {
   lesson.plot("impulse", curves,
               {.x = "time since the impulse",
                .y = "coordinate",
-               .caption = "Legendre polynomials of e^-t: each fades as e^-t."});
+               .caption = "Legendre polynomials in $e^{-t}$: all fade as $e^{-t}$."});
   lesson.expect("the state after an impulse is a Legendre polynomial of e^-t: largest difference", worst, Below{1e-9});
 }
 
@@ -65,17 +65,19 @@ void an_inverse(Lesson& lesson, const Legs& s, int64_t length) {
   const Tensor K = by_powers(s, length);
   lesson.expect("inverses at the roots of unity against powers: relative difference",
                 distance(by_inverses(s, length), K), Below{1e-9});
-  const Legs quick(8, 0.08);  // it forgets within the 512 taps that are folded
+  Legs quick(8, 0.08);             // it forgets within the 512 taps that are folded
+  quick.C = eye(8, doubles())[0];  // the first coordinate alone
   const Tensor wrapped = by_inverses(quick, 16, quick.C), whole = by_powers(quick, 512), first = slice(whole, 0, 0, 16);
   const Tensor folded = sum(reshape(whole, {32, 16}), {0});
   lesson.expect("with C in the place of C-tilde the kernel is another one: relative difference",
                 distance(wrapped, first), Above{0.01});
   lesson.expect("it is the kernel wrapped around: relative difference", distance(wrapped, folded), Below{1e-10});
-  lesson.plot("wrapped",
-              {{.name = "kernel", .y = first.to_vector<double>()},
-               {.name = "with C for C-tilde", .y = wrapped.to_vector<double>(), .mark = Mark::dashed},
-               {.name = "the kernel wrapped around", .y = folded.to_vector<double>(), .mark = Mark::points}},
-              {.x = "tap", .caption = "C for C-tilde adds all later stretches of the kernel to the first."});
+  lesson.plot(
+      "wrapped",
+      {{.name = "kernel", .y = first.to_vector<double>()},
+       {.name = "with C for C-tilde", .y = wrapped.to_vector<double>(), .mark = Mark::dashed},
+       {.name = "the kernel wrapped around", .y = folded.to_vector<double>(), .mark = Mark::points}},
+      {.x = "tap", .y_low = 0, .caption = "C for C-tilde adds all later stretches of the kernel to the first."});
 }
 
 void not_by_eigenvectors(Lesson& lesson, int64_t largest_n) {
@@ -106,7 +108,7 @@ void not_by_eigenvectors(Lesson& lesson, int64_t largest_n) {
 
 void plus_low_rank(Lesson& lesson) {
   lesson.section("5. Diagonal plus low rank", R"(A = V (\Lambda - P P^*) V^*, \quad P_n = \sqrt{n + 1/2})",
-                 "Gu et al. 2021, theorem 1", {"nn/ssm/s4/hippo_dplr.cpp:hippo_dplr"});
+                 "Gu et al. 2021, theorem 1");
   const int64_t n = 16;
   const Dplr s = hippo_dplr(HippoKind::legs, n);
   std::vector<double> own, re, im;
@@ -131,7 +133,7 @@ void plus_low_rank(Lesson& lesson) {
 void four_roads(Lesson& lesson, const Legs& s, int64_t length) {
   lesson.section("6. Woodbury, and the kernel",
                  R"(\hat K(z) = \frac{2}{1+z} \left[ k_{CB} - k_{CP} (1 + k_{PP})^{-1} k_{PB} \right])",
-                 "Gu et al. 2021, algorithm 1", {"nn/ssm/s4/dplr.cpp:dplr_kernel"});
+                 "Gu et al. 2021, algorithm 1");
   const Tensor K = by_powers(s, length);
   const double inverses = distance(by_inverses(s, length), K), low_rank = distance(by_low_rank(s, length), K),
                steps = distance(by_steps(s, length), K);
@@ -167,9 +169,9 @@ void four_roads(Lesson& lesson, const Legs& s, int64_t length) {
 
 void only_the_diagonal(Lesson& lesson, int64_t length) {
   lesson.section("7. Only the diagonal", R"(K_t = 2\,\text{Re} \sum_n C_n \bar B_n \bar A_n^{\,t})",
-                 "Gu et al. 2022, S4D", {"nn/ssm/s4/s4d.cpp:starting_poles"});
+                 "Gu et al. 2022, S4D");
   std::vector<Series> frequencies, kernels;
-  const int64_t n = 32;
+  const int64_t n = 8;
   for (auto [name, init] : {std::pair<const char*, S4DInit>{"LegS", S4DInit::legs},
                             {"Lin", S4DInit::lin},
                             {"Inv", S4DInit::inv},
@@ -190,11 +192,13 @@ void only_the_diagonal(Lesson& lesson, int64_t length) {
   lesson.plot("frequencies", frequencies,
               {.x = "pole, by frequency",
                .y = "imaginary part",
-               .caption = "N = 32. Inv is near LegS's own; Lin is a Fourier series."});
+               .caption = "N = 8. Inv is near LegS's own; Lin is a Fourier series."});
   const Legs whole(n, 0.05);
   const Tensor K = by_powers(whole, length);
   kernels.insert(kernels.begin(), {.name = "S4 (LegS)", .y = (K / max(abs(K))).to_vector<double>()});
-  lesson.plot("kernels", kernels, {.x = "tap", .y = "over the largest", .caption = "At the start, N = 32, Δ = 0.05."});
+  lesson.plot(
+      "kernels", kernels,
+      {.x = "tap", .y = "kernel", .caption = "N = 8, Δ = 0.05, C = 1, and Bᵀ for LegS; each over its largest tap."});
   // the first coordinate of LegS after an impulse, against that of the normal part with B / 2
   const auto gap = [&](int64_t size) {
     const Legs s(size, 0.05);
@@ -210,7 +214,7 @@ void only_the_diagonal(Lesson& lesson, int64_t length) {
 void the_rational_function(Lesson& lesson, int64_t steps, int64_t length) {
   lesson.section("8. The rational function itself",
                  R"(\hat K(z) = \frac{b_1 + \dots + b_d z^{d-1}}{1 + a_1 z + \dots + a_d z^d})",
-                 "Parnichkun et al. 2024; Su 2024, kexue.fm 10180", {"nn/ssm/s4/rtf.cpp:RTF::kernel"});
+                 "Parnichkun et al. 2024; Su 2024, kexue.fm 10180");
   Series rtf{.name = "RTF"}, s4d{.name = "S4D"}, s4{.name = "S4"};
   for (int64_t d = 8; d < length; d *= 2) {
     for (Series* s : {&rtf, &s4d, &s4}) s->x.push_back(double(d));
@@ -260,7 +264,7 @@ void the_rational_function(Lesson& lesson, int64_t steps, int64_t length) {
 
 void digits(Lesson& lesson, int64_t dim, int64_t state, int64_t steps, int64_t batch, int64_t seeds, int64_t tested) {
   lesson.section("9. Digits, pixel by pixel", R"(y = K * u + D u, \quad x + \text{GLU}(W\, \text{gelu}(y)))",
-                 "after Gu et al. 2021, section 4.3", {"nn/ssm/s4/s4_block.cpp:SsmGlu::mixed"});
+                 "after Gu et al. 2021, section 4.3");
   Generator pictures(3);
   const Drawn some = draw_digits(10, pictures);
   lesson.images("digits", some.pixels.reshape({10, kSide, kSide}),
@@ -328,7 +332,7 @@ int main(int argc, char** argv) {
   not_by_eigenvectors(lesson, largest_n);
   plus_low_rank(lesson);
   four_roads(lesson, s, length);
-  only_the_diagonal(lesson, std::min<int64_t>(length, 128));
+  only_the_diagonal(lesson, std::min<int64_t>(length, 80));
   the_rational_function(lesson, fitted, std::clamp<int64_t>(length, 64, 512));
   digits(lesson, dim, state, steps, batch, seeds, tested);
   return lesson.finish();

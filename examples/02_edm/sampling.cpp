@@ -29,7 +29,7 @@ void flow_on_a_line(Lesson& lesson) {
     const Tensor first = start * p.prior_std(times[0]);
     add(times[0], first);
     const Tensor last = sample(p, law, solver, first, through(times),
-                               {.trace = [&](const diffusion::Moment& m) { add(m.step.next, m.x); }});
+                               {.trace = [&](const diffusion::SampledStep& m) { add(m.step.next, m.x); }});
     lesson.plot(name, curves, {.x = "t", .y = "x", .caption = caption});
     return last;
   };

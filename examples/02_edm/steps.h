@@ -143,7 +143,7 @@ inline void cloud_by_steps(Lesson& lesson, diffusion::Denoiser denoiser, const T
   };
   show(80, z * 80);
   sample(edm, denoiser, heun, z * 80, through(edm_grid(14)),
-         {.trace = [&](const diffusion::Moment& m) { show(m.step.next, m.x); }});
+         {.trace = [&](const diffusion::SampledStep& m) { show(m.step.next, m.x); }});
 }
 
 }  // namespace ink::lesson

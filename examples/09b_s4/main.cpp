@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "examples/09b_s4/layers.h"
 #include "examples/09b_s4/nets.h"
 #include "examples/09b_s4/roads.h"
 #include "examples/09b_s4/steps.h"
@@ -12,8 +13,6 @@ using namespace ink;
 using namespace ink::lesson;
 
 namespace {
-
-using Run = ink::lesson::Mode;
 
 void a_memory_that_fades(Lesson& lesson) {
   lesson.section("1. LegS without 1/t",
@@ -33,7 +32,7 @@ void a_memory_that_fades(Lesson& lesson) {
   lesson.plot("impulse", curves,
               {.x = "time since the impulse",
                .y = "coordinate",
-               .caption = "Legendre polynomials of e^-t: each fades as e^-t."});
+               .caption = "Legendre polynomials in $e^{-t}$: all fade as $e^{-t}$."});
   lesson.expect("the state after an impulse is a Legendre polynomial of e^-t: largest difference", worst, Below{1e-9});
 }
 
@@ -65,17 +64,19 @@ void an_inverse(Lesson& lesson, const Legs& s, int64_t length) {
   const Tensor K = by_powers(s, length);
   lesson.expect("inverses at the roots of unity against powers: relative difference",
                 distance(by_inverses(s, length), K), Below{1e-9});
-  const Legs quick(8, 0.08);  // it forgets within the 512 taps that are folded
+  Legs quick(8, 0.08);             // it forgets within the 512 taps that are folded
+  quick.C = eye(8, doubles())[0];  // the first coordinate alone
   const Tensor wrapped = by_inverses(quick, 16, quick.C), whole = by_powers(quick, 512), first = slice(whole, 0, 0, 16);
   const Tensor folded = sum(reshape(whole, {32, 16}), {0});
   lesson.expect("with C in the place of C-tilde the kernel is another one: relative difference",
                 distance(wrapped, first), Above{0.01});
   lesson.expect("it is the kernel wrapped around: relative difference", distance(wrapped, folded), Below{1e-10});
-  lesson.plot("wrapped",
-              {{.name = "kernel", .y = first.to_vector<double>()},
-               {.name = "with C for C-tilde", .y = wrapped.to_vector<double>(), .mark = Mark::dashed},
-               {.name = "the kernel wrapped around", .y = folded.to_vector<double>(), .mark = Mark::points}},
-              {.x = "tap", .caption = "C for C-tilde adds all later stretches of the kernel to the first."});
+  lesson.plot(
+      "wrapped",
+      {{.name = "kernel", .y = first.to_vector<double>()},
+       {.name = "with C for C-tilde", .y = wrapped.to_vector<double>(), .mark = Mark::dashed},
+       {.name = "the kernel wrapped around", .y = folded.to_vector<double>(), .mark = Mark::points}},
+      {.x = "tap", .y_low = 0, .caption = "C for C-tilde adds all later stretches of the kernel to the first."});
 }
 
 void not_by_eigenvectors(Lesson& lesson, int64_t largest_n) {
@@ -106,7 +107,7 @@ void not_by_eigenvectors(Lesson& lesson, int64_t largest_n) {
 
 void plus_low_rank(Lesson& lesson) {
   lesson.section("5. Diagonal plus low rank", R"(A = V (\Lambda - P P^*) V^*, \quad P_n = \sqrt{n + 1/2})",
-                 "Gu et al. 2021, theorem 1", {"nn/ssm/s4/hippo_dplr.cpp:hippo_dplr"});
+                 "Gu et al. 2021, theorem 1");
   const int64_t n = 16;
   const Dplr s = hippo_dplr(HippoKind::legs, n);
   std::vector<double> own, re, im;
@@ -131,7 +132,7 @@ void plus_low_rank(Lesson& lesson) {
 void four_roads(Lesson& lesson, const Legs& s, int64_t length) {
   lesson.section("6. Woodbury, and the kernel",
                  R"(\hat K(z) = \frac{2}{1+z} \left[ k_{CB} - k_{CP} (1 + k_{PP})^{-1} k_{PB} \right])",
-                 "Gu et al. 2021, algorithm 1", {"nn/ssm/s4/dplr.cpp:dplr_kernel"});
+                 "Gu et al. 2021, algorithm 1");
   const Tensor K = by_powers(s, length);
   const double inverses = distance(by_inverses(s, length), K), low_rank = distance(by_low_rank(s, length), K),
                steps = distance(by_steps(s, length), K);
@@ -165,139 +166,6 @@ void four_roads(Lesson& lesson, const Legs& s, int64_t length) {
                 Above{40});
 }
 
-void only_the_diagonal(Lesson& lesson, int64_t length) {
-  lesson.section("7. Only the diagonal", R"(K_t = 2\,\text{Re} \sum_n C_n \bar B_n \bar A_n^{\,t})",
-                 "Gu et al. 2022, S4D", {"nn/ssm/s4/s4d.cpp:starting_poles"});
-  std::vector<Series> frequencies, kernels;
-  const int64_t n = 32;
-  for (auto [name, init] : {std::pair<const char*, S4DInit>{"LegS", S4DInit::legs},
-                            {"Lin", S4DInit::lin},
-                            {"Inv", S4DInit::inv},
-                            {"Quad", S4DInit::quad},
-                            {"Real", S4DInit::real}}) {
-    S4D layer({.dim = 1, .state = n, .init = init, .step_min = 0.05, .step_max = 0.05});
-    NoGrad guard;
-    layer.C = zeros_like(layer.C);
-    layer.C.select(layer.C.dim() - 1, 0).fill_(init == S4DInit::real ? 1 : 0.5);
-    if (init == S4DInit::legs) layer.C = view_as_real(conj(view_as_complex(layer.B)).contiguous()).clone();
-    const Tensor K = layer.kernel(length)[0];
-    kernels.push_back({.name = name, .y = (K / max(abs(K))).to_vector<double>()});
-    if (init == S4DInit::real) continue;
-    std::vector<double> w = imag(layer.poles()[0]).to_vector<double>();
-    std::sort(w.begin(), w.end());
-    frequencies.push_back({.name = name, .y = w, .mark = Mark::points});
-  }
-  lesson.plot("frequencies", frequencies,
-              {.x = "pole, by frequency",
-               .y = "imaginary part",
-               .caption = "N = 32. Inv is near LegS's own; Lin is a Fourier series."});
-  const Legs whole(n, 0.05);
-  const Tensor K = by_powers(whole, length);
-  kernels.insert(kernels.begin(), {.name = "S4 (LegS)", .y = (K / max(abs(K))).to_vector<double>()});
-  lesson.plot("kernels", kernels, {.x = "tap", .y = "over the largest", .caption = "At the start, N = 32, Δ = 0.05."});
-  // the first coordinate of LegS after an impulse, against that of the normal part with B / 2
-  const auto gap = [&](int64_t size) {
-    const Legs s(size, 0.05);
-    const Tensor P = unsqueeze(s.B, 1) * std::sqrt(0.5);
-    const Tensor normal = matrix_exp((s.A + matmul(P, P.t())) * 0.5), legs = matrix_exp(s.A * 0.5);
-    return std::abs(matmul(normal, s.B / 2)[0].item() - matmul(legs, s.B)[0].item());
-  };
-  lesson.value("S4D-LegS against LegS, N = 16", gap(16)), lesson.value("S4D-LegS against LegS, N = 128", gap(128));
-  lesson.expect("the term of rank one can go, with B / 2: difference at N = 128 over that at N = 8", gap(128) / gap(8),
-                Below{0.3});
-}
-
-void the_rational_function(Lesson& lesson, int64_t steps, int64_t length) {
-  lesson.section("8. The rational function itself",
-                 R"(\hat K(z) = \frac{b_1 + \dots + b_d z^{d-1}}{1 + a_1 z + \dots + a_d z^d})",
-                 "Parnichkun et al. 2024; Su 2024, kexue.fm 10180", {"nn/ssm/s4/rtf.cpp:RTF::kernel"});
-  Series rtf{.name = "RTF"}, s4d{.name = "S4D"}, s4{.name = "S4"};
-  for (int64_t d = 8; d < length; d *= 2) {
-    for (Series* s : {&rtf, &s4d, &s4}) s->x.push_back(double(d));
-    const RTF a({.dim = 1, .length = length, .state = d});
-    const S4D b({.dim = 1, .state = d});
-    const S4 c({.dim = 1, .length = length, .state = d});
-    rtf.y.push_back(operations([&] { a.kernel(length); }));
-    s4d.y.push_back(operations([&] { b.kernel(length); }));
-    s4.y.push_back(operations([&] { c.kernel(length); }));
-    if (d == 128) break;
-  }
-  lesson.plot("cost", {s4, s4d, rtf},
-              {.x = "states",
-               .y = "operations",
-               .log = true,
-               .caption = fmt::format("Counted, for a kernel of {} taps.", length)});
-  lesson.expect("RTF: operations with the most states over those with 8", rtf.y.back() / rtf.y.front(),
-                Within{0.99, 1.01});
-  lesson.expect("S4D: the same", s4d.y.back() / s4d.y.front(), Above{1.5});
-  RTF layer({.dim = 1, .length = 16, .state = 4});
-  layer.to(f64);
-  NoGrad guard;
-  layer.a = randn({1, 4}, doubles()) * 0.2, layer.b = randn({1, 4}, doubles());
-  const Tensor K = layer.kernel(16)[0], A = layer.companion()[0], row = layer.output()[0];
-  const Tensor column = squeeze(solve(eye(4, doubles()) - matrix_power(A, 16), layer.b[0].unsqueeze(1)), 1);
-  const auto read = [&](const Tensor& C) {
-    Tensor x = zeros({4}, doubles());
-    x[0].fill_(1);
-    std::vector<Tensor> taps;
-    for (int64_t t = 0; t < 16; ++t) taps.push_back(dot(C, x)), x = matmul(A, x);
-    return stack(taps, 0);
-  };
-  lesson.expect("steps of the companion matrix, C solved for as a row: relative difference", distance(read(row), K),
-                Below{1e-11});
-  lesson.expect("and as a column, as published code does", distance(read(column), K), Above{1e-8});
-  EnableGrad on;
-  const Fit fit = fit_oscillation(lesson, 4, steps, 0.95, 0.4);
-  lesson.plot("poles", fit.paths,
-              {.x = "real part",
-               .y = "imaginary part",
-               .equal = true,
-               .caption = "From 0, where all poles start, to the pair of the target."});
-  lesson.plot("fit", fit.kernels, {.x = "tap", .y = "kernel", .caption = "RTF's kernel on its way to the target."});
-  lesson.expect("RTF learns a damped oscillation: relative error", fit.error, Below{0.05}, Needs::training);
-  lesson.expect("the radius of its largest pole", fit.radius, Within{0.93, 0.97}, Needs::training);
-}
-
-void digits(Lesson& lesson, int64_t dim, int64_t state, int64_t steps, int64_t batch, int64_t seeds, int64_t tested) {
-  lesson.section("9. Digits, pixel by pixel", R"(y = K * u + D u, \quad x + \text{GLU}(W\, \text{gelu}(y)))",
-                 "after Gu et al. 2021, section 4.3", {"nn/ssm/s4/s4_block.cpp:SsmGlu::mixed"});
-  Generator pictures(3);
-  const Drawn some = draw_digits(10, pictures);
-  lesson.images("digits", some.pixels.reshape({10, kSide, kSide}),
-                {.low = 0,
-                 .high = 1,
-                 .per_row = 5,
-                 .caption = "Drawn anew for every batch: turned, slanted, stretched, moved, with noise."});
-  std::vector<Contestant> all{{"S4D", [&] { return mixer("ssm", S4D({.dim = dim, .state = state})); }}};
-  if (lesson.mode() == Run::full) {
-    all.push_back({"S4", [&] { return mixer("ssm", S4({.dim = dim, .length = kPixels, .state = state})); }});
-    all.push_back({"RTF", [&] { return mixer("ssm", RTF({.dim = dim, .length = kPixels, .state = state})); }});
-  }
-  std::vector<Series> curves;
-  for (const Contestant& c : all) {
-    double least = 1;
-    for (int64_t seed = 0; seed < seeds; ++seed) {
-      const Trained t = train_reader(lesson, c, dim, steps, batch, 1e-2, uint64_t(seed) + lesson.seed(), tested);
-      least = std::min(least, t.accuracy.y.back());
-      if (seed > 0) continue;
-      curves.push_back(t.accuracy);
-      if (c.name == "S4D") reading(lesson, t.net, some);
-    }
-    lesson.value(fmt::format("least accuracy, {}", c.name), least);
-    lesson.expect(fmt::format("{}: accuracy on fresh digits, the least of {} seeds", c.name, seeds), least,
-                  Above{c.name == "RTF" ? 0.8 : 0.97}, Needs::full_run);
-    lesson.expect(fmt::format("{}: better than guessing", c.name), least, Above{0.3}, Needs::training);
-  }
-  if (curves[0].y.size() > 1)
-    lesson.plot("accuracy", curves,
-                {.x = "step",
-                 .y = "share right",
-                 .y_low = 0,
-                 .y_high = 1.02,
-                 .references = {{0.1, "guessing"}},
-                 .caption = "196 pixels in a row; all but the layer is the same. One seed each."});
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -328,7 +196,7 @@ int main(int argc, char** argv) {
   not_by_eigenvectors(lesson, largest_n);
   plus_low_rank(lesson);
   four_roads(lesson, s, length);
-  only_the_diagonal(lesson, std::min<int64_t>(length, 128));
+  only_the_diagonal(lesson, std::min<int64_t>(length, 80));
   the_rational_function(lesson, fitted, std::clamp<int64_t>(length, 64, 512));
   digits(lesson, dim, state, steps, batch, seeds, tested);
   return lesson.finish();

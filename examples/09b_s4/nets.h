@@ -1,5 +1,8 @@
 // The net that reads pixels one after the other, and its training.
 #pragma once
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -107,6 +110,47 @@ inline Trained train_reader(Lesson& lesson, const Contestant& c, int64_t dim, in
     progress.update(step, "loss " + std::to_string(loss.item()));
   }
   return {curve, net};
+}
+
+inline void digits(Lesson& lesson, int64_t dim, int64_t state, int64_t steps, int64_t batch, int64_t seeds,
+                   int64_t tested) {
+  lesson.section("9. Digits, pixel by pixel", R"(y = K * u + D u, \quad x + \text{GLU}(W\, \text{gelu}(y)))",
+                 "after Gu et al. 2021, section 4.3");
+  Generator pictures(3);
+  const Drawn some = draw_digits(10, pictures);
+  lesson.images("digits", some.pixels.reshape({10, kSide, kSide}),
+                {.low = 0,
+                 .high = 1,
+                 .per_row = 5,
+                 .caption = "Drawn anew for every batch: turned, slanted, stretched, moved, with noise."});
+  std::vector<Contestant> all{{"S4D", [&] { return mixer("ssm", S4D({.dim = dim, .state = state})); }}};
+  if (lesson.mode() == Mode::full) {
+    all.push_back({"S4", [&] { return mixer("ssm", S4({.dim = dim, .length = kPixels, .state = state})); }});
+    all.push_back({"RTF", [&] { return mixer("ssm", RTF({.dim = dim, .length = kPixels, .state = state})); }});
+  }
+  std::vector<Series> curves;
+  for (const Contestant& c : all) {
+    double least = 1;
+    for (int64_t seed = 0; seed < seeds; ++seed) {
+      const Trained t = train_reader(lesson, c, dim, steps, batch, 1e-2, uint64_t(seed) + lesson.seed(), tested);
+      least = std::min(least, t.accuracy.y.back());
+      if (seed > 0) continue;
+      curves.push_back(t.accuracy);
+      if (c.name == "S4D") reading(lesson, t.net, some);
+    }
+    lesson.value(fmt::format("least accuracy, {}", c.name), least);
+    lesson.expect(fmt::format("{}: accuracy on fresh digits, the least of {} seeds", c.name, seeds), least,
+                  Above{c.name == "RTF" ? 0.8 : 0.97}, Needs::full_run);
+    lesson.expect(fmt::format("{}: better than guessing", c.name), least, Above{0.3}, Needs::training);
+  }
+  if (curves[0].y.size() > 1)
+    lesson.plot("accuracy", curves,
+                {.x = "step",
+                 .y = "share right",
+                 .y_low = 0,
+                 .y_high = 1.02,
+                 .references = {{0.1, "guessing"}},
+                 .caption = "196 pixels in a row; all but the layer is the same. One seed each."});
 }
 
 }  // namespace ink::lesson

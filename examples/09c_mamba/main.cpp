@@ -221,13 +221,13 @@ int main(int argc, char** argv) {
   Setup setup;
   setup.steps = lesson.option("steps", Sizes{.full = 1000, .quick = 600, .tiny = 1}, "of training on induction heads");
   setup.copy_steps =
-      lesson.option("copy-steps", Sizes{.full = 1500, .quick = 500, .tiny = 1}, "of training on copying");
+      lesson.option("copy-steps", Sizes{.full = 1000, .quick = 500, .tiny = 1}, "of training on copying");
   setup.seeds = lesson.option("seeds", Sizes{.full = 3, .quick = 1, .tiny = 1}, "nets trained of each kind");
   setup.batch = lesson.option("batch", Sizes{.full = 32, .quick = 32, .tiny = 1}, "tasks per step");
   const int64_t counted =
       lesson.option("counted", Sizes{.full = 65536, .quick = 4096, .tiny = 64, .least = 16}, "steps of counted scans");
   const int64_t longest =
-      lesson.option("longest", Sizes{.full = 1 << 20, .quick = 1 << 16, .tiny = 256, .least = 256}, "steps timed");
+      lesson.option("longest", Sizes{.full = 1 << 18, .quick = 1 << 16, .tiny = 256, .least = 256}, "steps timed");
   const int64_t tokens =
       lesson.option("tokens", Sizes{.full = 1024, .quick = 512, .tiny = 16}, "of the scan whose memory is measured");
   const Options numbers{is_half(lesson.dtype()) ? f32 : lesson.dtype(), lesson.device()};

@@ -18,12 +18,6 @@ std::vector<AnyMixer> mixers_of(MultiHeadAttentionOptions o) {
   return made;
 }
 
-std::vector<AnyMixer> mixers_of(const SsmOptions& o) {
-  std::vector<AnyMixer> made = row_of(o.kind).mixers(o);
-  if (made.size() == 1) made.push_back(mixer("", FeedForward(o.dim, 4 * o.dim)));
-  return made;
-}
-
 }  // namespace
 
 std::vector<Tensor*> BlockState::tensors() {
@@ -34,9 +28,12 @@ std::vector<Tensor*> BlockState::tensors() {
 }
 
 TransformerBlock::TransformerBlock(const MultiHeadAttentionOptions& o)
-    : TransformerBlock(o.dim, mixers_of(o), o.dropout) {}
-TransformerBlock::TransformerBlock(const SsmOptions& o, double dropout)
-    : TransformerBlock(o.dim, mixers_of(o), dropout) {}
+    : TransformerBlock(o.dim, ink::mixers_of(o), o.dropout) {}
+std::vector<AnyMixer> TransformerBlock::mixers_of(const SsmOptions& o) {
+  std::vector<AnyMixer> made = row_of(o.kind).mixers(o);
+  if (made.size() == 1) made.push_back(mixer("", FeedForward(o.dim, 4 * o.dim)));
+  return made;
+}
 TransformerBlock::TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout) : drop(dropout) {
   if (mixers.empty()) throw ValueError("TransformerBlock: got no mixers; expected at least one");
   for (AnyMixer& m : mixers) {

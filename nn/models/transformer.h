@@ -1,5 +1,7 @@
 // The block that transformers repeat, with any kind of attention, and with any other mixers (nn/mixer.h).
 #pragma once
+#include <concepts>
+
 #include "nn/attention/kinds.h"
 #include "nn/layers/activation.h"
 #include "nn/layers/linear.h"
@@ -39,12 +41,18 @@ struct TransformerBlock : Module {
   Dropout drop;
   explicit TransformerBlock(const MultiHeadAttentionOptions& options);
   // A state space layer or linear recurrent network instead of attention; RWKV brings its own second layer.
-  explicit TransformerBlock(const SsmOptions& options, double dropout = 0);
+  // A template, so that braces without a type are the options of attention.
+  template <std::same_as<SsmOptions> Options>
+  explicit TransformerBlock(const Options& options, double dropout = 0)
+      : TransformerBlock(options.dim, mixers_of(options), dropout) {}
   // Mixers of one's own. ValueError for one that is empty, or for none.
   TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout = 0);
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the mixers take it
   Tensor step(const Tensor& x, BlockState& state) const;           // the new tokens only
   void fields(Fields& f) override;  // norm1, the first mixer's name, norm2, the second one's, ..
+
+ private:
+  static std::vector<AnyMixer> mixers_of(const SsmOptions& options);
 };
 
 }  // namespace ink

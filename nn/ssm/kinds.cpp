@@ -16,6 +16,10 @@
 #include "nn/ssm/rwkv/rwkv4.h"
 #include "nn/ssm/rwkv/rwkv6.h"
 #include "nn/ssm/rwkv/rwkv7.h"
+#include "nn/ssm/s4/rtf.h"
+#include "nn/ssm/s4/s4.h"
+#include "nn/ssm/s4/s4_block.h"
+#include "nn/ssm/s4/s4d.h"
 
 namespace ink {
 namespace {
@@ -82,6 +86,26 @@ template <bool is_complex> std::vector<AnyMixer> lru_mixers(const SsmOptions& o)
                 LRU({.dim = o.dim, .state = o.dim, .complex = is_complex, .algorithm = scan_of(o.form)}))};
 }
 
+// Fixed systems: all states one after the other, or the convolution with their kernel.
+SsmForm fixed_form(const SsmOptions& o) {
+  return o.form == StateForm::recurrent ? SsmForm::recurrent : SsmForm::convolution;
+}
+std::vector<AnyMixer> fixed_mixers(const char* name, int64_t dim, AnyMixer ssm) {
+  return {mixer(name, SsmGlu(dim, std::move(ssm)))};
+}
+std::vector<AnyMixer> s4d_mixers(const SsmOptions& o) {
+  const SsmForm form = o.form == StateForm::chunked ? SsmForm::scan : fixed_form(o);
+  return fixed_mixers("s4d", o.dim, mixer("ssm", S4D({.dim = o.dim, .state = 32, .form = form})));
+}
+std::vector<AnyMixer> s4_mixers(const SsmOptions& o) {
+  return fixed_mixers("s4", o.dim,
+                      mixer("ssm", S4({.dim = o.dim, .length = o.length, .state = 32, .form = fixed_form(o)})));
+}
+std::vector<AnyMixer> rtf_mixers(const SsmOptions& o) {
+  return fixed_mixers("rtf", o.dim,
+                      mixer("ssm", RTF({.dim = o.dim, .length = o.length, .state = 16, .form = fixed_form(o)})));
+}
+
 // The width of a head of a layer that is twice as wide inside.
 int64_t inner_head(const SsmOptions& o) {
   if (o.dim < 1 || o.heads < 1 || 2 * o.dim % o.heads)
@@ -109,6 +133,9 @@ std::vector<AnyMixer> mamba3_mixers(const SsmOptions& o) {
 constexpr bool yes = true, no = false;
 constexpr SsmRow kSsmKinds[] = {
     // kind, name, matrix, mixers
+    {S::s4, "s4", no, s4_mixers},
+    {S::s4d, "s4d", no, s4d_mixers},
+    {S::rtf, "rtf", no, rtf_mixers},
     {S::lru, "lru", no, lru_mixers<true>},
     {S::slru, "slru", no, lru_mixers<false>},
     {S::mamba, "mamba", no, mamba_mixers},

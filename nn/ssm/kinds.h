@@ -15,6 +15,9 @@ namespace ink {
 // n: the number of tokens. kinds.cpp has a row for each. All are causal, take O(n) time and keep a state that does not
 // grow.
 enum class SsmKind {
+  s4,               // a fixed system, HiPPO's matrix less one of low rank, as a convolution. Gu et al. 2022
+  s4d,              // the same with a diagonal matrix. Gu et al. 2022b
+  rtf,              // the same by the quotient of two polynomials. Parnichkun et al. 2024
   lru,              // complex numbers that turn and fade, fixed per channel. Orvieto et al. 2023
   slru,             // the same with real numbers. Su 2023
   mamba,            // numbers that fade by a step which the token chooses. Gu & Dao 2023
@@ -37,6 +40,7 @@ struct SsmOptions {
   StateForm form = StateForm::chunked;  // recurrences of numbers go by the scan of that kind (scan_of)
   int64_t chunk = 16;                   // steps, of the chunked form
   int64_t layer = 0, layers = 1;        // which of how many blocks: RWKV starts deeper ones differently
+  int64_t length = 1024;                // of the longest sequence: s4 and rtf are made for one
 };
 
 // What is known of a kind. A new one is a row in kinds.cpp, and what the row makes.

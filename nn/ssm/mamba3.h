@@ -28,8 +28,8 @@ struct Mamba3Options {
 };
 
 // z, x, B, C, d, a, l, theta = in_proj(input);   B, C = RMSNorm(B) + B_bias, RMSNorm(C) + C_bias, biases per head
-// delta = softplus(d + dt_bias), A = -softplus(a), lambda = sigmoid(l), one per head; theta of state / 2 angles, for
-// all y = the state above, read by C, + D x;   output = out_proj(y SiLU(z))
+// delta = softplus(d + dt_bias), A = -softplus(a), lambda = sigmoid(l), one per head; theta: state / 2 angles
+// y = the state above, read by C, + D x;   output = out_proj(y SiLU(z))
 //
 // There is no convolution: lambda and the biases do its work. Biases start at 1. Not here: the paper's form of many
 // inputs and outputs (MIMO). From delta to y all is f32 or wider. Optimizers should not decay D and the biases.

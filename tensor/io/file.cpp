@@ -122,6 +122,7 @@ AtomicFile::AtomicFile(std::string op, std::string path) : op_(std::move(op)), p
   target_ = behind_links(path_);
   struct stat old;
   const bool replaces = stat(target_.c_str(), &old) == 0;
+  if (!replaces && errno != ENOENT) fail("write", errno);
   if (replaces && !S_ISREG(old.st_mode))
     throw IoError(fmt::format("{}: cannot write '{}': it is {}; expected a file name", op_, shown(path_),
                               S_ISDIR(old.st_mode) ? "a folder" : "a device or pipe"));

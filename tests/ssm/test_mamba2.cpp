@@ -239,6 +239,10 @@ TEST_CASE("what SSD and Mamba-2 refuse", "[mamba2][errors]") {
   CHECK_THROWS_WITH(Mamba2({.dim = 8}), contains("inner width of 16, heads of 64"));
   CHECK_THROWS_AS(Mamba2({.dim = 32, .groups = 2}), ValueError);
   CHECK_THROWS_AS(Mamba2({.dim = 32, .A_low = 0}), ValueError);
+  TransformerBlock one(8, {mixer("a", Mamba({.dim = 8}))}), two(8, {mixer("b", Mamba2({.dim = 8, .head = 4}))});
+  BlockState of_one;
+  one.step(zeros({1, 2, 8}), of_one);
+  CHECK_THROWS_WITH(two.step(zeros({1, 1, 8}), of_one), contains("a layer of another kind made this state"));
   Tensor none, wrong = zeros({2, 4, 3, 3}, f64);
   CHECK_THROWS_AS(ssd(ssd_inputs(3), wrong), ShapeError);
   CHECK_THROWS_AS(ssd(ssd_inputs(3, 2, 4, 3), none), ShapeError);

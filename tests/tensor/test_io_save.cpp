@@ -118,6 +118,25 @@ TEST_CASE("what is no regular file is refused at once, also a pipe without a wri
   alarm(0);
 }
 
+TEST_CASE("paths, devices and equations are quoted with their controls escaped, and cut", "[io]") {
+  const std::string hostile(5000, '\x1b');
+  auto message = [](auto f) -> std::string {
+    try {
+      f();
+    } catch (const Error& e) { return e.what(); }
+    return "no error";
+  };
+  for (const std::string& text :
+       {message([&] { load_npy(hostile); }), message([&] { load_npz(hostile); }), message([&] { read_file(hostile); }),
+        message([&] { load_idx(hostile); }), message([&] { save(hostile, "x"); }),
+        message([&] { Device::parse(hostile); }), message([&] { einsum(hostile, {ones({1})}); })}) {
+    INFO(text);
+    CHECK(text.size() < 2000);
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(text.find("\\x1b") != std::string::npos);
+  }
+}
+
 TEST_CASE("what a file unpacks to is bounded by the caller", "[io]") {
   TemporaryFolder folder;
   save_npz(folder / "a.npz", {{"x", zeros({1000})}, {"y", zeros({1000})}});

@@ -79,6 +79,7 @@ struct Launch {
 class Block {
  public:
   void run(Launch& launch, uint3 index);
+  Block* before = nullptr;  // of those kept
   bool running() const { return launch_; }
 
   void warp_wait(const char* what, uint32_t mask, void* deposit, Complete complete, Where where);
@@ -138,14 +139,17 @@ class Block {
 constinit thread_local Block* current = nullptr;
 // Of this thread. Kernels may still run where the thread's own variables are gone: then it is made anew, and kept.
 constinit thread_local Block* mine = nullptr;
+constinit thread_local bool ended = false;
+constinit std::atomic<Block*> kept{nullptr};
 struct EndBlock {
-  ~EndBlock() { delete std::exchange(mine, nullptr); }
+  ~EndBlock() { delete std::exchange(mine, nullptr), ended = true; }
 };
 Block& here() {
   if (!mine) {
     thread_local EndBlock at_end;
     (void)at_end;
     mine = new Block;
+    if (ended) mine->before = kept.exchange(mine);
   }
   return *(current = mine);
 }

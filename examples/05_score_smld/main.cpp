@@ -339,7 +339,7 @@ void to_sdes(Lesson& lesson, int64_t walkers) {
   const Tensor end = sample(process, law, reverse, prior_sample(process, noise.draw({walkers, 2}, Device::cpu()), 20),
                             through(and_zero(log_grid(120, 20, 0.05))), {.noise = &noise});
   lesson.expect("one step a level, 120 levels: share of the larger mode", share_of_first(end), Within{0.72, 0.88});
-  lesson.say("Note 07 goes on from here.");
+  lesson.say("Note 03 goes on from here.");
 }
 
 }  // namespace

@@ -82,7 +82,6 @@ std::vector<double> zero_terminal_snr(const std::vector<double>& betas) {
   for (size_t n = 1; n < root.size(); ++n) root[n] = (root[n] - last) * first / (first - last);
   std::vector<double> result;
   for (size_t n = 1; n < root.size(); ++n) result.push_back(1 - std::pow(root[n] / root[n - 1], 2));
-  result[0] = betas[0];
   result.back() = 1;
   return result;
 }

@@ -80,6 +80,12 @@ TEST_CASE("one first-order method: FM's Euler, EDM's, DDIM, DPM-Solver-1 and ++1
     CHECK(farthest(path(SubVariancePreserving(), *s, sigmas, x), reference) < 1e-12);
     CHECK(farthest(path(Ddpm(BetaSchedule::cosine), *s, sigmas, x), reference) < 1e-11);
   }
+  // 2M after a gap remembers nothing: the step before did not end where this one begins
+  DpmSolverPP2M multi;
+  const Mixture law = three_gaussians();
+  const Tensor first = sample(Edm(), law, multi, x, {{10, 5}}), gap = sample(Edm(), law, multi, x, {{10, 5}, {4, 2}});
+  CHECK(difference(gap, sample(Edm(), law, ddim, first, {{4, 2}})) < 1e-13);
+  CHECK(difference(sample(Edm(), law, multi, x, {{10, 5}, {5, 2}}), sample(Edm(), law, ddim, first, {{5, 2}})) > 1e-4);
   // Euler in VP's time is another method, and Heun in FM's time is not Heun in sigma.
   Heun heun;
   auto without_zero = sigmas;
@@ -154,6 +160,9 @@ TEST_CASE("churn: none is Heun, some raises the noise level first", "[diffusion]
   // outside of least .. most nothing is drawn
   EdmChurn outside({.churn = 4, .least = 30, .most = 50});
   CHECK(farthest(path(Edm(), outside, sigmas, x), path(Edm(), heun, sigmas, x)) < 1e-13);
+  EdmChurn later({.churn = 4, .least = 0, .most = 10});
+  CHECK(farthest({path(Edm(), later, sigmas, x)[0]}, {path(Edm(), heun, sigmas, x)[0]}) < 1e-13);
+  CHECK(farthest(path(Edm(), later, sigmas, x), path(Edm(), heun, sigmas, x)) > 1e-3);
   EdmChurn full_churn({.churn = 1e9, .least = 0, .most = 100});  // gamma is at most sqrt(2) - 1
   for (const Tensor& t : path(Edm(), full_churn, sigmas, x)) CHECK(all(isfinite(t)).item<bool>());
 }

@@ -1,11 +1,13 @@
 // What a network may predict at (x_t, t): five quantities, any of which gives the others, since x_t = a x_0 + b eps is
-// known.
+// known. Each is p x_0 + q eps, read as an expectation given x_t:
 //
-//   D         x_0                    -> p = 1,  q = 0      each is  scale * value = p x_0 + q eps,
-//   noise     eps                    -> p = 0,  q = 1      read as expectations given x_t; with x_t = a x_0 + b eps
-//   that is score     -eps / b               -> p = 0,  q = -1     a 2 x 2 system with determinant a q - b p v a eps -
-//   b x_0          -> p = -b, q = a      (Salimans & Ho 2022) velocity  a' x_0 + b' eps        -> p = a', q = b' (dx/dt
-//   of the probability-flow ODE; determinant W = a b' - b a')
+//   denoised   x_0                    p = 1    q = 0
+//   noise      eps                    p = 0    q = 1
+//   score      -eps / b               p = 0    q = -1 / b
+//   v          a eps - b x_0          p = -b   q = a      Salimans & Ho 2022
+//   velocity   a' x_0 + b' eps        p = a'   q = b'     dx/dt of the probability-flow ODE
+//
+// With x_t that is a 2 x 2 system of determinant a q - b p, for the velocity W = a b' - b a'.
 #pragma once
 #include "nn/diffusion/process.h"
 

@@ -233,7 +233,7 @@ class HtmlWriter {
     return 0;
   }
   static std::string without_tags(const std::string& html) {
-    static const std::regex pattern("<[^>]*>");
+    static const std::regex pattern("<(?:[^>\"]|\"[^\"]*\")*>");  // a quoted attribute may hold a >
     return std::regex_replace(html, pattern, "");
   }
 

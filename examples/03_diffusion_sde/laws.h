@@ -36,8 +36,8 @@ struct Marginal {
     return sum;
   }
   double quantile(double p) const {
-    double low = -1e4, high = 1e4;
-    for (int i = 0; i < 200; ++i) (cdf((low + high) / 2) < p ? low : high) = (low + high) / 2;
+    double low = -1e3, high = 1e3;
+    for (int i = 0; i < 60; ++i) (cdf((low + high) / 2) < p ? low : high) = (low + high) / 2;
     return low;
   }
   double mean() const {
@@ -52,18 +52,19 @@ struct Marginal {
   }
 };
 
-// The mean distance that points have to move to become quantiles of the law (Wasserstein 1), points [n, 1].
-inline double transport(const Tensor& points, const Marginal& law) {
+// n points of equal weight that stand for the law.
+inline std::vector<double> quantiles(const Marginal& law, int64_t n) {
+  std::vector<double> at;
+  for (int64_t i = 0; i < n; ++i) at.push_back(law.quantile((double(i) + 0.5) / double(n)));
+  return at;
+}
+// The mean distance that points [n, 1] have to move to become n quantiles of a law (Wasserstein 1).
+inline double transport(const Tensor& points, const std::vector<double>& quantiles) {
   std::vector<double> x = points.to_vector<double>();
   std::sort(x.begin(), x.end());
   double sum = 0;
-  for (size_t i = 0; i < x.size(); ++i) sum += std::abs(x[i] - law.quantile((double(i) + 0.5) / double(x.size())));
+  for (size_t i = 0; i < x.size(); ++i) sum += std::abs(x[i] - quantiles[i]);
   return sum / double(x.size());
-}
-
-// What that is for as many points drawn from the law itself: nothing can be expected to be nearer.
-inline double transport_of_draws(const Mixture& law, int64_t n) {
-  return transport(law.sample(n), Marginal(law, 1, 0));
 }
 
 // A few rows of [time, walkers] as curves over times.

@@ -32,7 +32,8 @@ inline TransformerBlock block_with_weights(SsmKind kind, StateForm form, const O
   TransformerBlock block(SsmOptions{.kind = kind, .dim = 16, .heads = 2, .form = form, .chunk = 8});
   Generator g(1);
   NoGrad guard;
-  for (const Tensor& p : block.parameters()) Tensor(p).copy_(0.3 * randn(p.shape(), f32, &g));
+  for (const auto& [name, p] : block.named_parameters())  // RTF's denominator: with poles inside the unit circle
+    Tensor(p).copy_((name.ends_with("ssm.a") ? 0.01 : 0.3) * randn(p.shape(), f32, &g));
   block.to(numbers.device), block.to(numbers.dtype);
   return block;
 }

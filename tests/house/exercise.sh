@@ -66,7 +66,7 @@ says "the first hint again" 0 "^hint 1 of 3" -- ./ink exercise $name --hint
 says "another folder" 0 "copies stand in $tree/mine" -- ./ink exercise --path mine
 [ -f "mine/$name.cpp" ] && [ -f "mine/$name.cpp.1" ] || { echo "exercise: --path left copies behind"; wrong=1; }
 { sed '/^std::vector<size_t> window_argmax/,$d' "$copy"; ./ink exercise $name --solution; } > solved.cpp && mv solved.cpp "mine/$name.cpp"
-says "the solution" 0 "$name: solved" "holds +values; old samples leave; ties" "next +./ink exercise 00_" -- ./ink exercise $name
+says "the solution" 0 "$name: solved" "holds +values; old samples leave; ties" "next +./ink exercise 01_" -- ./ink exercise $name
 says "the list at last" 0 "solved +$name" -- ./ink exercise
 echo "// another line" >> "mine/$name.cpp"
 says "the list after a change" 0 "begun +$name" -- ./ink exercise

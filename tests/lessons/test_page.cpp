@@ -80,6 +80,8 @@ TEST_CASE("Markdown becomes HTML; formulas are left to KaTeX as they are", "[mar
   CHECK(inline_html("5 $ or $6, and \\$7") == "5 $ or $6, and $7");
   CHECK_THAT(markdown_html("| a | b |\n| --- | --- |\n| $|x|$ | 2 |\n"),
              contains("<td data-label=\"a\"><span class=\"tex\">|x|</span></td>"));
+  CHECK_THAT(markdown_html("| $t > 0$ | b | c |\n| --- | --- | --- |\n| 1 | 2 | 3 |\n"),
+             contains("<td data-label=\"t &gt; 0\">1</td>"));
   CHECK(inline_html("[`f`](x.h)", [](const std::string& to, const std::string& name) { return to + "?" + name; }) ==
         "<a href=\"x.h?f\"><code>f</code></a>");
 }

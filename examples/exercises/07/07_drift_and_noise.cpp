@@ -12,7 +12,7 @@
 // Example: a = e^{-t}, b^2 = 1 - e^{-2t}, whatever t: f = -1 and g^2 = 2. The noise has to grow (by 2 e^{-2t}), and to
 // make up for what f takes from it (2 (1 - e^{-2t})).
 //
-// What the checks look at: f; g^2 where nothing is drawn to 0 (a = 1); g^2 in general; a walk with both.
+// What the checks look at: f; g^2 where a = 1 (nothing is drawn to 0); g^2 in general; a walk with both.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -47,7 +47,9 @@ namespace solution {
 //[ solution
 Equation equation_of(const Law& law) {
   const double f = law.da / law.a;
-  return {f, 2 * law.b * law.db - 2 * f * law.b * law.b};
+  const double growth = 2 * law.b * law.db;  // of b^2
+  const double drawn = 2 * f * law.b * law.b;
+  return {f, growth - drawn};
 }
 //]
 }  // namespace solution

@@ -14,7 +14,7 @@
 //
 // (f pushes away from 0 on the way back, the score pulls towards the data, and twice as hard.)
 //
-// What the checks look at: the drift (z = 0); the score; the noise; and that the kernel is Bayes' up to dt^2.
+// What the checks look at: the drift (z = 0); the score; the noise; Bayes' kernel, which it is up to dt^2.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;
@@ -41,7 +41,9 @@ Tensor reverse_step(const Tensor& x, const Tensor& score, double f, double g2, d
 namespace solution {
 //[ solution
 Tensor reverse_step(const Tensor& x, const Tensor& score, double f, double g2, double dt, const Tensor& z) {
-  return x - (f * x - g2 * score) * dt + std::sqrt(g2 * dt) * z;
+  const Tensor bracket = f * x - g2 * score;
+  const Tensor mean = x - bracket * dt;
+  return mean + std::sqrt(g2 * dt) * z;
 }
 //]
 }  // namespace solution

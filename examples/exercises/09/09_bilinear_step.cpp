@@ -13,8 +13,8 @@
 // With one equation, A = -1, B = 1, x = 1, u = 0 and Delta = 1: 1.5 x_k = 0.5, so x_k = 1/3; e^{-1} = 0.368 is the
 // truth, forward Euler gives 0, backward Euler 0.5.
 //
-// What the checks look at: one equation; coupled equations; a state of rest stays at rest; steps half as long are four
-// times as exact; a stiff system stays bounded.
+// What the checks look at: one equation; coupled equations; a state of rest stays at rest; the order: steps half as
+// long are four times as exact; a stiff system stays bounded.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;

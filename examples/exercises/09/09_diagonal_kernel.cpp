@@ -16,8 +16,8 @@
 //
 // With a = -1 + i pi / log 2 instead, a' = -1/2: the sign alternates, which no real a can do.
 //
-// What the checks look at: one real pole; one complex pole; several; the kernel against the recurrence; length 0; the
-// gradient to a (autograd runs through your ops).
+// What the checks look at: one real pole; one complex pole; several poles; length 0; gradients (autograd runs through
+// your ops).
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;

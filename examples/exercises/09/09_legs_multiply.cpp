@@ -39,7 +39,8 @@ Tensor legs_product(const Tensor& x) {
 namespace solution {
 //[ solution
 Tensor legs_product(const Tensor& x) {
-  const Tensor k = arange(0, x.size(-1), 1, x.options()), v = sqrt(2 * k + 1);
+  const Tensor k = arange(0, x.size(-1), 1, x.options());
+  const Tensor v = sqrt(2 * k + 1);
   return k * x - v * cumsum(v * x, -1);
 }
 //]

@@ -14,7 +14,7 @@
 // b. With d = 1, a = -1/2 (the pole 1/2), b = 3/4 and L = 2: A = 1/2, C (1 - 1/4) = 3/4, C = 1, and the input 1, 0, 0
 // gives 1, 1/2, 1/4: the first two are the kernel.
 //
-// What the checks look at: one pole; several; beyond L steps; steps against the quotient of FFTs; gradients to a and b.
+// What the checks look at: one pole; several poles; beyond the length; steps against the quotient of FFTs; gradients.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;

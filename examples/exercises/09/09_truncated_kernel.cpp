@@ -13,7 +13,7 @@
 // S4 learns D and so never needs A^L. Here D is given. One state, A = 1/2, B = 1, and L = 2: C = 1 has K = 1, 1/2 and
 // D = 1 - 1/4 = 3/4. At z = 1: 3/4 / (1 - 1/2) = 3/2 = K_0 + K_1. At z = -1: 3/4 / (1 + 1/2) = 1/2 = K_0 - K_1.
 //
-// What the checks look at: one state; several; lengths 1, odd, even and no power of two; the gradient to D.
+// What the checks look at: one state; several states; any length: 1, odd, even, no power of two; gradients.
 #include "examples/support/exercise/exercise.h"
 
 using namespace ink;

@@ -108,7 +108,7 @@ inline void without_training(Lesson& lesson, const Options& numbers, int64_t dra
                .y_high = 1.03,
                .caption = "Random keys in 64 dims. What is read under a key: is its last value the nearest?"});
   lesson.expect("written 8 times: adding recalls the last value, share", recall[0].y[3], Below{0.3});
-  lesson.expect("with decay 0.97", recall[1].y[3], Within{0.8, 0.999});
+  lesson.expect("with decay 0.97", recall[1].y[3], Above{0.8});
   lesson.expect("delta", recall[2].y[3], Above{0.99});
 
   Series add{.name = "add"}, delta{.name = "delta"}, squares{.name = "least squares"},
@@ -131,7 +131,10 @@ inline void without_training(Lesson& lesson, const Options& numbers, int64_t dra
                .y = "mean square error",
                .y_low = 0,
                .caption = "Each key written once, d = 64. Dashed: what the means must be."});
-  const double allowed = lesson.mode() == ink::lesson::Mode::tiny ? 0.6 : 0.1;
+  // fewer draws scatter more
+  const double allowed = lesson.mode() == ink::lesson::Mode::full    ? 0.03
+                         : lesson.mode() == ink::lesson::Mode::quick ? 0.06
+                                                                     : 0.6;
   lesson.expect("adding: error against (n - 1) / d, furthest relative difference", off_add, Below{allowed});
   lesson.expect("delta: error against its recursion, furthest relative difference", off_delta, Below{allowed});
   lesson.expect("least squares with 48 pairs: error", squares.y[6], Below{1e-9});

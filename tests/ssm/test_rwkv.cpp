@@ -41,7 +41,72 @@ Tensor by_pairs(const Keys& in) {
   return stack(rows, 1);
 }
 
+// A layer with random weights, its tokens, and the token before each.
+template <class Layer> Layer drawn_layer(Layer layer) {
+  NoGrad guard;
+  unsigned seed = 40;
+  for (const Tensor& p : layer.parameters()) Tensor(p).copy_(0.5 * normal(p.shape(), seed++));
+  layer.to(f64);
+  return layer;
+}
+Tensor column(const Tensor& row) { return row.reshape({row.numel(), 1}); }
+// The norm of one head, weight and bias.
+Tensor normed(const Tensor& y, const Tensor& weight, const Tensor& bias) {
+  const Tensor centred = y - y.mean();
+  return centred / sqrt(square(centred).mean() + 64e-5) * weight + bias;
+}
+
 }  // namespace
+
+TEST_CASE("RWKV-6 equals its definition, token by token in plain numbers", "[ssm]") {
+  NoGrad guard;
+  const int64_t d = 4, n = 5;
+  const Rwkv6TimeMix layer = drawn_layer(Rwkv6TimeMix({.dim = d, .heads = 1, .shift_rank = 2, .decay_rank = 3}));
+  const Tensor x = normal({1, n, d}, 1);
+  Tensor S = zeros({d, d}, f64), before = zeros({1, d}, f64);
+  TensorList rows;
+  for (int64_t t = 0; t < n; ++t) {
+    const Tensor now = x.select(1, t), change = before - now;
+    const Tensor h = tanh(matmul(now + change * layer.shift_all, layer.shift_down)).reshape({5, 2});
+    const auto mixed = [&](int64_t i) {
+      return now + change * (matmul(h.narrow(0, i, 1), layer.shift_up[i]) + layer.shift_each[i]);
+    };
+    const Tensor w = exp(-exp(layer.decay.forward(mixed(0)))), k = layer.key.forward(mixed(1)),
+                 v = layer.value.forward(mixed(2)), r = layer.receptance.forward(mixed(3)),
+                 g = silu(layer.gate.forward(mixed(4)));
+    const Tensor y = matmul(r, S + column(layer.first * k) * v);
+    S = column(w) * S + column(k) * v;
+    rows.push_back(layer.out.forward(normed(y, layer.norm_weight, layer.norm_bias) * g));
+    before = now;
+  }
+  CHECK(difference(layer.forward(x).select(0, 0), cat(rows, 0)) < 1e-10);
+}
+
+TEST_CASE("RWKV-7 equals its definition, token by token in plain numbers", "[ssm]") {
+  NoGrad guard;
+  const int64_t d = 4, n = 5;
+  const Rwkv7TimeMix layer = drawn_layer(
+      Rwkv7TimeMix({.dim = d, .heads = 1, .decay_rank = 2, .erase_rank = 2, .value_rank = 2, .gate_rank = 3}));
+  const Tensor x = normal({1, n, d}, 1);
+  Tensor S = zeros({d, d}, f64), before = zeros({1, d}, f64);
+  TensorList rows;
+  for (int64_t t = 0; t < n; ++t) {
+    const Tensor now = x.select(1, t);
+    const auto mixed = [&](int64_t i) { return now + (before - now) * layer.shift[i]; };
+    const Tensor r = layer.receptance.forward(mixed(0)),
+                 w = exp(-0.6065306597126334 * sigmoid(layer.decay.forward(mixed(1)))), k = layer.key.forward(mixed(2)),
+                 v = layer.value.forward(mixed(3)), a = sigmoid(layer.erase.forward(mixed(4))),
+                 g = layer.gate.forward(mixed(5));
+    Tensor kappa = k * layer.erase_key;
+    kappa = kappa / norm(kappa);
+    const Tensor written = k * (1 + (a - 1) * layer.write_key);
+    S = column(w) * S - column(a * kappa) * matmul(kappa, S) + column(written) * v;
+    const Tensor y = normed(matmul(r, S), layer.norm_weight, layer.norm_bias) + (r * written * layer.bonus).sum() * v;
+    rows.push_back(layer.out.forward(y * g));
+    before = now;
+  }
+  CHECK(difference(layer.forward(x).select(0, 0), cat(rows, 0)) < 1e-10);
+}
 
 TEST_CASE("wkv is the mean of its definition, by every scan", "[ssm]") {
   for (auto algorithm :

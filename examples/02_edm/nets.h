@@ -53,7 +53,8 @@ struct Learner {
       : preconditioner(std::move(p)), net({.width = width}) {}
   Tensor operator()(const Tensor& x, const Tensor& sigma, const Tensor& = {}) const {
     auto f = [&](const Tensor& y, const Tensor& noise, const Tensor&) { return net.forward(y, noise); };
-    return diffusion::NetworkDenoiser{*preconditioner, f}(x, sigma);
+    const Device home = net.out.weight.device();  // x may lie elsewhere
+    return diffusion::NetworkDenoiser{*preconditioner, f}(x.to(home), sigma.to(home)).to(x.device());
   }
 };
 
@@ -96,7 +97,7 @@ inline Series train(Lesson& lesson, const std::string& name, Learner& learner, c
 inline double excess_loss(diffusion::Denoiser denoiser, const diffusion::Mixture& law, const Tensor& sigma) {
   NoGrad guard;
   const int64_t n = sigma.size(0);
-  const Tensor x = law.sample(n) + randn({n, 2}, f64) * sigma.unsqueeze(1);
+  const Tensor x = law.sample(n) + randn({n, 2}, {f64, Device::cpu()}) * sigma.unsqueeze(1);
   const Tensor off = denoiser(x, sigma, {}) - law(x, sigma);  // E|D - x0|^2 = E|D - D*|^2 + E|D* - x0|^2
   const Tensor weight = 1 / square(sigma) + 1 / (kSigmaData * kSigmaData);
   return (square(off).mean(Dims{1}) * weight).mean().item();

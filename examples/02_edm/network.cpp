@@ -126,7 +126,7 @@ std::unique_ptr<Learner> ablation(Lesson& lesson, const Mixture& law, const Trai
       if (seed == 0) losses.push_back(loss);
       default_generator() = Generator(lesson.seed() + 100);
       for (size_t i = 0; i < levels.size(); ++i)
-        curve.y[i] += excess_loss(*learner, law, full({n}, levels[i], f64)) / double(training.seeds);
+        curve.y[i] += excess_loss(*learner, law, full({n}, levels[i], {f64, Device::cpu()})) / double(training.seeds);
       const double over = excess_loss(*learner, law, sigma);
       total[kind] += over / double(training.seeds);
       if (kind == 0) worst_edm = std::max(worst_edm, over);
@@ -146,8 +146,8 @@ std::unique_ptr<Learner> ablation(Lesson& lesson, const Mixture& law, const Trai
                .log = true,
                .caption = "All in EDM's weight. eps is lost where noise is large, x_0 where it is small; v assumes "
                           "data of variance 1."});
-  const double floor = denoising_loss(law, law.sample(10 * n), randn({10 * n, 2}, f64), LogNormalNoise().draw(10 * n),
-                                      {Weight::edm, kSigmaData})
+  const double floor = denoising_loss(law, law.sample(10 * n), randn({10 * n, 2}, {f64, Device::cpu()}),
+                                      LogNormalNoise().draw(10 * n), {Weight::edm, kSigmaData})
                            .mean()
                            .item();
   lesson.value("floor of EDM's loss", floor);

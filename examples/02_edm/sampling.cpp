@@ -19,7 +19,7 @@ void flow_on_a_line(Lesson& lesson) {
   const Mixture law = two_on_a_line();
   const Edm edm(5);
   const FlowMatching flow;
-  const Tensor start = linspace(-1.9, 1.9, 13, f64).unsqueeze(1);
+  const Tensor start = linspace(-1.9, 1.9, 13, {f64, Device::cpu()}).unsqueeze(1);
   RungeKutta4 solver;
   auto draw = [&](const char* name, const Process& p, const std::vector<double>& times, const char* caption) {
     std::vector<Series> curves(13);
@@ -68,7 +68,7 @@ void grid_and_heun(Lesson& lesson, const Mixture& law) {
   Heun heun;
   EdmChurn still({.churn = 0}), stirred({.churn = 20});
   SampleNoise noise(lesson.seed() + 3);
-  const Tensor x = noise.draw({50, 2}) * 10;
+  const Tensor x = noise.draw({50, 2}, Device::cpu()) * 10;
   const Steps steps = through(edm_grid(12, 0.01, 10));
   const Tensor plain = sample(edm, law, heun, x, steps);
   lesson.expect("churn 0 is Heun: largest difference",
@@ -82,7 +82,7 @@ void orders(Lesson& lesson, const Mixture& law) {
                  "Karras et al. 2022, figure 2; Lu et al. 2022");
   const Edm edm(8);
   SampleNoise noise(lesson.seed() + 5);
-  const Tensor x = noise.draw({16, 2}) * 8;
+  const Tensor x = noise.draw({16, 2}, Device::cpu()) * 8;
   auto levels = [](int64_t n) {
     std::vector<double> grid = edm_grid(n + 1, 0.05, 8);
     grid.pop_back();  // to sigma = 0.05: the last step, to 0, is Euler's in all of them
@@ -136,10 +136,9 @@ void one_net_by_all(Lesson& lesson, const Learner& learner, const Mixture& law, 
   const VarianceExploding ve(0.002, 80);
   const VariancePreserving vp;
   const Ddpm ddpm(BetaSchedule::cosine, 1000);
-  const Device device = lesson.device();
   auto denoiser = [&](const Tensor& x, const Tensor& sigma, const Tensor&) { return learner(x, sigma); };
   SampleNoise noise(lesson.seed() + 11);
-  const Tensor z = noise.draw({chains, 2}, device), data = law.sample(chains), other = law.sample(chains);
+  const Tensor z = noise.draw({chains, 2}, Device::cpu()), data = law.sample(chains), other = law.sample(chains);
   const double floor = energy_distance(data, other);
   lesson.value("energy distance, data and data", floor);
   Heun heun;
@@ -168,8 +167,7 @@ void one_net_by_all(Lesson& lesson, const Learner& learner, const Mixture& law, 
   for (const Row& r : rows) {
     int64_t calls = 0;
     const Tensor x = sample(r.process, denoiser, r.sampler, z * r.process.prior_std(r.steps[0].t), r.steps,
-                            {.noise = &noise}, &calls)
-                         .to(Device::cpu());
+                            {.noise = &noise}, &calls);
     const double distance = energy_distance(x, data);
     worst = std::max(worst, distance);
     lesson.value(fmt::format("energy distance, {}", r.name), distance);

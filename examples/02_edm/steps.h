@@ -118,8 +118,9 @@ inline void churn_by_steps(Lesson& lesson) {
 
 // A cloud of samples as counts of points per cell, [cells, cells], rows from top to bottom.
 inline Tensor counts_of(const Tensor& points, double reach, int64_t cells) {
-  Tensor counts = zeros({cells * cells}, f64);
-  const Tensor at = floor((points.to(f64) + reach) * (double(cells) / (2 * reach)));
+  const Options numbers{f64, Device::cpu()};
+  Tensor counts = zeros({cells * cells}, numbers);
+  const Tensor at = floor((points.to(numbers) + reach) * (double(cells) / (2 * reach)));
   const Tensor inside = ((at >= 0) & (at < double(cells))).all(Dims{1}).to(f64),
                place = clamp(at, 0, double(cells - 1)).to(i64);
   const Tensor index = (cells - 1 - place.select(1, 1)) * cells + place.select(1, 0);
@@ -136,7 +137,7 @@ inline void cloud_by_steps(Lesson& lesson, diffusion::Denoiser denoiser, const T
   auto show = [&](double sigma, const Tensor& x) {
     const double reach = 1.5 * std::sqrt(0.25 + sigma * sigma) / 0.5;
     lesson.frame(fmt::format("$\\sigma = {:.3g}$", sigma),
-                 {{"points per cell", counts_of(x.to(Device::cpu()), reach, 16)}, {"edge of the picture", reach}},
+                 {{"points per cell", counts_of(x, reach, 16)}, {"edge of the picture", reach}},
                  sigma > 3     ? "Noise: the cloud only shrinks, as a whole."
                  : sigma > 0.3 ? "The noise is as large as the data: the cloud bends towards its three parts."
                                : "Each part settles.");

@@ -81,7 +81,7 @@ double energy_distance(const Tensor& a, const Tensor& b) {
     for (int64_t i = 0; i < x.size(0); ++i) sum += norm(y - x[i], {1}).sum().item();
     return sum;
   };
-  const Tensor x = a.to(f64), y = b.to(f64);
+  const Tensor x = a.to(kPlane), y = b.to(kPlane);
   const double n = double(a.size(0)), m = double(b.size(0));
   return 2 * distances(x, y) / (n * m) - distances(x, x) / (n * (n - 1)) - distances(y, y) / (m * (m - 1));
 }

@@ -115,7 +115,7 @@ void loader_in_child() {
     const pid_t pid = fork();
     if (pid == 0) {
       go_on();
-      std::exit(0);
+      _exit(0);
     }
     EXPECT(test::end_of(pid) == 0);
     go_on();

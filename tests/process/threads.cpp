@@ -66,6 +66,7 @@ void second_derivatives_through_one_parameter() {
     }
   });
   EXPECT(w.grad().sum().item() == kThreads * 50 * 4 * 4);
+  w.zero_grad();  // a gradient with a graph leads back to its leaf
 }
 
 void gradients_read_set_and_forgotten() {

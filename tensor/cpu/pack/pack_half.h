@@ -11,6 +11,26 @@ template <int N> INK_INLINE Pack<float, N> decode(const half*, Pack<uint16_t, N>
   auto scaled = bit_cast<uint32_t>(bit_cast<float>(U(magnitude)) * Pack<float, N>(0x1p112f)).v;
   return bit_cast<float>(U((magnitude >= (0x7c00u << 13) ? 0x7f800000u | magnitude : scaled) | sign));
 }
+// The CPU's own conversion keeps the payload of a NaN; here every NaN is the quiet one, as in half.h.
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+INK_INLINE Pack<uint16_t, 16> encode(const half*, Pack<float, 16> f) {
+  const __m512 x = (__m512)f.v;
+  const __m256i r = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m256i quiet = _mm256_and_si256(r, _mm256_set1_epi16(short(0xfe00)));
+  return Pack<uint16_t, 16>(
+      (vector_of<uint16_t, 16>)_mm256_mask_mov_epi16(r, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), quiet));
+}
+#endif
+#if defined(__F16C__) && defined(__AVX2__)
+INK_INLINE Pack<uint16_t, 8> encode(const half*, Pack<float, 8> f) {
+  const __m256 x = (__m256)f.v;
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m128i nan16 = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
+  const __m128i payload = _mm_and_si128(nan16, _mm_set1_epi16(0x01ff));
+  const __m128i r = _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return Pack<uint16_t, 8>((vector_of<uint16_t, 8>)_mm_andnot_si128(payload, r));
+}
+#endif
 template <int N> INK_INLINE Pack<uint16_t, N> encode(const half*, Pack<float, N> f) {
   using U = Pack<uint32_t, N>;
   auto x = bit_cast<uint32_t>(f).v;

@@ -16,8 +16,7 @@ namespace {
 
 bool is_scale(double s) { return s > 0 && std::isfinite(s) && std::isfinite(float(s)) && float(s) > 0; }
 void check_scale(const char* name, double s) {
-  if (!is_scale(s))
-    throw ValueError(fmt::format("GradScaler: {} must be positive and finite in f32; got {}", name, s));
+  if (!is_scale(s)) throw ValueError(fmt::format("GradScaler: {} must be positive and finite in f32; got {}", name, s));
 }
 void check_scaler(const GradScalerOptions& o) {
   check_scale("scale", o.scale), check_scale("floor", o.floor), check_scale("ceiling", o.ceiling);
@@ -28,8 +27,9 @@ void check_scaler(const GradScalerOptions& o) {
     throw ValueError(fmt::format("GradScaler: growth got {}; expected at least 1", o.growth));
   if (!(o.backoff > 0 && o.backoff < 1))
     throw ValueError(fmt::format("GradScaler: backoff got {}; expected 0 < backoff < 1", o.backoff));
-  const std::pair<const char*, int64_t> counts[] = {
-      {"growth_interval", o.growth_interval}, {"hysteresis", o.hysteresis}, {"bad_losses", o.bad_losses}};
+  const std::pair<const char*, int64_t> counts[] = {{"growth_interval", o.growth_interval},
+                                                    {"hysteresis", o.hysteresis},
+                                                    {"bad_losses", o.bad_losses}};
   for (auto [name, count] : counts)
     if (count < 1) throw ValueError(fmt::format("GradScaler: {} got {}; expected at least 1", name, count));
 }
@@ -38,9 +38,10 @@ void check_scaler(const GradScalerOptions& o) {
 void refuse_clipped(const Tensor& g) {
   const std::string_view writer = g.impl()->storage->last_writer;
   if (writer == "clip_grad_norm_" || writer == "clip_grad_value_")
-    throw GradError(fmt::format("GradScaler: {} was given gradients that are still scaled; hint: call "
-                                "unscale_(optimizer) before it",
-                                writer));
+    throw GradError(
+        fmt::format("GradScaler: {} was given gradients that are still scaled; hint: call "
+                    "unscale_(optimizer) before it",
+                    writer));
 }
 
 std::string first_bad_value(const Tensor& g) {
@@ -125,10 +126,11 @@ void GradScaler::unscale_(Optimizer& optimizer) {
     const Tensor g = params[i].grad();
     if (!g.defined()) continue;
     if (g.dtype() == f16)
-      throw DTypeError(fmt::format("GradScaler: the gradient of {} is f16, in which it would be lost when unscaled; "
-                                   "expected f32; hint: MasterWeights (optim/precision/master_weights.h), or f32 "
-                                   "parameters under Autocast",
-                                   name_of_parameter(params[i], int64_t(i))));
+      throw DTypeError(
+          fmt::format("GradScaler: the gradient of {} is f16, in which it would be lost when unscaled; "
+                      "expected f32; hint: MasterWeights (optim/precision/master_weights.h), or f32 "
+                      "parameters under Autocast",
+                      name_of_parameter(params[i], int64_t(i))));
     refuse_clipped(g);
   }
   NoGrad guard;
@@ -155,13 +157,13 @@ bool GradScaler::step(Optimizer& optimizer) {
 
 bool GradScaler::found_bad(const Optimizer& optimizer) const {
   const Seen* s = find(optimizer);
-  if (!s || s->stage == Stage::ready)
-    throw GradError("GradScaler: found_bad() needs unscale_() first");
+  if (!s || s->stage == Stage::ready) throw GradError("GradScaler: found_bad() needs unscale_() first");
   return !s->bad.empty();
 }
 void GradScaler::mark_bad(const Optimizer& optimizer, const std::string& cause) {
   const Seen* s = find(optimizer);
-  if (!s || s->stage != Stage::unscaled) throw GradError("GradScaler: mark_bad() belongs between unscale_() and step()");
+  if (!s || s->stage != Stage::unscaled)
+    throw GradError("GradScaler: mark_bad() belongs between unscale_() and step()");
   if (s->bad.empty()) seen(optimizer).bad = cause.empty() ? "a gradient of another process is not finite" : cause;
 }
 
@@ -258,13 +260,14 @@ void GradScaler::load_state_dict(const NamedTensors& state) {
   for (int i = 0; i < 8; ++i) {
     auto it = std::find_if(state.begin(), state.end(), [&](auto& s) { return s.first == names[i]; });
     if (it == state.end())
-      throw ValueError(fmt::format("GradScaler::load_state_dict: no entry '{}'; got {} entries", names[i],
-                                   state.size()));
+      throw ValueError(
+          fmt::format("GradScaler::load_state_dict: no entry '{}'; got {} entries", names[i], state.size()));
     v[i] = it->second.item();
     if (!(v[i] >= 0 && v[i] <= 0x1p+127))
-      throw ValueError(fmt::format("GradScaler::load_state_dict: '{}' got {}; expected a number that is finite and not "
-                                   "negative",
-                                   names[i], v[i]));
+      throw ValueError(
+          fmt::format("GradScaler::load_state_dict: '{}' got {}; expected a number that is finite and not "
+                      "negative",
+                      names[i], v[i]));
   }
   if (state.size() != 8)
     throw ValueError(fmt::format("GradScaler::load_state_dict: got {} entries; expected 8", state.size()));

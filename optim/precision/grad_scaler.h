@@ -74,7 +74,7 @@ class GradScaler {
   void mark_bad(const Optimizer& optimizer, const std::string& cause);
 
   double scale() const { return options_.enabled ? scale_ : 1; }
-  int64_t good_steps() const { return good_; }      // in a row, since the scale last moved
+  int64_t good_steps() const { return good_; }  // in a row, since the scale last moved
   int64_t skipped_steps() const { return skipped_; }
   int64_t updates() const { return updates_; }
   const std::vector<ScaleEvent>& log() const { return log_; }  // everything but good steps without growth

@@ -14,8 +14,8 @@ namespace ink {
 
 Tensor round_stochastic(const Tensor& x, DType dtype, Generator* generator) {
   if (x.dtype() != f32 || !is_half(dtype))
-    throw DTypeError(fmt::format("round_stochastic: got {} to {}; expected f32 to f16 or bf16", name_of(x.dtype()),
-                                 name_of(dtype)));
+    throw DTypeError(
+        fmt::format("round_stochastic: got {} to {}; expected f32 to f16 or bf16", name_of(x.dtype()), name_of(dtype)));
   NoGrad guard;
   const int fraction_bits = dtype == f16 ? 10 : 7;
   const double smallest = dtype == f16 ? 0x1p-24 : 0x1p-133;
@@ -24,7 +24,8 @@ Tensor round_stochastic(const Tensor& x, DType dtype, Generator* generator) {
   // half as wide, and 0.7 of the wide one is still nearer to the first neighbour than to the second.)
   const Tensor beyond = maximum(abs(nearest) * std::ldexp(0.7, -fraction_bits), full({}, 0.7 * smallest, x.options()));
   const Tensor neighbour = to(to(nearest + sign(rest) * beyond, dtype), f32);
-  const Tensor share = abs(rest) / abs(neighbour - nearest);  // NaN where x is in the format, or infinite
+  // NaN where x is in the format, or infinite: then `nearest` stays
+  const Tensor share = abs(rest) / abs(neighbour - nearest);  // (10.9)
   const Tensor draw = rand(x.shape(), x.options(), generator);
   return to(where(logical_and(draw < share, isfinite(neighbour)), neighbour, nearest), dtype);
 }
@@ -78,8 +79,8 @@ void MasterWeights::load_state_dict(const NamedTensors& state) {
     fresh.push_back(it->second);
   }
   if (state.size() != masters_.size())
-    throw ValueError(fmt::format("MasterWeights::load_state_dict: got {} entries; expected {}", state.size(),
-                                 masters_.size()));
+    throw ValueError(
+        fmt::format("MasterWeights::load_state_dict: got {} entries; expected {}", state.size(), masters_.size()));
   NoGrad guard;
   for (size_t i = 0; i < masters_.size(); ++i) masters_[i].copy_(fresh[i]);
   publish();

@@ -1,6 +1,7 @@
 // Autocast's lists, its cache of weights, nesting and gradients.
 #include "autograd/observe/autocast.h"
 
+#include <optional>
 #include <string_view>
 
 #include "autograd/attention.h"
@@ -8,7 +9,9 @@
 #include "autograd/observe/trace.h"
 #include "nn/layers/linear.h"
 #include "nn/layers/rnn.h"
+#include "nn/models/gpt.h"
 #include "optim/sgd.h"
+#include "tensor/allocator.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
 
@@ -39,14 +42,43 @@ TEST_CASE("ops under autocast compute in the dtype of their list", "[autocast]")
           scaled_dot_product_attention(q, q, q)})
       CHECK(y.dtype() == low);
     // in f32, from halves
-    for (const Tensor& y :
-         {exp(half), expm1(half), log(half), log2(half), log10(half), log1p(half), pow(half, 3), pow(half, half),
-          pow(2, half), reciprocal(half), rsqrt(half), tan(half), sinh(half), cosh(half), asin(half), acos(half),
-          erfinv(half), softplus(half), sum(half), mean(half), prod(half), norm(half), cumsum(half, 0),
-          cumprod(half, 0), logsumexp(half, {0}), var(half, {0}), softmax(half, 1), log_softmax(half, 1),
-          layer_norm(half), rms_norm(half), cross_entropy(half, labels), nll_loss(half, labels), mse_loss(half, half),
-          l1_loss(half, half), huber_loss(half, half), binary_cross_entropy_with_logits(half, half),
-          kl_div(half, half)})
+    for (const Tensor& y : {exp(half),
+                            expm1(half),
+                            log(half),
+                            log2(half),
+                            log10(half),
+                            log1p(half),
+                            pow(half, 3),
+                            pow(half, half),
+                            pow(2, half),
+                            reciprocal(half),
+                            rsqrt(half),
+                            tan(half),
+                            sinh(half),
+                            cosh(half),
+                            asin(half),
+                            acos(half),
+                            erfinv(half),
+                            softplus(half),
+                            sum(half),
+                            mean(half),
+                            prod(half),
+                            norm(half),
+                            cumsum(half, 0),
+                            cumprod(half, 0),
+                            logsumexp(half, {0}),
+                            var(half, {0}),
+                            softmax(half, 1),
+                            log_softmax(half, 1),
+                            layer_norm(half),
+                            rms_norm(half),
+                            cross_entropy(half, labels),
+                            nll_loss(half, labels),
+                            mse_loss(half, half),
+                            l1_loss(half, half),
+                            huber_loss(half, half),
+                            binary_cross_entropy_with_logits(half, half),
+                            kl_div(half, half)})
       CHECK(y.dtype() == f32);
     // as they come, the widest of several
     for (const Tensor& y : {half + half, half * half, relu(half), tanh(half), sigmoid(half), half.transpose(0, 1),
@@ -139,6 +171,22 @@ TEST_CASE("a cast weight follows steps, graphs that are freed, and gradient mode
   again.sum().backward();
   second.sum().backward();
   CHECK(w.grad().item() == 3);
+}
+
+TEST_CASE("a language model keeps at most 0.6 of the bytes for its backward pass", "[autocast]") {
+  if (default_device().is_cuda()) return;  // counted there as here, and the simulator is slow
+  GPT gpt({.vocabulary = 16, .context = 64, .dim = 64, .heads = 2, .layers = 2});
+  gpt.to(default_device());
+  const Tensor ids = whole({16, 64}, 16, 1).to(default_device());
+  auto kept = [&](bool low) {
+    std::optional<Autocast> guard;
+    if (low) guard.emplace(bf16);
+    const int64_t before = memory_stats(default_device()).live;
+    const Tensor y = gpt.forward(ids);
+    return double(memory_stats(default_device()).live - before);
+  };
+  const double wide = kept(false);
+  CHECK(kept(true) < 0.6 * wide);
 }
 
 TEST_CASE("gradients under autocast are those of the rounded computation", "[autocast]") {

@@ -2,6 +2,7 @@
 // after every step.
 #include <cmath>
 
+#include "autograd/graph/checkpoint.h"
 #include "autograd/observe/autocast.h"
 #include "autograd/observe/precision/emulate.h"
 #include "autograd/observe/precision/numerics.h"
@@ -92,6 +93,11 @@ TEST_CASE("under Tf32 factors of products lose 13 bits, forward and backward, an
   CHECK(difference(x.grad(), matmul(ones({4, 3}), rounded(b, formats::tf32).t())) < 1e-6);
   CHECK(difference(expected, plain) > 1e-6);
   Tf32 guard;
+  Tensor kept = a.clone().requires_grad_(), again = a.clone().requires_grad_();
+  auto f = [&](const TensorList& in) { return square(matmul(square(matmul(in[0], b)), b.t())); };
+  f({kept}).sum().backward();
+  checkpoint(f, {again}).sum().backward();  // its second run rounds as the first did
+  CHECK(equal(kept.grad(), again.grad()));
   CHECK(difference(matmul(a.to(f64), b.to(f64)), matmul(a.to(f64), b.to(f64))) == 0);
 }
 
@@ -108,8 +114,7 @@ TEST_CASE("the share of log-uniform gradients that f16 flushes, for several scal
     CHECK(c.with_exponent(-5 + log_scale) == per);
   }
   CHECK(count_values(g, formats::bf16).lost() == 0);
-  const ValueCounts special =
-      count_values(row({0, -0.0, INFINITY, NAN, 70000, 1e-7, 1e-9, 1}, f64), formats::f16);
+  const ValueCounts special = count_values(row({0, -0.0, INFINITY, NAN, 70000, 1e-7, 1e-9, 1}, f64), formats::f16);
   CHECK(special.zeros == 2);
   CHECK(special.not_finite == 2);
   CHECK(special.overflowed == 1);
@@ -158,7 +163,8 @@ TEST_CASE("sums stall in 16 bits, and not with a wide accumulator", "[precision]
   const struct {
     FloatFormat format;
     double stalls_at;
-  } cases[] = {{formats::f16, 2048}, {formats::bf16, 256}, {formats::e4m3, 16}, {formats::e5m2, 8}, {formats::tf32, 2048}};
+  } cases[] = {
+      {formats::f16, 2048}, {formats::bf16, 256}, {formats::e4m3, 16}, {formats::e5m2, 8}, {formats::tf32, 2048}};
   for (auto [format, stalls_at] : cases) {
     INFO(format.name);
     CHECK(sum_in(x, format) == stalls_at);

@@ -142,6 +142,8 @@ int main(int argc, char** argv) {
     for (auto& c : bench::attention_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "steps" || args.what == "all"))
     for (auto& c : bench::step_cases()) cases.push_back(c);
+  if (device.is_cpu() && args.what == "all")  // against rows of the others
+    for (auto& c : bench::precision_cases()) cases.push_back(c);
   bool first = true;
   double copy_rate = 0;  // of the device, from the first case
   for (auto& c : cases) {

@@ -212,7 +212,8 @@ TEST_CASE("misuse of a scaler is said", "[scaler]") {
   CHECK_THROWS_WITH(scaler.unscale_(halves), contains("f16") && contains("MasterWeights"));
   CHECK_THROWS_AS(scaler.scale(Tensor()), DTypeError);
   CHECK_THROWS_AS(scaler.scale(ones({1}, i64)), DTypeError);
-  for (double bad : {0., -1., double(INFINITY), double(NAN), 0x1p+200}) CHECK_THROWS_AS(GradScaler({.scale = bad}), ValueError);
+  for (double bad : {0., -1., double(INFINITY), double(NAN), 0x1p+200})
+    CHECK_THROWS_AS(GradScaler({.scale = bad}), ValueError);
   CHECK_THROWS_AS(GradScaler({.growth = 0.5}), ValueError);
   CHECK_THROWS_AS(GradScaler({.growth = INFINITY}), ValueError);
   CHECK_THROWS_AS(GradScaler({.backoff = 1}), ValueError);
@@ -350,8 +351,7 @@ TEST_CASE("stochastic rounding has the right mean, and only neighbours as result
                      t == f16 ? 0x1.4p-25 : 0x1.4p-134}) {
       INFO(name_of(t) << " " << x);
       manual_seed(3);
-      const double unit = x == 0x1.4p-25 ? 0x1p-24 : x == 0x1.4p-134 ? 0x1p-133
-                                                 : std::ldexp(spacing, std::ilogb(x));
+      const double unit = x == 0x1.4p-25 ? 0x1p-24 : x == 0x1.4p-134 ? 0x1p-133 : std::ldexp(spacing, std::ilogb(x));
       const double low = std::floor(x / unit) * unit, high = x == 3.0 ? x : low + unit;
       const Tensor y = round_stochastic(full({n}, x), t).to(f64);
       CHECK(all(logical_or(y == low, y == high)).item<bool>());

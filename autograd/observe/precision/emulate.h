@@ -18,7 +18,7 @@ struct EmulateOptions {
 // While it lives, f32 ops of this thread compute so, in the backward pass too: matmul, linear, sum and sum_to
 // step by step, from the first element to the last; all others in f32, with their result rounded to `numbers`. What
 // accumulates outside of ops is not rounded: gradients of a tensor that is used several times, and fused backward
-// kernels, whose results are rounded as soon as a product takes them.
+// kernels, whose results are rounded as soon as a product takes them. What checkpoint() computes again is f32.
 class Emulate {
  public:
   explicit Emulate(const EmulateOptions& options);

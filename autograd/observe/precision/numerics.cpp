@@ -81,8 +81,9 @@ void Numerics::look(void* self, const char* op, std::span<const Tensor* const> i
 }
 
 std::string Numerics::table() const {
-  std::string s = fmt::format("{:<28} {:>6} {:>10} {:>9} {:>9} {:>10} {:>10} {:>8}\n", std::string("in ") + format_.name,
-                              "calls", "values", "to zero", "subnormal", "overflowed", "not finite", "lost");
+  std::string s =
+      fmt::format("{:<28} {:>6} {:>10} {:>9} {:>9} {:>10} {:>10} {:>8}\n", std::string("in ") + format_.name, "calls",
+                  "values", "to zero", "subnormal", "overflowed", "not finite", "lost");
   for (const NumericsRow& r : rows_) {
     const ValueCounts& c = r.counts;
     s += fmt::format("{:<28} {:>6} {:>10} {:>9} {:>9} {:>10} {:>10} {:>7.2f}%\n",

@@ -16,7 +16,8 @@
 namespace ink {
 
 struct ValueCounts {
-  static constexpr int kLowest = -160, kHighest = 128;  // exponents in the histogram; f64 beyond them counts at the ends
+  static constexpr int kLowest = -160,
+                       kHighest = 128;  // exponents in the histogram; f64 beyond them counts at the ends
   int64_t values = 0;
   int64_t zeros = 0;       // exactly 0 already
   int64_t flushed = 0;     // rounded to 0
@@ -42,9 +43,9 @@ struct NumericsRow {
   ValueCounts counts;
 };
 
-// Counts the results of this thread's ops while it lives; results that are views of an input are not counted again. Of a
-// conversion the values before it are counted: under Autocast the casts show what they lose, while products round inside
-// and show what is left. Without a guard ops are not slower.
+// Counts the results of this thread's ops while it lives; results that are views of an input are not counted again. Of
+// a conversion the values before it are counted: under Autocast the casts show what they lose, while products round
+// inside and show what is left. Without a guard ops are not slower.
 class Numerics {
  public:
   explicit Numerics(const FloatFormat& format);

@@ -31,7 +31,7 @@ double largest_element(const double* x, int64_t n) {  // of those that are finit
 }
 // A scale under which `amax` becomes the format's largest number; 1 where there is nothing to scale.
 double scale_for(double amax, const FloatFormat& f, int margin) {
-  const double s = double(float(std::ldexp(amax / f.largest(), margin)));
+  const double s = double(float(std::ldexp(amax / f.largest(), margin)));  // (10.10)
   return s > 0 && std::isfinite(s) ? s : 1;
 }
 

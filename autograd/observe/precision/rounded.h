@@ -1,5 +1,5 @@
-// Tensors in any floating point format, for study: rounded but kept in their own dtype, or as bytes of 8-bit floats with
-// a scale. Tensors of a CUDA device are rounded on the host and copied back.
+// Tensors in any floating point format, for study: rounded but kept in their own dtype, or as bytes of 8-bit floats
+// with a scale. Tensors of a CUDA device are rounded on the host and copied back.
 #pragma once
 #include "tensor/math/float_format.h"
 #include "tensor/tensor.h"
@@ -32,7 +32,7 @@ class DelayedScale {
  public:
   // ValueError for a history below 1
   explicit DelayedScale(const FloatFormat& format, int64_t history = 1024, int margin = 0);
-  double scale() const;          // 1 before the first step
+  double scale() const;           // 1 before the first step
   void observe(const Tensor& x);  // after it was converted
 
  private:

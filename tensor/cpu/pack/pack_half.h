@@ -4,6 +4,34 @@
 
 namespace ink::INK_CPU_LEVEL {
 
+// The CPU's own conversion has no slow path for subnormal numbers, but makes every NaN a quiet one; here it keeps its
+// bits, as in half.h.
+#if defined(__AVX512F__)
+INK_INLINE Pack<float, 16> decode(const half*, Pack<uint16_t, 16> h) {
+  const __m256i code = (__m256i)h.v;
+  const __m512 x = _mm512_maskz_cvtph_ps(__mmask16(-1), code);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  if (is_nan == 0) [[likely]]
+    return Pack<float, 16>((vector_of<float, 16>)x);
+  const __m512i wide = _mm512_maskz_cvtepu16_epi32(__mmask16(-1), code);
+  // sign and fraction of a NaN in their places, and an exponent of ones
+  const __m512i sign = _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_and_si512(wide, _mm512_set1_epi32(0x8000)), 16);
+  const __m512i rest = _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_and_si512(wide, _mm512_set1_epi32(0x7fff)), 13);
+  const __m512i nan = _mm512_or_si512(_mm512_or_si512(sign, rest), _mm512_set1_epi32(0x7f800000));
+  return Pack<float, 16>((vector_of<float, 16>)_mm512_mask_mov_epi32((__m512i)x, is_nan, nan));
+}
+#endif
+#if defined(__F16C__) && defined(__AVX2__)
+INK_INLINE Pack<float, 8> decode(const half*, Pack<uint16_t, 8> h) {
+  const __m128i code = (__m128i)h.v;
+  const __m256 x = _mm256_cvtph_ps(code);
+  const __m256i wide = _mm256_cvtepu16_epi32(code);
+  const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x8000)), 16);
+  const __m256i rest = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x7fff)), 13);
+  const __m256i nan = _mm256_or_si256(_mm256_or_si256(sign, rest), _mm256_set1_epi32(0x7f800000));
+  return Pack<float, 8>((vector_of<float, 8>)_mm256_blendv_ps(x, (__m256)nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
+}
+#endif
 template <int N> INK_INLINE Pack<float, N> decode(const half*, Pack<uint16_t, N> h) {
   using U = Pack<uint32_t, N>;
   auto bits = convert<uint32_t>(h).v;
@@ -16,9 +44,11 @@ template <int N> INK_INLINE Pack<float, N> decode(const half*, Pack<uint16_t, N>
 INK_INLINE Pack<uint16_t, 16> encode(const half*, Pack<float, 16> f) {
   const __m512 x = (__m512)f.v;
   const __m256i r = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  if (is_nan == 0) [[likely]]
+    return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)r);
   const __m256i quiet = _mm256_and_si256(r, _mm256_set1_epi16(short(0xfe00)));
-  return Pack<uint16_t, 16>(
-      (vector_of<uint16_t, 16>)_mm256_mask_mov_epi16(r, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), quiet));
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm256_mask_mov_epi16(r, is_nan, quiet));
 }
 #endif
 #if defined(__F16C__) && defined(__AVX2__)

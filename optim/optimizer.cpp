@@ -47,6 +47,13 @@ void Optimizer::check_not_empty() const {
         "Optimizer: got no parameters; expected at least one; hint: does fields() of the module name its parameters?");
 }
 
+std::vector<Tensor> Optimizer::parameters() const {
+  std::vector<Tensor> params;
+  for (auto& g : groups_)
+    for (const Slots& s : g) params.push_back(s.param);
+  return params;
+}
+
 void Optimizer::zero_grad() {
   for (auto& g : groups_)
     for (Slots& s : g) s.param.zero_grad();

@@ -22,6 +22,7 @@ class Optimizer {
   virtual void step() = 0;
   void zero_grad();
   int64_t num_groups() const { return int64_t(groups_.size()); }
+  std::vector<Tensor> parameters() const;  // of all groups, in order
   // The learning rate of a group; schedules set it.
   virtual double lr(int64_t group) const = 0;
   virtual void set_lr(int64_t group, double lr) = 0;

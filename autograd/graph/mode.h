@@ -8,7 +8,7 @@ struct Mode {
   bool grad = true;
   uint8_t observers = 0;  // bits of Observer; 0 on the fast path
 };
-enum Observer : uint8_t { kAutocast = 1, kAnomaly = 2, kProfile = 4, kTrace = 8 };
+enum Observer : uint8_t { kAutocast = 1, kAnomaly = 2, kProfile = 4, kTrace = 8, kTf32 = 16 };
 
 inline constinit thread_local Mode thread_mode;
 inline Mode& mode() { return thread_mode; }

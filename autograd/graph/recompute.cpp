@@ -27,6 +27,7 @@ void Environment::run(FunctionRef<void()> f) const {
   DefaultDevice device(device_);
   std::optional<Autocast> as_before;
   if (observers_ & kAutocast) as_before.emplace(cast_);
+  ObserverScope factors(kTf32, observers_ & kTf32);
   f();
 }
 

@@ -6,22 +6,54 @@
 
 #include "autograd/observe/autocast.h"
 #include "autograd/observe/cost.h"
+#include "autograd/observe/precision/tf32.h"
 #include "autograd/observe/profile.h"
 #include "autograd/observe/trace.h"
 #include "autograd/ops.h"
+#include "tensor/raw/raw.h"
 
 namespace ink {
 
 namespace {
 thread_local DType cast_dtype = DType::bf16;
 thread_local Profile* profile = nullptr;
-thread_local TraceFn trace_fn = nullptr;
-thread_local void* trace_context = nullptr;
+thread_local const Trace* trace = nullptr;
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 bool is_cast(const Tensor& x) {
   return mode().observers & kAutocast && x.defined() && is_floating(x.dtype()) && x.dtype() != f64;
+}
+
+// The 16-bit forms of weights that the autocast regions of this thread have made, until the outermost ends. Elements
+// are shared; each use has a node of its own, so that gradients of several uses add up in f32.
+struct CastWeight {
+  Tensor weight, low;
+  uint32_t version;  // of the weight's storage: a step inside the region makes it anew
+};
+thread_local std::vector<CastWeight> cast_weights;
+thread_local int autocast_depth = 0;
+
+Tensor cast_shared(const Tensor& x, const Tensor& low) {
+  static constexpr Op op{.name = "to", .rules = {{[](const Backward& b) { return b.grad(); }}}};
+  return call(
+      op, NoContext{}, [&](const Tensor&) { return raw::alias(low); }, x);
+}
+Tensor cast_weight(const Tensor& x, DType wanted) {
+  const uint32_t version = x.impl()->storage->version;
+  for (CastWeight& c : cast_weights)
+    if (c.weight.is_same(x) && c.low.dtype() == wanted) {
+      if (c.version != version) c.low = raw::cast(x, wanted), c.version = version;
+      return cast_shared(x, c.low);
+    }
+  const Tensor y = to(x, wanted);
+  cast_weights.push_back({x, raw::alias(y), version});
+  return y;
+}
+// x as autocast's ops take it
+Tensor cast_to(const Tensor& x, DType wanted) {
+  const bool weight = is_half(wanted) && x.dtype() == f32 && x.requires_grad() && x.is_leaf() && !x.impl()->is_view;
+  return weight ? cast_weight(x, wanted) : to(x, wanted);
 }
 }  // namespace
 
@@ -45,17 +77,19 @@ double pairs_in_band(const Rectangle& r, int64_t low, int64_t high) {
   return pairs;
 }
 
-Tensor lowered(const Tensor& x) { return is_cast(x) && x.dtype() != cast_dtype ? to(x, cast_dtype) : x; }
+Tensor lowered(const Tensor& x) { return is_cast(x) && x.dtype() != cast_dtype ? cast_to(x, cast_dtype) : x; }
 
 namespace detail {
 
 Observed::Observed(const Op& op) : op_(op), start_(now()) {}
 
 Tensor Observed::cast(const Tensor& input) const {
+  if (mode().observers & kTf32 && op_.cast == Cast::lower && input.defined() && input.dtype() == f32)
+    return tf32_factor(input);
   if (op_.cast == Cast::none || !is_cast(input)) return input;
   DType wanted = op_.cast == Cast::lower ? cast_dtype : f32;
   if (input.dtype() == wanted || (op_.cast == Cast::raise && !is_half(input.dtype()))) return input;
-  return to(input, wanted);
+  return cast_to(input, wanted);
 }
 
 void Observed::done(const Call& r) {
@@ -65,7 +99,7 @@ void Observed::done(const Call& r) {
     const double seconds = now() - start_;
     profile->add(op_.name, seconds, cost_of(r));
   }
-  if ((on & kTrace) && trace_fn) trace_fn(trace_context, op_.name, {r.inputs, size_t(r.num_inputs)}, r.outputs);
+  if (on & kTrace) call_traces(trace, op_.name, {r.inputs, size_t(r.num_inputs)}, r.outputs);
   if (on & kAnomaly) {
     NoGrad no_grad;
     for (int i = 0; i < int(r.outputs.size()); ++i) {
@@ -83,16 +117,20 @@ DType autocast_dtype() { return cast_dtype; }
 Autocast::Autocast(DType dtype, bool on) : before_(cast_dtype), on_(kAutocast, on) {
   if (!is_half(dtype)) throw DTypeError(fmt::format("autocast: got {}; expected f16 or bf16", name_of(dtype)));
   cast_dtype = dtype;
+  ++autocast_depth;
 }
-Autocast::~Autocast() { cast_dtype = before_; }
+Autocast::~Autocast() {
+  cast_dtype = before_;
+  if (--autocast_depth == 0) cast_weights.clear();
+}
 
-Trace::Trace(TraceFn fn, void* context) : fn_before_(trace_fn), context_before_(trace_context), on_(kTrace) {
-  trace_fn = fn;
-  trace_context = context;
-}
-Trace::~Trace() {
-  trace_fn = fn_before_;
-  trace_context = context_before_;
+Trace::Trace(TraceFn fn, void* context) : fn_(fn), context_(context), outer_(trace), on_(kTrace) { trace = this; }
+Trace::~Trace() { trace = outer_; }
+void call_traces(const Trace* t, const char* op, std::span<const Tensor* const> inputs,
+                 std::span<const Tensor> outputs) {
+  if (!t) return;
+  call_traces(t->outer_, op, inputs, outputs);
+  t->fn_(t->context_, op, inputs, outputs);
 }
 
 Profile::Profile() : outer_(profile), on_(kProfile) { profile = this; }

@@ -1,4 +1,6 @@
 // Hands every op call of this thread to a function while it lives: name, inputs, outputs. `Trace t(&f, context);`
+// Traces may nest; all of them are called, the outermost first. The call is recorded after that: what a function writes
+// into outputs is the op's result (autograd/observe/precision/emulate.h).
 #pragma once
 #include <span>
 
@@ -18,8 +20,11 @@ class Trace {
   Trace& operator=(const Trace&) = delete;
 
  private:
-  TraceFn fn_before_;
-  void* context_before_;
+  friend void call_traces(const Trace* t, const char* op, std::span<const Tensor* const> inputs,
+                          std::span<const Tensor> outputs);
+  TraceFn fn_;
+  void* context_;
+  const Trace* outer_;
   ObserverScope on_;
 };
 

@@ -60,7 +60,7 @@ void step_equals_forward(Lesson& lesson, const GPT& model, const CharText& text,
   Tensor difference = max((model.forward(changed) - whole).abs().to(f32), {0, 2});  // at each position
   lesson.expect("the last character is changed: the most that any position before it changes",
                 difference.slice(0, 0, last).max().item(), Below{bound / 10});
-  lesson.expect("and its own position", difference[last].item(), Above{bound});
+  lesson.expect("and its own position", difference[last].item(), Above{is_half(lesson.dtype()) ? bound / 10 : bound});
   cache_step_by_step(lesson, model, text, held);
 }
 

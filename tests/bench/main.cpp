@@ -147,6 +147,8 @@ int main(int argc, char** argv) {
       cases.insert(cases.end(), family.begin(), family.end());
   if (device.is_cpu() && (args.what == "diffusion" || args.what == "all"))
     for (auto& c : bench::diffusion_cases()) cases.push_back(c);
+  if (device.is_cpu() && args.what == "all")  // against rows of the others
+    for (auto& c : bench::precision_cases()) cases.push_back(c);
   bool first = true;
   double copy_rate = 0;  // of the device, from the first case
   for (auto& c : cases) {

@@ -192,6 +192,7 @@ void add_layers(Entries& e) {
   OP(mse_loss, X(ones({2, 5})), X(ones({2, 5})), Reduction::mean);
   OP(l1_loss, X(ones({2, 5})), X(ones({2, 5})), Reduction::mean);
   OP(huber_loss, X(ones({2, 5})), X(ones({2, 5})), 1., Reduction::mean);
+  OP(binary_cross_entropy, X(ones({2, 5})), X(ones({2, 5})), Reduction::mean);
   OP(binary_cross_entropy_with_logits, X(ones({2, 5})), X(ones({2, 5})), Reduction::mean);
   OP(kl_div, X(ones({2, 5})), X(full({2, 5}, 0.2)), Reduction::mean);
   OP(fft, X(ones({2, 6})), 6, -1);

@@ -228,6 +228,11 @@ void add_loss_specs(Specs& s) {
       },
       away, [](const Shape& shape, int seed) { return positive(shape, seed) * 0.5; }));
   s.push_back(pair_loss(
+      "binary_cross_entropy", [](T p, T t, Reduction r) { return binary_cross_entropy(p, t, r); },
+      [](double p, double t) { return -t * std::log(p) - (1 - t) * std::log1p(-p); },
+      [](const Shape& shape, int seed) { return positive(shape, seed) * 0.25 + 0.1; },
+      [](const Shape& shape, int seed) { return positive(shape, seed) * 0.5; }));
+  s.push_back(pair_loss(
       "kl_div", [](T x, T t, Reduction r) { return kl_div(x, t, r); },
       [](double log_q, double p) { return p * (std::log(p) - log_q); }, away, positive));
   s.push_back({.name = "kl_div.zero",

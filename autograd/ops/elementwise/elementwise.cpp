@@ -4,6 +4,7 @@
 
 #include "autograd/ops.h"
 #include "autograd/ops/elementwise/derivative.h"
+#include "autograd/ops/halves.h"
 
 namespace ink {
 
@@ -75,7 +76,9 @@ Tensor rsqrt(const Tensor& x) {
                          .cast = Cast::raise};
   return unary(op, fn::Rsqrt{}, x);
 }
-Tensor reciprocal(const Tensor& x) { return div(Scalar(1), x); }
+Tensor reciprocal(const Tensor& x) {  // needs range under autocast
+  return div(Scalar(1), mode().observers & kAutocast ? widened(x) : x);
+}
 Tensor square(const Tensor& x) {
   static constexpr Op op{.name = "square",
                          .rules = {{[](B b) { return b.grad() * (2 * conj(b.in(0))); }, kIn0 | kWide}}};
@@ -92,17 +95,20 @@ Tensor cos(const Tensor& x) {
 }
 Tensor tan(const Tensor& x) {
   static constexpr Op op{.name = "tan",
-                         .rules = {{[](B b) { return b.grad() * (1 + square(b.out())); }, kOut0 | kWide}}};
+                         .rules = {{[](B b) { return b.grad() * (1 + square(b.out())); }, kOut0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Tan{}, x);
 }
 Tensor asin(const Tensor& x) {
   static constexpr Op op{.name = "asin",
-                         .rules = {{[](B b) { return b.grad() * rsqrt(1 - square(b.in(0))); }, kIn0 | kWide}}};
+                         .rules = {{[](B b) { return b.grad() * rsqrt(1 - square(b.in(0))); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Asin{}, x);
 }
 Tensor acos(const Tensor& x) {
   static constexpr Op op{.name = "acos",
-                         .rules = {{[](B b) { return -(b.grad() * rsqrt(1 - square(b.in(0)))); }, kIn0 | kWide}}};
+                         .rules = {{[](B b) { return -(b.grad() * rsqrt(1 - square(b.in(0)))); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Acos{}, x);
 }
 Tensor atan(const Tensor& x) {
@@ -111,11 +117,15 @@ Tensor atan(const Tensor& x) {
   return unary(op, fn::Atan{}, x);
 }
 Tensor sinh(const Tensor& x) {
-  static constexpr Op op{.name = "sinh", .rules = {{[](B b) { return b.grad() * conj(cosh(b.in(0))); }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "sinh",
+                         .rules = {{[](B b) { return b.grad() * conj(cosh(b.in(0))); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Sinh{}, x);
 }
 Tensor cosh(const Tensor& x) {
-  static constexpr Op op{.name = "cosh", .rules = {{[](B b) { return b.grad() * conj(sinh(b.in(0))); }, kIn0 | kWide}}};
+  static constexpr Op op{.name = "cosh",
+                         .rules = {{[](B b) { return b.grad() * conj(sinh(b.in(0))); }, kIn0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Cosh{}, x);
 }
 Tensor tanh(const Tensor& x) {
@@ -133,8 +143,9 @@ Tensor erfc(const Tensor& x) {
   return unary(op, fn::Erfc{}, x);
 }
 Tensor erfinv(const Tensor& x) {
-  static constexpr Op op{
-      .name = "erfinv", .rules = {{[](B b) { return b.grad() * (exp(square(b.out())) / M_2_SQRTPI); }, kOut0 | kWide}}};
+  static constexpr Op op{.name = "erfinv",
+                         .rules = {{[](B b) { return b.grad() * (exp(square(b.out())) / M_2_SQRTPI); }, kOut0 | kWide}},
+                         .cast = Cast::raise};
   return unary(op, fn::Erfinv{}, x);
 }
 // psi'(x) by its recurrence, then the asymptotic series; left of 1/2 by reflection (Abramowitz &

@@ -112,6 +112,25 @@ Tensor huber_loss(const Tensor& x, const Tensor& target, double delta, Reduction
   return in_f32_if_half(loss, x, target);
 }
 
+Tensor binary_cross_entropy(const Tensor& p, const Tensor& target, Reduction reduction) {
+  check_pair("binary_cross_entropy", p, target);
+  if (mode().observers & kAutocast)
+    throw NotSupported(
+        "binary_cross_entropy: probabilities in halves are 0 or 1 too early, so autocast refuses it; "
+        "hint: binary_cross_entropy_with_logits, without the sigmoid");
+  // log x, at least -100; without an infinite slope at 0
+  auto bounded = [](const Tensor& at_zero, const Tensor& log_x) {
+    return where(at_zero, full({}, -100, log_x.options()), clamp(log_x, -100, {}));
+  };
+  auto loss = [&](const Tensor& p, const Tensor& t) {
+    const Tensor never = p == 0, always = p == 1;
+    const Tensor log_p = bounded(never, log(masked_fill(p, never, 1))),
+                 log_q = bounded(always, log1p(-masked_fill(p, always, 0)));
+    return reduce(-(t * log_p + (1 - t) * log_q), reduction);
+  };
+  return in_f32_if_half(loss, p, target);
+}
+
 // -t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) = softplus(x) - t x
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {
   check_pair("binary_cross_entropy_with_logits", logits, target);

@@ -51,6 +51,9 @@ Tensor l1_loss(const Tensor& x, const Tensor& target, Reduction reduction = Redu
 // d^2 / 2 up to |d| = delta, from there delta (|d| - delta / 2), for d = x - target. ValueError unless delta > 0. Huber
 // 1964.
 Tensor huber_loss(const Tensor& x, const Tensor& target, double delta = 1, Reduction reduction = Reduction::mean);
+// -t log p - (1 - t) log(1 - p) for probabilities p, each logarithm at least -100 as in PyTorch. NotSupported under
+// autocast: a p in halves is 0 or 1 too early; use the form below.
+Tensor binary_cross_entropy(const Tensor& p, const Tensor& target, Reduction reduction = Reduction::mean);
 // -t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)), without overflow.
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target,
                                         Reduction reduction = Reduction::mean);

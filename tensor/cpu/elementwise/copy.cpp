@@ -1,6 +1,7 @@
 // Copies between any strides and dtypes.
 #include "tensor/cpu/elementwise/copy_transposed.h"
 #include "tensor/cpu/elementwise/map.h"
+#include "tensor/cpu/pack/pack_half.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
@@ -25,7 +26,27 @@ template <class To, class From> INK_INLINE To converted(From x) {
     return To(x);
 }
 
-template <class To, class From> void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
+// f32 from or to f16 and bf16.
+template <class To, class From>
+inline constexpr bool by_half_packs = (std::same_as<From, float> && is_half_type<To>) ||
+                                      (is_half_type<From> && std::same_as<To, float>);
+
+template <class To, class From>
+requires by_half_packs<To, From>
+void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
+  using P = Pack<float, kLanes<float>>;
+  To* y = static_cast<To*>(out);
+  const From* x = static_cast<const From*>(in[0]);
+  int64_t i = 0;
+  for (; i + 2 * P::lanes <= n; i += 2 * P::lanes) {
+    const P a = load<P>(x + i), b = load<P>(x + i + P::lanes);
+    store(y + i, a), store(y + i + P::lanes, b);
+  }
+  for (; i + P::lanes <= n; i += P::lanes) store(y + i, load<P>(x + i));
+  if (i < n) store(y + i, load<P>(x + i, n - i), n - i);
+}
+template <class To, class From>
+requires(!by_half_packs<To, From>) void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
   constexpr int64_t kBlock = 32;  // blocks of a fixed length are what the compiler turns into vector code
   To* __restrict y = static_cast<To*>(out);
   const From* __restrict x = static_cast<const From*>(in[0]);

@@ -4,6 +4,34 @@
 
 namespace ink::INK_CPU_LEVEL {
 
+// The CPU's own conversion has no slow path for subnormal numbers, but makes every NaN a quiet one; here it keeps its
+// bits, as in half.h.
+#if defined(__AVX512F__)
+INK_INLINE Pack<float, 16> decode(const half*, Pack<uint16_t, 16> h) {
+  const __m256i code = (__m256i)h.v;
+  const __m512 x = _mm512_maskz_cvtph_ps(__mmask16(-1), code);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  if (is_nan == 0) [[likely]]
+    return Pack<float, 16>((vector_of<float, 16>)x);
+  const __m512i wide = _mm512_maskz_cvtepu16_epi32(__mmask16(-1), code);
+  // sign and fraction of a NaN in their places, and an exponent of ones
+  const __m512i sign = _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_and_si512(wide, _mm512_set1_epi32(0x8000)), 16);
+  const __m512i rest = _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_and_si512(wide, _mm512_set1_epi32(0x7fff)), 13);
+  const __m512i nan = _mm512_or_si512(_mm512_or_si512(sign, rest), _mm512_set1_epi32(0x7f800000));
+  return Pack<float, 16>((vector_of<float, 16>)_mm512_mask_mov_epi32((__m512i)x, is_nan, nan));
+}
+#endif
+#if defined(__F16C__) && defined(__AVX2__)
+INK_INLINE Pack<float, 8> decode(const half*, Pack<uint16_t, 8> h) {
+  const __m128i code = (__m128i)h.v;
+  const __m256 x = _mm256_cvtph_ps(code);
+  const __m256i wide = _mm256_cvtepu16_epi32(code);
+  const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x8000)), 16);
+  const __m256i rest = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x7fff)), 13);
+  const __m256i nan = _mm256_or_si256(_mm256_or_si256(sign, rest), _mm256_set1_epi32(0x7f800000));
+  return Pack<float, 8>((vector_of<float, 8>)_mm256_blendv_ps(x, (__m256)nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
+}
+#endif
 template <int N> INK_INLINE Pack<float, N> decode(const half*, Pack<uint16_t, N> h) {
   using U = Pack<uint32_t, N>;
   auto bits = convert<uint32_t>(h).v;
@@ -11,6 +39,28 @@ template <int N> INK_INLINE Pack<float, N> decode(const half*, Pack<uint16_t, N>
   auto scaled = bit_cast<uint32_t>(bit_cast<float>(U(magnitude)) * Pack<float, N>(0x1p112f)).v;
   return bit_cast<float>(U((magnitude >= (0x7c00u << 13) ? 0x7f800000u | magnitude : scaled) | sign));
 }
+// The CPU's own conversion keeps the payload of a NaN; here every NaN is the quiet one, as in half.h.
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+INK_INLINE Pack<uint16_t, 16> encode(const half*, Pack<float, 16> f) {
+  const __m512 x = (__m512)f.v;
+  const __m256i r = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  if (is_nan == 0) [[likely]]
+    return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)r);
+  const __m256i quiet = _mm256_and_si256(r, _mm256_set1_epi16(short(0xfe00)));
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm256_mask_mov_epi16(r, is_nan, quiet));
+}
+#endif
+#if defined(__F16C__) && defined(__AVX2__)
+INK_INLINE Pack<uint16_t, 8> encode(const half*, Pack<float, 8> f) {
+  const __m256 x = (__m256)f.v;
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m128i nan16 = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
+  const __m128i payload = _mm_and_si128(nan16, _mm_set1_epi16(0x01ff));
+  const __m128i r = _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return Pack<uint16_t, 8>((vector_of<uint16_t, 8>)_mm_andnot_si128(payload, r));
+}
+#endif
 template <int N> INK_INLINE Pack<uint16_t, N> encode(const half*, Pack<float, N> f) {
   using U = Pack<uint32_t, N>;
   auto x = bit_cast<uint32_t>(f).v;

@@ -185,7 +185,7 @@ int main(int argc, char** argv) {
   const int64_t dim = lesson.option("dim", Sizes{.full = 32, .quick = 32, .tiny = 4}, "channels of the nets");
   const int64_t state =
       lesson.option("state", Sizes{.full = 16, .quick = 16, .tiny = 4, .least = 2, .multiple = 2}, "of the nets");
-  const int64_t steps = lesson.option("steps", Sizes{.full = 500, .quick = 100, .tiny = 1}, "of training on digits");
+  const int64_t steps = lesson.option("steps", Sizes{.full = 500, .quick = 180, .tiny = 1}, "of training on digits");
   const int64_t batch = lesson.option("batch", Sizes{.full = 32, .quick = 32, .tiny = 1}, "digits a step");
   const int64_t seeds = lesson.option("seeds", Sizes{.full = 3, .quick = 1, .tiny = 1}, "of each net");
   const int64_t tested = lesson.option("tested", Sizes{.full = 500, .quick = 100, .tiny = 1}, "fresh digits");

@@ -63,13 +63,13 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
   Adam optimizer({layer.a, layer.b}, {.lr = 1e-2});
   Scheduler schedule(optimizer, Cosine{.steps = steps, .floor = 0.02});
   Fit fit;
-  const int64_t every = std::max<int64_t>(1, steps / 16);
-  steps = steps / every * every;
+  int64_t shown = 0;  // frames stand at steps that grow like squares: most happens at the start
   std::vector<double> re, im;
   lesson.player("poles that learn");
   for (int64_t step = 0; step <= steps; ++step) {
     const Tensor kernel = layer.kernel(length)[0], loss = mean(square(kernel - target));
-    if (step % every == 0) {
+    if (step >= shown * shown * steps / 256) {
+      ++shown;
       const Tensor poles = layer.poles()[0];
       const std::vector<double> r = real(poles).to_vector<double>(), i = imag(poles).to_vector<double>();
       re.insert(re.end(), r.begin(), r.end()), im.insert(im.end(), i.begin(), i.end());
@@ -84,7 +84,7 @@ inline Fit fit_oscillation(Lesson& lesson, int64_t state, int64_t steps, double 
                        ? "All coefficients are 0: every pole is at 0, and the kernel is 0. $b$ has a gradient, $a$ "
                          "has none yet."
                        : fmt::format("Root mean square error {:.4f}.", std::sqrt(loss.item())));
-      if (step == 2 * every || step == 4 * every || step == steps)
+      if (shown == 4 || shown == 6 || step == steps)
         fit.kernels.push_back({.name = fmt::format("step {}", step), .y = kernel.detach().to_vector<double>()});
       if (step == steps) break;
     }

@@ -15,9 +15,8 @@ struct TaskSizes {
   double rate;
 };
 inline TaskSizes induction_sizes(Mode m) {
-  if (m == Mode::full) return {.symbols = 16, .length = 64, .dim = 32, .state = 16, .rate = 3e-3};
-  if (m == Mode::quick) return {.symbols = 8, .length = 32, .dim = 16, .state = 8, .rate = 5e-3};
-  return {.symbols = 4, .length = 6, .dim = 4, .state = 2, .rate = 5e-3};
+  if (m == Mode::tiny) return {.symbols = 4, .length = 6, .dim = 4, .state = 2, .rate = 5e-3};
+  return {.symbols = 8, .length = 32, .dim = 16, .state = 8, .rate = 5e-3};
 }
 struct CopySizes {
   int64_t count, symbols, length, dim, state;

@@ -30,7 +30,8 @@ const char* name_of(const BlockKind& kind) {
 static TransformerBlock block_of(const GPTOptions& o, int64_t i) {
   const BlockKind kind = o.stack.empty() ? BlockKind(o.kind) : o.stack[size_t(i)];
   if (const SsmKind* ssm = std::get_if<SsmKind>(&kind))
-    return TransformerBlock({.kind = *ssm, .dim = o.dim, .heads = o.heads, .layer = i, .layers = o.layers}, o.dropout);
+    return TransformerBlock(SsmOptions{.kind = *ssm, .dim = o.dim, .heads = o.heads, .layer = i, .layers = o.layers},
+                            o.dropout);
   return TransformerBlock(MultiHeadAttentionOptions{
       .dim = o.dim, .heads = o.heads, .causal = true, .dropout = o.dropout, .kind = std::get<KindChoice>(kind)});
 }

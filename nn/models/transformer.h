@@ -1,5 +1,7 @@
 // The block that transformers repeat, with any kind of attention, and with any other mixers (nn/mixer.h).
 #pragma once
+#include <concepts>
+
 #include "nn/attention/kinds.h"
 #include "nn/layers/activation.h"
 #include "nn/layers/linear.h"
@@ -16,6 +18,9 @@ struct FeedForward : Module {
   Tensor forward(const Tensor& x) const { return down.forward(gelu(up.forward(x))); }
   void fields(Fields& f) override { f("up", up)("down", down); }
 };
+
+// The layers of a block of that kind: those of its row, and a feed-forward layer if there is one alone.
+std::vector<AnyMixer> block_mixers(const SsmOptions& options);
 
 // What a block remembers of the tokens before, a state for each of its mixers; empty at the start.
 struct BlockState {
@@ -37,7 +42,10 @@ struct TransformerBlock : Module {
   Dropout drop;
   explicit TransformerBlock(const MultiHeadAttentionOptions& options);
   // A state space layer or linear recurrent network instead of attention; RWKV brings its own second layer.
-  explicit TransformerBlock(const SsmOptions& options, double dropout = 0);
+  // A template, so that a list in braces means attention's options.
+  template <std::same_as<SsmOptions> Ssm>
+  explicit TransformerBlock(const Ssm& options, double dropout = 0)
+      : TransformerBlock(options.dim, block_mixers(options), dropout) {}
   // Mixers of one's own. ValueError for one that is empty, or for none.
   TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout = 0);
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the mixers take it

@@ -20,6 +20,12 @@ std::vector<AnyMixer> mixers_of(MultiHeadAttentionOptions o) {
 
 }  // namespace
 
+std::vector<AnyMixer> block_mixers(const SsmOptions& o) {
+  std::vector<AnyMixer> made = row_of(o.kind).mixers(o);
+  if (made.size() == 1) made.push_back(mixer("", FeedForward(o.dim, 4 * o.dim)));
+  return made;
+}
+
 std::vector<Tensor*> BlockState::tensors() {
   std::vector<Tensor*> all;
   for (LayerState& state : mixers)
@@ -28,12 +34,7 @@ std::vector<Tensor*> BlockState::tensors() {
 }
 
 TransformerBlock::TransformerBlock(const MultiHeadAttentionOptions& o)
-    : TransformerBlock(o.dim, ink::mixers_of(o), o.dropout) {}
-std::vector<AnyMixer> TransformerBlock::mixers_of(const SsmOptions& o) {
-  std::vector<AnyMixer> made = row_of(o.kind).mixers(o);
-  if (made.size() == 1) made.push_back(mixer("", FeedForward(o.dim, 4 * o.dim)));
-  return made;
-}
+    : TransformerBlock(o.dim, mixers_of(o), o.dropout) {}
 TransformerBlock::TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout) : drop(dropout) {
   if (mixers.empty()) throw ValueError("TransformerBlock: got no mixers; expected at least one");
   for (AnyMixer& m : mixers) {

@@ -21,6 +21,9 @@ struct FeedForward : Module {
   void fields(Fields& f) override { f("up", up)("down", down); }
 };
 
+// The layers of a block of that kind: those of its row, and a feed-forward layer if there is one alone.
+std::vector<AnyMixer> block_mixers(const SsmOptions& options);
+
 // What a block remembers of the tokens before, a state for each of its mixers; empty at the start.
 struct BlockState {
   std::vector<LayerState> mixers;
@@ -41,18 +44,15 @@ struct TransformerBlock : Module {
   Dropout drop;
   explicit TransformerBlock(const MultiHeadAttentionOptions& options);
   // A state space layer or linear recurrent network instead of attention; RWKV brings its own second layer.
-  // A template, so that braces without a type are the options of attention.
-  template <std::same_as<SsmOptions> Options>
-  explicit TransformerBlock(const Options& options, double dropout = 0)
-      : TransformerBlock(options.dim, mixers_of(options), dropout) {}
+  // A template, so that a list in braces means attention's options.
+  template <std::same_as<SsmOptions> Ssm>
+  explicit TransformerBlock(const Ssm& options, double dropout = 0)
+      : TransformerBlock(options.dim, block_mixers(options), dropout) {}
   // Mixers of one's own. ValueError for one that is empty, or for none.
   TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout = 0);
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the mixers take it
   Tensor step(const Tensor& x, BlockState& state) const;           // the new tokens only
   void fields(Fields& f) override;  // norm1, the first mixer's name, norm2, the second one's, ..
-
- private:
-  static std::vector<AnyMixer> mixers_of(const SsmOptions& options);
 };
 
 }  // namespace ink

@@ -7,6 +7,7 @@
 
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
+#include "autograd/ops/halves.h"
 #include "nn/attention/position.h"
 #include "nn/init.h"
 #include "nn/ssm/linear/heads.h"
@@ -38,6 +39,13 @@ Linear drawn(int64_t in, int64_t out, double gain) {
 Tensor turned(const Tensor& x, int64_t past) {
   const double pairs = double(x.size(-1)) / 2;
   return rotary(x, past, pairs > 1 ? std::pow(10000., pairs / (pairs - 1)) : 10000.);
+}
+
+// log gamma [heads]. The published ones are made on the device, log(1 - e^{-(5 + h) log 2}): nothing is copied there in
+// a step.
+Tensor log_gammas(const RetentionOptions& o, const Options& numbers) {
+  if (o.gamma == retention_decays(o.heads)) return log1p(-exp(arange(5, 5 + o.heads, 1, numbers) * -std::log(2.)));
+  return log(from_data(std::span<const double>(o.gamma), {o.heads})).to(numbers);
 }
 
 // sqrt(1 + gamma + ... + gamma^t) for the steps t = past, past + 1, ..: [heads, time, 1].
@@ -73,8 +81,8 @@ Tensor Retention::retained(const Tensor& x, State& state) const {
                        .v = to_heads(v.forward(x), heads)};
   if (options.rotary) in.q = turned(in.q, state.time), in.k = turned(in.k, state.time);
   if (options.rescale) in.v = cat({in.v, ones_like(in.v.narrow(-1, 0, 1))}, -1);  // its row of o sums the weights
-  const Tensor gamma = from_data(std::span<const double>(options.gamma), {heads});
-  in.log_decay = expand(log(gamma).to(in.v.options()).reshape({1, heads, 1}), {batch, heads, time});
+  const Options numbers{widened(in.v).dtype(), x.device()};
+  in.log_decay = expand(reshape(log_gammas(options, numbers), {1, heads, 1}), {batch, heads, time});
   Tensor o = matrix_state(in, state.memory, options.state);  // (9.73)
   if (options.rescale) {
     o = o / root_of_decays(options.gamma, state.time, time, o.options());

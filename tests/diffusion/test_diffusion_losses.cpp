@@ -96,7 +96,11 @@ TEST_CASE("weights are the errors of the outputs they are named for", "[diffusio
   }
   CHECK(Weighting{Weight::min_snr, 1, 5}(0.1) == 5);
   CHECK(Weighting{Weight::min_snr, 1, 5}(10) == Approx(0.01));
-  for (Weight w : kWeights) CHECK_THROWS_WITH(Weighting{w}(0), contains("got sigma 0; expected a positive number"));
+  for (Weight w : kWeights) {
+    INFO(weight_name(w));
+    CHECK_THROWS_WITH(Weighting{w}(0), contains("got sigma 0; expected a positive number"));
+  }
+  CHECK(std::string(weight_name(Weight::soft_min_snr)) == "soft_min_snr");
   CHECK_THROWS_AS(Weighting{}(NAN), ValueError);
 }
 

@@ -72,6 +72,22 @@ template <int N> INK_INLINE Pack<uint16_t, N> encode(const half*, Pack<float, N>
   r = a > 0x7f800000u ? 0x7e00u - (r & 0) : r;
   return convert<uint16_t>(U(r | sign));
 }
+#if defined(__AVX512BW__) && defined(__AVX512VL__)  // the plain forms below, without detours between widths
+INK_INLINE Pack<float, 16> decode(const bfloat16*, Pack<uint16_t, 16> h) {
+  const __m512i wide = _mm512_maskz_cvtepu16_epi32(__mmask16(-1), (__m256i)h.v);
+  return Pack<float, 16>((vector_of<float, 16>)_mm512_maskz_slli_epi32(__mmask16(-1), wide, 16));
+}
+INK_INLINE Pack<uint16_t, 16> encode(const bfloat16*, Pack<float, 16> f) {
+  const __m512i x = (__m512i)f.v, upper = _mm512_maskz_srli_epi32(__mmask16(-1), x, 16);
+  const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+  const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(x, _mm512_set1_epi32(0x7fff)), odd);
+  __m512i r = _mm512_maskz_srli_epi32(__mmask16(-1), sum, 16);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q);
+  if (is_nan != 0) [[unlikely]]
+    r = _mm512_mask_or_epi32(r, is_nan, upper, _mm512_set1_epi32(0x40));
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm512_maskz_cvtepi32_epi16(__mmask16(-1), r));
+}
+#endif
 template <int N> INK_INLINE Pack<float, N> decode(const bfloat16*, Pack<uint16_t, N> h) {
   return bit_cast<float>(Pack<uint32_t, N>(convert<uint32_t>(h).v << 16));
 }

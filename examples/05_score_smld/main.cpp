@@ -361,6 +361,7 @@ int main(int argc, char** argv) {
   const int64_t updates = lesson.option("updates", Sizes{.full = 100, .quick = 60, .tiny = 40}, "of each noise level");
   const int64_t pictures = lesson.option("pictures", Sizes{.full = 6000, .quick = 0, .tiny = 0, .least = 0},
                                          "steps of training on digits; 0: none");
+  const DefaultDevice host(Device::cpu());  // what is not put on the lesson's device is computed in f64 on the CPU
   const Tensor digits = lesson.checked("data", [&] { return flat_digits(lesson); });
   what_is_modelled(lesson);
   without_the_truth(lesson, samples);

@@ -139,7 +139,7 @@ void the_ode_is_a_map(Lesson& lesson) {
     worst = std::max(worst, std::abs(to.back() - near.quantile(ps[i])));
   }
   lesson.expect("on the line curves cannot cross, so quantiles go to quantiles: largest difference", worst,
-                Below{1e-4});
+                Below{1e-6});
   lesson.value("evaluations of RK45", double(r.evaluations));
   const Rk45Result there = sample_rk45(vp, law, r.x, 1e-4, 1, {.rtol = 1e-8, .atol = 1e-8});
   lesson.expect("and back to noise: the same numbers", (there.x - start).abs().max().item(), Below{1e-4});

@@ -46,7 +46,10 @@ std::string value_of(const Marker& m, const std::string& old, const Json& metric
   if (m.full != (metrics["settings"]["mode"].text() == "full")) return old;
   const bool time = m.name == "seconds";
   const Json& entry = metrics["values"][m.name];
-  const Json& value = time ? metrics["seconds"] : entry["value"];
+  Json value = time ? metrics["seconds"] : entry["value"];
+  if (value.kind() == Json::Kind::null)  // a claim by its name: what it got
+    for (const Json& claim : metrics["claims"].items())
+      if (claim["name"].text() == m.name) value = claim["got"];
   if (value.kind() == Json::Kind::null) throw ValueError(fmt::format("value '{}' is not in the metrics", m.name));
   std::string text = value_text(value, m.decimals);
   bool measured = time || !entry["deterministic"].boolean();

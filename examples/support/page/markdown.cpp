@@ -1,5 +1,6 @@
 #include "examples/support/page/markdown.h"
 #include "examples/support/page/file.h"
+#include "examples/support/page/tex.h"
 
 #include <fmt/format.h>
 #ifdef INK_MD4C
@@ -164,7 +165,12 @@ struct WithoutFormulas {
     for (size_t i = 0; i < html.size();) {
       const size_t open = html.find("\uE000", i), close = html.find("\uE001", open);
       if (open == std::string::npos || close == std::string::npos) return out + html.substr(i);
-      out += html.substr(i, open - i) + tex_html(formulas[size_t(std::stoul(html.substr(open + 3, close - open - 3)))]);
+      const std::string number = html.substr(open + 3, close - open - 3);
+      out += html.substr(i, open - i);
+      if (number[0] == 'L')  // in an attribute: as text
+        out += escaped(plain_formula(formulas[size_t(std::stoul(number.substr(1)))]));
+      else
+        out += tex_html(formulas[size_t(std::stoul(number))]);
       i = close + 3;
     }
     return out;
@@ -233,8 +239,10 @@ class HtmlWriter {
     return 0;
   }
   static std::string without_tags(const std::string& html) {
-    static const std::regex pattern("<(?:[^>\"]|\"[^\"]*\")*>");  // a quoted attribute may hold a >
-    return std::regex_replace(html, pattern, "");
+    static const std::regex pattern("<[^>]*>");
+    std::string label = std::regex_replace(html, pattern, "");
+    for (size_t at = 0; (at = label.find("\uE000", at)) != std::string::npos; at += 4) label.insert(at + 3, "L");
+    return label;
   }
 
   int span(MD_SPANTYPE type, void* detail, bool open) {

@@ -145,7 +145,8 @@ void four_losses(Lesson& lesson, int64_t steps) {
                    .caption = "The implicit loss, which never saw a score. Near the data the arrows agree, far from "
                               "them they do not."});
     const Tensor off = sqrt(square(field(fine) - fine_truth).sum({1}));
-    errors.push_back(flip(reshape(off, {31, 31}), {0})), names.push_back(row.name);
+    errors.push_back(flip(reshape(off, {31, 31}), {0})),
+        names.push_back(std::string(row.name).substr(0, std::string(row.name).find(" (")));
     if (row.matching == Matching::explicit_) {
       const Tensor near = weight > 0.02, far = weight < 0.0005;
       const double there = (off * far).sum().item() / far.sum().item(),

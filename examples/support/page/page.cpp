@@ -58,6 +58,7 @@ class Page {
       }
     for (const Block& b : blocks_) {  // what the note places itself
       if (b.kind == Block::Kind::player) placed_.insert("player " + b.text);
+      if (b.kind == Block::Kind::code) placed_.insert("code " + b.text);
       if (b.kind == Block::Kind::equation)
         for (const std::string& tag : tags_of(b.text)) equations_.insert(tag);
       if (b.kind == Block::Kind::figure) placed_.insert("figure " + file_of(b.target));
@@ -251,7 +252,8 @@ class Page {
   void evidence(const Json& section) {
     std::vector<Json> claims;
     std::set<std::string> shown;
-    for (const Json& code : section["code"].items()) beside(code_html(code.text()), 0);
+    for (const Json& code : section["code"].items())
+      if (!placed_.contains("code " + code.text())) beside(code_html(code.text()), 0);
     for (const Json& i : section["items"].items()) {
       const std::string event = i["event"].text();
       if (event == "claim") claims.push_back(i);

@@ -88,7 +88,7 @@ inline double expected_delta_error(int64_t n, int64_t d) {
 
 inline void without_training(Lesson& lesson, const Options& numbers, int64_t draws) {
   lesson.section("6. What is recalled, without training",
-                 R"(\mathbb{E} \lvert S^\top k_i - v_i \rvert^2 = \frac{n-1}{d} \;\text{ per number, for adding}\)");
+                 R"(\mathbb{E} \lvert S^\top k_i - v_i \rvert^2 = \frac{n-1}{d} \;\text{ per number, for adding})");
   const int64_t d = 64;
   Generator g(lesson.seed() + 5);
   std::vector<Series> recall;

@@ -129,7 +129,7 @@ class Player {
     const large = words || (value.columns <= 9 && value.rows * value.columns <= 72);
     grid.className = `grid ${large ? 'large' : 'small'}${words ? ' words' : ''}`;
     grid.style.gridTemplateColumns = words ? '' : `repeat(${value.columns}, ${large ? 'minmax(2.4em, 4em)' : 'minmax(3px, 1fr)'})`;
-    if (!large) grid.style.maxWidth = `${Math.min(value.columns * 16, 520)}px`;
+    if (!large) grid.style.maxWidth = `min(${Math.min(value.columns * 16, 520)}px, 100%)`;
     const range = this.ranges[value.name], marks = value.marks ?? [];
     const same = before && before.columns === value.columns && before.rows === value.rows;
     value.cells.forEach((cell, i) => {

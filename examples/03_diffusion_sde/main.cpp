@@ -217,7 +217,7 @@ int main(int argc, char** argv) {
                  .about =
                      "Three equations that make noise, a family of equations that take it away, samplers and densities "
                      "against the truth, and conditions.",
-                 .full_time = "30 s"});
+                 .full_time = "2 min"});
   const int64_t walkers =
       lesson.option("walkers", Sizes{.full = 20000, .quick = 4000, .tiny = 1000, .least = 100}, "of each cloud");
   const int64_t steps =

@@ -142,7 +142,11 @@ constinit thread_local Block* mine = nullptr;
 constinit thread_local bool ended = false;
 constinit std::atomic<Block*> kept{nullptr};
 struct EndBlock {
-  ~EndBlock() { delete std::exchange(mine, nullptr), ended = true; }
+  ~EndBlock() {
+    current = nullptr;  // it is mine
+    delete std::exchange(mine, nullptr);
+    ended = true;
+  }
 };
 Block& here() {
   if (!mine) {

@@ -37,15 +37,16 @@ Samples places(Discretisation method, int64_t steps) {
   return y;
 }
 
-// The slope of log error over log steps between the last two.
+// The slope of log error over log steps between the last two; NaN for fewer.
 double order_of(const Series& s) {
   const size_t n = s.y.size();
+  if (n < 2) return NAN;
   return -std::log(s.y[n - 1] / s.y[n - 2]) / std::log(s.x[n - 1] / s.x[n - 2]);
 }
 
 void a_spring(Lesson& lesson) {
   one_step_of_a_scheme(lesson);
-  const int64_t coarse = 20, finest = lesson.mode() == Mode::tiny ? 64 : 512;
+  const int64_t coarse = 20, finest = lesson.mode() == Mode::tiny ? 128 : 512;
   const Samples truth = places(Discretisation::zoh, finest);
   std::vector<Series> paths{curve("the motion", 1 / double(finest), 1, truth)}, errors;
   // two fine runs of second order tell where they go

@@ -324,16 +324,19 @@ Tensor grad(const Tensor& output, const Tensor& input, const Tensor& grad_output
 
 // Other threads may be adding to the same gradient.
 static void add_to_grad(Vertex& v, Tensor g, bool create_graph) {
-  Tensor before, now;
-  {
-    GradLock lock(v);
-    if (v.grad.defined() && !create_graph && !v.grad.requires_grad()) return raw::add_into(v.grad, g);
-    before = v.grad;
-  }
-  for (;; before = std::move(now)) {
-    Tensor sum;
+  for (;;) {
+    Tensor before, read, sum;
+    uint32_t version = 0;
+    {
+      GradLock lock(v);
+      const bool in_place = v.grad.defined() && !v.grad.requires_grad();  // others may add into it
+      if (in_place && !create_graph) return raw::add_into(v.grad, g);
+      before = v.grad;
+      read = in_place ? raw::clone(before) : before;
+      if (before.defined()) version = before.impl()->storage->version;
+    }
     if (before.defined()) {
-      sum = add(before, g);  // recorded: not under the lock, what observes it may ask for gradients
+      sum = add(read, g);  // recorded: not under the lock, what observes it may ask for gradients
     } else if (create_graph) {
       sum = g;
     } else {  // .grad owns its elements: two leaves may have been handed the same gradient
@@ -341,8 +344,8 @@ static void add_to_grad(Vertex& v, Tensor g, bool create_graph) {
       sum = ours ? raw::alias(g) : raw::clone(g);
     }
     GradLock lock(v);
-    if (v.grad.is_same(before)) return std::swap(v.grad, sum);  // the old one dies after the lock is gone
-    now = v.grad;
+    const bool untouched = v.grad.is_same(before) && (!before.defined() || before.impl()->storage->version == version);
+    if (untouched) return std::swap(v.grad, sum);  // the old one dies after the lock is gone
   }
 }
 

@@ -225,7 +225,7 @@ class Run {
     if (!(g.shape() == v.shape)) g = sum_to(g, v.shape);
     if (g.dtype() != v.dtype) g = to(g, v.dtype);
     if (flows_on(e))
-      add_to(slots_[size_t(tasks_[size_t(e.task)].slot + v.index)], g);
+      add_to(slots_[size_t(tasks_[size_t(e.task)].slot) + size_t(v.index)], g);
     else if (e.goal >= 0)
       add_to(goals_[size_t(e.goal)].slot, g);
   }

@@ -176,7 +176,7 @@ int main(int argc, char** argv) {
                  .about =
                      "HiPPO's memory as a convolution: its kernel by four roads, why its matrix is not diagonalised, "
                      "and what is left when the low rank goes, or the matrix itself.",
-                 .full_time = "4 min"});
+                 .full_time = "2 min"});
   const int64_t n = lesson.option("states", Sizes{.full = 64, .quick = 32, .tiny = 8, .least = 2, .multiple = 2}, "N");
   const int64_t length = lesson.option("length", Sizes{.full = 1024, .quick = 256, .tiny = 16, .least = 16}, "taps");
   const int64_t largest_n =

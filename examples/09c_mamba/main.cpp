@@ -217,7 +217,7 @@ int main(int argc, char** argv) {
                  .about =
                      "A state space model whose step depends on the token: how it is computed, what it can do that a "
                      "fixed one cannot, and why it is masked attention.",
-                 .full_time = "5 min"});
+                 .full_time = "2 min"});
   Setup setup;
   setup.steps = lesson.option("steps", Sizes{.full = 1000, .quick = 600, .tiny = 1}, "of training on induction heads");
   setup.copy_steps =

@@ -11,6 +11,7 @@
 
 #include "nn/any.h"
 #include "nn/module.h"
+#include "nn/step_places.h"
 
 namespace ink {
 
@@ -31,12 +32,21 @@ class LayerState {
       value_ = S();
       time_ = [](const std::any& value) { return std::any_cast<const S&>(value).time; };
       tensors_ = [](std::any& value) { return std::any_cast<S&>(value).tensors(); };
+      if constexpr (requires(S & s, Tensor t) { s.keep(int64_t(0), t); }) {
+        columns_ = [](const std::any& value) { return std::any_cast<const S&>(value).columns(); };
+        keep_ = [](std::any& value, int64_t first, const Tensor& rest) { std::any_cast<S&>(value).keep(first, rest); };
+      }
     }
     S* own = std::any_cast<S>(&value_);
     return own ? *own : throw of_another_layer();
   }
   int64_t time() const { return value_.has_value() ? time_(value_) : 0; }
   int64_t bytes() const { return bytes_of(LayerState(*this).tensors()); }
+  // How many columns the state keeps, one a token, of which any may be taken out again; -1 if it sums tokens up.
+  int64_t columns() const { return columns_ ? columns_(value_) : -1; }
+  // Of its columns the first ones stay, and after them those that `rest` names (i64 [n] or [batch, n], 0 is the first
+  // of all). The new time is first + n. NotSupported if there are no columns.
+  void keep(int64_t first, const Tensor& rest);
   // Handles to replace: to move a state to a device, or to pick samples of its batch.
   std::vector<Tensor*> tensors() { return value_.has_value() ? tensors_(value_) : std::vector<Tensor*>(); }
 
@@ -45,6 +55,8 @@ class LayerState {
   std::any value_;
   int64_t (*time_)(const std::any&) = nullptr;
   std::vector<Tensor*> (*tensors_)(std::any&) = nullptr;
+  int64_t (*columns_)(const std::any&) = nullptr;
+  void (*keep_)(std::any&, int64_t, const Tensor&) = nullptr;
 };
 
 struct Mixer {
@@ -53,6 +65,9 @@ struct Mixer {
   virtual Tensor forward(const Tensor& x, const Tensor& mask) const = 0;
   // The next tokens of a sequence: the same as the last rows of forward() over all of it.
   virtual Tensor step(const Tensor& x, LayerState& state) const = 0;
+  // The same for tokens that stand where `places` says. NotSupported where takes_places() is false.
+  virtual Tensor step(const Tensor& x, LayerState& state, const StepPlaces& places) const = 0;
+  virtual bool takes_places() const = 0;
   virtual void fields(Fields& f) = 0;  // what the block calls the layer
   virtual std::unique_ptr<Mixer> clone() const = 0;
 };
@@ -80,6 +95,24 @@ template <class Layer> class MixerOf final : public Mixer {
       return layer_.step(x, state.as<typename Layer::State>());
     else
       return layer_.forward(x);
+  }
+  bool takes_places() const override {
+    if constexpr (requires { layer_.takes_places(); })
+      return layer_.takes_places();
+    else
+      return !kMixes;
+  }
+  Tensor step(const Tensor& x, LayerState& state, const StepPlaces& places) const override {
+    if constexpr (!kMixes) {
+      return layer_.forward(x);
+    } else {
+      if constexpr (requires(typename Layer::State & s) { layer_.step(x, s, places); })
+        return layer_.step(x, state.as<typename Layer::State>(), places);
+      else
+        throw NotSupported(name_ +
+                           ": goes along one line of tokens and keeps no column for each; "
+                           "hint: a draft without branches, sequences of one length");
+    }
   }
   void fields(Fields& f) override {
     if (name_.empty())

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nn/any.h"
+#include "nn/growing_rows.h"
 #include "nn/module.h"
 
 namespace ink {
@@ -18,8 +19,15 @@ struct AttentionState {
   // linear kinds: S [batch, heads, features, width], z [batch, heads, features], and what else they need
   Tensor sum, norm, extra;
   void append(const Tensor& k, const Tensor& v);  // the keys and values of the next tokens
+  // Whether there is a column for each token (softmax over all of them), and how many; -1 otherwise.
+  int64_t columns() const;
+  // As LayerState::keep.
+  void keep(int64_t first, const Tensor& rest);
   std::vector<Tensor*> tensors() { return {&key, &value, &sum, &norm, &extra}; }
   int64_t bytes() const;  // of all tensors
+
+ private:
+  std::shared_ptr<GrowingRows> key_rows_, value_rows_;  // where append() has room ahead
 };
 
 // Who turns queries and keys by their positions (rotary, nn/attention/position.h).
@@ -37,6 +45,11 @@ struct AttentionCore : Module {
   // The next tokens of a sequence: the same as the last rows of attend() over all of it. NotSupported by kinds without
   // a causal form.
   virtual Tensor step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const;
+  // The same where `mask` (bool, broadcast to [batch, heads, time, columns]) shows each new token its columns, those of
+  // the state and then the new ones. NotSupported by kinds that weigh by distance or keep no columns.
+  virtual Tensor step_seen(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state,
+                           const Tensor& mask) const;
+  virtual bool takes_step_mask() const { return false; }
   virtual std::unique_ptr<AttentionCore> clone() const = 0;
   virtual const char* name() const = 0;
   virtual bool shares_query_and_key() const { return false; }  // Reformer: k is q, normalised

@@ -44,7 +44,7 @@ MultiHeadAttention::MultiHeadAttention(const MultiHeadAttentionOptions& o, AnyCo
     throw ValueError("MultiHeadAttention: lsh attention has one head of keys per head of queries; hint: kv_heads = 0");
 }
 
-MultiHeadAttention::Heads MultiHeadAttention::project(const Tensor& x, int64_t past) const {
+MultiHeadAttention::Heads MultiHeadAttention::project(const Tensor& x, int64_t past, const StepPlaces* places) const {
   if (x.dim() != 3 || x.size(2) != options.dim)
     throw ShapeError(fmt::format("MultiHeadAttention: wrong input; got {}; expected [batch, time, {}]", x.shape().str(),
                                  options.dim));
@@ -57,8 +57,13 @@ MultiHeadAttention::Heads MultiHeadAttention::project(const Tensor& x, int64_t p
   h.k = shared ? h.q : heads(options.heads, fewer);
   h.v = heads(options.heads + (shared ? 0 : fewer), fewer);  // all [batch, heads, time, width]
   if (options.rotary && core->rotation() == Rotation::outside) {
-    h.q = rotary(h.q, past);
-    h.k = shared ? h.q : rotary(h.k, past);
+    auto turn = [&](const Tensor& y) {
+      if (!places) return rotary(y, past);
+      const Tensor& p = places->positions;
+      return rotary(y, p.dim() == 2 ? p.unsqueeze(1) : p);
+    };
+    h.q = turn(h.q);
+    h.k = shared ? h.q : turn(h.k);
   }
   if (fewer != options.heads && !core->takes_grouped_heads()) {
     h.k = repeat_interleave(h.k, options.heads / fewer, 1);
@@ -81,6 +86,12 @@ Tensor MultiHeadAttention::step(const Tensor& x, AttentionState& state) const {
     throw NotSupported("MultiHeadAttention: only causal attention goes on token by token; hint: .causal = true");
   Heads h = project(x, state.time);
   return join(core->step(h.q, h.k, h.v, state));
+}
+Tensor MultiHeadAttention::step(const Tensor& x, AttentionState& state, const StepPlaces& places) const {
+  if (!options.causal)
+    throw NotSupported("MultiHeadAttention: only causal attention goes on token by token; hint: .causal = true");
+  Heads h = project(x, state.time, &places);
+  return join(core->step_seen(h.q, h.k, h.v, state, places.mask));
 }
 
 }  // namespace ink

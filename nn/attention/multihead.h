@@ -3,6 +3,7 @@
 #pragma once
 #include "nn/attention/kinds.h"
 #include "nn/layers/linear.h"
+#include "nn/step_places.h"
 
 namespace ink {
 
@@ -19,6 +20,9 @@ struct MultiHeadAttention : Module {
   // Continues a sequence: x holds the new tokens only, state what is kept of those before. NotSupported unless causal,
   // and by kinds without a form that goes token by token.
   Tensor step(const Tensor& x, AttentionState& state) const;
+  // The same for tokens that stand where `places` says. NotSupported by kinds that are not softmax over all keys.
+  Tensor step(const Tensor& x, AttentionState& state, const StepPlaces& places) const;
+  bool takes_places() const { return options.causal && core->takes_step_mask(); }
   void fields(Fields& f) override { f("qkv", qkv)("out", out)("core", *core); }
 
  private:
@@ -26,7 +30,8 @@ struct MultiHeadAttention : Module {
     Tensor q, k, v;
   };
   MultiHeadAttention(const MultiHeadAttentionOptions& options, AnyCore core);
-  Heads project(const Tensor& x, int64_t past) const;
+  // Turned by positions past, past + 1, .., or by those of `places`.
+  Heads project(const Tensor& x, int64_t past, const StepPlaces* places = nullptr) const;
   Tensor join(const Tensor& y) const;
 };
 

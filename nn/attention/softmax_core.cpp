@@ -24,6 +24,16 @@ Tensor SoftmaxCore::attend(const Tensor& q, const Tensor& k, const Tensor& v, co
   return scaled_dot_product_attention(q, k, v, o);
 }
 
+Tensor SoftmaxCore::step_seen(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state,
+                              const Tensor& mask) const {
+  if (!takes_step_mask()) return AttentionCore::step_seen(q, k, v, state, mask);  // weighs by the distance of columns
+  AttentionOptions o = of(q.size(1), q);
+  o.causal = Causal::no;
+  o.mask = mask;
+  state.append(k, v);
+  return scaled_dot_product_attention(q, state.key, state.value, o);
+}
+
 Tensor SoftmaxCore::step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const {
   state.append(k, v);
   Tensor y = scaled_dot_product_attention(q, state.key, state.value, of(q.size(1), q));

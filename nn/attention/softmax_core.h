@@ -13,6 +13,9 @@ struct SoftmaxCore : Core<SoftmaxCore> {
   explicit SoftmaxCore(const AttentionOptions& options = {}, bool alibi = false) : options(options), alibi(alibi) {}
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) const override;
   Tensor step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const override;
+  Tensor step_seen(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state,
+                   const Tensor& mask) const override;
+  bool takes_step_mask() const override { return !alibi && !options.left; }
   const char* name() const override { return "softmax"; }
   bool takes_grouped_heads() const override { return true; }
 

@@ -10,8 +10,12 @@ struct CausalLM : Module {
   virtual int64_t context() const = 0;  // the longest sequence
   virtual int64_t dim() const = 0;      // of features
   // i64 [batch, time] -> [batch, time, dim]: what the last norm gives, before the head. With `states` (empty at the
-  // start, then one per block) ids holds the tokens after those already seen, and the states move on.
-  virtual Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr) const = 0;
+  // start, then one per block) ids holds the tokens after those already seen, and the states move on; with `places`
+  // they stand where it says, if takes_places().
+  virtual Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr,
+                          const StepPlaces* places = nullptr) const = 0;
+  // Whether tokens may stand in a tree, or in sequences of different lengths: all layers keep a column a token.
+  virtual bool takes_places() const = 0;
   // [.., dim] -> [.., vocabulary]
   virtual Tensor logits(const Tensor& features) const = 0;
 
@@ -20,9 +24,11 @@ struct CausalLM : Module {
   Tensor step(const Tensor& ids, std::vector<BlockState>& states) const { return logits(features(ids, &states)); }
 
  protected:
-  // ShapeError unless ids is [batch, time] and fits the context after `past` tokens; ValueError for a list of states of
-  // another model. Fills an empty list. Returns the number of tokens seen before.
-  int64_t begin(const char* name, const Tensor& ids, std::vector<BlockState>* states, size_t blocks) const;
+  // ShapeError unless ids is [batch, time] and fits the context after the tokens seen (with `places`: unless those fit
+  // ids; who makes them sees to the context); ValueError for a list of states of another model. Fills an empty list.
+  // Returns the positions of the tokens, i64 as StepPlaces has them.
+  Tensor begin(const char* name, const Tensor& ids, std::vector<BlockState>* states, size_t blocks,
+               const StepPlaces* places) const;
 };
 
 }  // namespace ink

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/graph/mode.h"
@@ -73,27 +74,16 @@ GPT::GPT(const GPTOptions& o)
       p.zero_();
   }
 }
-Tensor GPT::embed(const Tensor& ids, int64_t past) const {
-  if (ids.dim() != 2 || (positions && past + ids.size(1) > options.context))
-    throw ShapeError(
-        fmt::format("GPT: wrong input; got {} after {} tokens; expected [batch, time] with at most {} tokens in all",
-                    ids.shape().str(), past, options.context));
-  if (!positions) return tokens.forward(ids);
-  return tokens.forward(ids) + positions->forward(arange(past, past + ids.size(1), 1, {i64, ids.device()}));
+Tensor GPT::features(const Tensor& ids, std::vector<BlockState>* states, const StepPlaces* places) const {
+  const Tensor at = begin("GPT", ids, states, blocks.size(), places);
+  Tensor x = tokens.forward(ids);
+  if (positions) x = x + positions->forward(at);
+  for (size_t i = 0; i < blocks.size(); ++i)
+    x = states ? blocks[i].step(x, (*states)[i], places) : blocks[i].forward(x);
+  return norm.forward(x);
 }
-Tensor GPT::forward(const Tensor& ids) const {
-  Tensor x = embed(ids, 0);
-  for (const TransformerBlock& b : blocks) x = b.forward(x);
-  return head.forward(norm.forward(x));
-}
-Tensor GPT::step(const Tensor& ids, std::vector<BlockState>& states) const {
-  if (states.empty()) states.resize(blocks.size());
-  if (states.size() != blocks.size())
-    throw ValueError(fmt::format("GPT::step: got {} states; expected {}, one per layer, or none at the start",
-                                 states.size(), blocks.size()));
-  Tensor x = embed(ids, states.empty() ? 0 : states[0].time());
-  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].step(x, states[i]);
-  return head.forward(norm.forward(x));
+bool GPT::takes_places() const {
+  return std::all_of(blocks.begin(), blocks.end(), [](const TransformerBlock& b) { return b.takes_places(); });
 }
 
 }  // namespace ink

@@ -3,11 +3,12 @@
 //
 //   GPT hybrid({.vocabulary = 96, .context = 512, .stack = {SsmKind::retnet, AttentionKind::softmax}});
 #pragma once
+#include <limits>
 #include <optional>
 #include <variant>
 
 #include "nn/layers/embedding.h"
-#include "nn/models/transformer.h"
+#include "nn/models/causal_lm.h"
 
 namespace ink {
 
@@ -27,7 +28,7 @@ struct GPTOptions {
   bool positions = true;
 };
 
-struct GPT : Module {
+struct GPT : CausalLM {
   GPTOptions options;
   Embedding tokens;
   std::optional<Embedding> positions;
@@ -35,16 +36,18 @@ struct GPT : Module {
   LayerNorm norm;
   Linear head;
   explicit GPT(const GPTOptions& options);
-  Tensor forward(const Tensor& ids) const;  // i64 [batch, time] -> logits [batch, time, vocabulary]
-  // Continues sequences: ids holds the new tokens; states (one per block, empty at the start) what is kept of those
-  // before.
-  Tensor step(const Tensor& ids, std::vector<BlockState>& states) const;
+
+  int64_t vocabulary() const override { return options.vocabulary; }
+  // Without learned positions sequences have no longest length.
+  int64_t context() const override { return positions ? options.context : std::numeric_limits<int64_t>::max(); }
+  int64_t dim() const override { return options.dim; }
+  Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr,
+                  const StepPlaces* places = nullptr) const override;
+  Tensor logits(const Tensor& features) const override { return head.forward(features); }
+  bool takes_places() const override;
   void fields(Fields& f) override {
     f("tokens", tokens)("positions", positions)("blocks", blocks)("norm", norm)("head", head);
   }
-
- private:
-  Tensor embed(const Tensor& ids, int64_t past) const;
 };
 
 }  // namespace ink

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "nn/attention/multihead.h"
 
 namespace ink {
@@ -33,6 +35,17 @@ std::vector<Tensor*> BlockState::tensors() {
   return all;
 }
 
+int64_t BlockState::columns() const {
+  int64_t all = 0;
+  for (const LayerState& state : mixers)
+    if (state.time() > 0) all = state.columns() < 0 || all < 0 ? -1 : state.columns();
+  return all;
+}
+void BlockState::keep(int64_t first, const Tensor& rest) {
+  for (LayerState& state : mixers)
+    if (state.time() > 0) state.keep(first, rest);
+}
+
 TransformerBlock::TransformerBlock(const MultiHeadAttentionOptions& o)
     : TransformerBlock(o.dim, mixers_of(o), o.dropout) {}
 TransformerBlock::TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout) : drop(dropout) {
@@ -49,7 +62,11 @@ Tensor TransformerBlock::forward(const Tensor& x, const Tensor& mask) const {
   return y;
 }
 
-Tensor TransformerBlock::step(const Tensor& x, BlockState& state) const {
+bool TransformerBlock::takes_places() const {
+  return std::all_of(residuals.begin(), residuals.end(), [](const Residual& r) { return r.mixer->takes_places(); });
+}
+
+Tensor TransformerBlock::step(const Tensor& x, BlockState& state, const StepPlaces* places) const {
   if (state.mixers.empty()) state.mixers.resize(residuals.size());
   if (state.mixers.size() != residuals.size())
     throw ValueError(fmt::format("TransformerBlock::step: got a state of {} mixers; expected {}, or an empty one",
@@ -57,7 +74,9 @@ Tensor TransformerBlock::step(const Tensor& x, BlockState& state) const {
   Tensor y = x;
   for (size_t i = 0; i < residuals.size(); ++i) {
     const Residual& r = residuals[i];
-    y = y + drop.forward(r.mixer->step(r.norm.forward(y), state.mixers[i]));
+    const Tensor normed = r.norm.forward(y);
+    y = y +
+        drop.forward(places ? r.mixer->step(normed, state.mixers[i], *places) : r.mixer->step(normed, state.mixers[i]));
   }
   return y;
 }

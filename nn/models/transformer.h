@@ -29,7 +29,10 @@ struct BlockState {
   std::vector<LayerState> mixers;
   int64_t time() const { return mixers.empty() ? 0 : mixers[0].time(); }
   int64_t bytes() const { return bytes_of(BlockState(*this).tensors()); }
-  std::vector<Tensor*> tensors();  // handles to replace, as of LayerState
+  // The columns that its mixers with a state keep, one a token; -1 if one of them keeps none.
+  int64_t columns() const;
+  void keep(int64_t first, const Tensor& rest);  // LayerState::keep of each mixer with a state
+  std::vector<Tensor*> tensors();                // handles to replace, as of LayerState
 };
 
 // x + mixer(LayerNorm(x)) for each mixer in turn: attention and a feed-forward layer with a hidden layer of 4 dim; with
@@ -51,7 +54,9 @@ struct TransformerBlock : Module {
   // Mixers of one's own. ValueError for one that is empty, or for none.
   TransformerBlock(int64_t dim, std::vector<AnyMixer> mixers, double dropout = 0);
   Tensor forward(const Tensor& x, const Tensor& mask = {}) const;  // [batch, time, dim]; mask as the mixers take it
-  Tensor step(const Tensor& x, BlockState& state) const;           // the new tokens only
+  // The new tokens only; with `places` where they stand, if all mixers take it (takes_places).
+  Tensor step(const Tensor& x, BlockState& state, const StepPlaces* places = nullptr) const;
+  bool takes_places() const;
   void fields(Fields& f) override;  // norm1, the first mixer's name, norm2, the second one's, ..
 };
 

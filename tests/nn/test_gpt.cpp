@@ -192,5 +192,5 @@ TEST_CASE("errors of attention and GPT", "[attention][errors]") {
                     contains("GPT: got vocabulary 5, context 4, layers 0; expected positive sizes"));
   CHECK_THROWS_AS(GPT({.vocabulary = 0, .context = 4}), ValueError);
   std::vector<BlockState> three(3);
-  CHECK_THROWS_WITH(gpt.step(zeros({1, 1}, i64), three), contains("GPT::step: got 3 states; expected 1"));
+  CHECK_THROWS_WITH(gpt.step(zeros({1, 1}, i64), three), contains("GPT: got 3 states; expected 1"));
 }

@@ -30,10 +30,11 @@ GPT2::GPT2(const GPT2Options& o)
   }
 }
 
-Tensor GPT2::features(const Tensor& ids, std::vector<BlockState>* states) const {
-  const int64_t past = begin("GPT2", ids, states, blocks.size());
-  Tensor x = tokens.forward(ids) + positions.forward(arange(past, past + ids.size(1), 1, {i64, ids.device()}));
-  for (size_t i = 0; i < blocks.size(); ++i) x = states ? blocks[i].step(x, (*states)[i]) : blocks[i].forward(x);
+Tensor GPT2::features(const Tensor& ids, std::vector<BlockState>* states, const StepPlaces* places) const {
+  const Tensor at = begin("GPT2", ids, states, blocks.size(), places);
+  Tensor x = tokens.forward(ids) + positions.forward(at);
+  for (size_t i = 0; i < blocks.size(); ++i)
+    x = states ? blocks[i].step(x, (*states)[i], places) : blocks[i].forward(x);
   return norm.forward(x);
 }
 

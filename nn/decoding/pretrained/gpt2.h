@@ -23,7 +23,9 @@ struct GPT2 : CausalLM {
   int64_t vocabulary() const override { return options.vocabulary; }
   int64_t context() const override { return options.context; }
   int64_t dim() const override { return options.dim; }
-  Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr) const override;
+  Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr,
+                  const StepPlaces* places = nullptr) const override;
+  bool takes_places() const override { return true; }
   Tensor logits(const Tensor& features) const override;  // by the embedding's weights
   void fields(Fields& f) override { f("tokens", tokens)("positions", positions)("blocks", blocks)("norm", norm); }
 };

@@ -43,7 +43,7 @@ LlamaAttention::LlamaAttention(const LlamaOptions& o)
       value(o.dim, options.kv_heads * options.width, {.bias = o.attention_bias || o.query_key_value_bias}),
       out(options.heads * options.width, o.dim, {.bias = o.attention_bias}) {}
 
-Tensor LlamaAttention::attend(const Tensor& x, State& state, bool whole) const {
+Tensor LlamaAttention::attend(const Tensor& x, State& state, const StepPlaces* places, bool whole) const {
   if (x.dim() != 3 || x.size(2) != options.dim)
     throw ShapeError(
         fmt::format("LlamaAttention: wrong input; got {}; expected [batch, time, {}]", x.shape().str(), options.dim));
@@ -56,20 +56,30 @@ Tensor LlamaAttention::attend(const Tensor& x, State& state, bool whole) const {
   auto heads = [&](const Linear& projection, int64_t count) {  // [batch, count, time, width]
     return permute(reshape(projection.forward(x), {batch, time, count, options.width}), {0, 2, 1, 3});
   };
-  const Tensor positions = arange(past, length, 1, {i64, x.device()});
+  if (places && options.window && length > options.window)
+    throw NotSupported(fmt::format(
+        "LlamaAttention: a tree of tokens, or sequences of different lengths, beyond the window of {}; got {} columns",
+        options.window, length));
+  Tensor positions = places ? places->positions : arange(past, length, 1, {i64, x.device()});
+  if (positions.dim() == 2) positions = positions.unsqueeze(1);
   Tensor q = rope.rotate(heads(query, options.heads), positions, length);
   state.append(rope.rotate(heads(key, options.kv_heads), positions, length), heads(value, options.kv_heads));
-  AttentionOptions a{.causal = Causal::bottom_right};
-  if (options.window) a.left = options.window - 1;
+  AttentionOptions a{.causal = places ? Causal::no : Causal::bottom_right};
+  if (places)
+    a.mask = places->mask;
+  else if (options.window)
+    a.left = options.window - 1;
   Tensor y = scaled_dot_product_attention(q, state.key, state.value, a);
   return out.forward(reshape(permute(y, {0, 2, 1, 3}), {batch, time, options.heads * options.width}));
 }
 
 Tensor LlamaAttention::forward(const Tensor& x) const {
   State fresh;
-  return attend(x, fresh, true);
+  return attend(x, fresh, nullptr, true);
 }
-Tensor LlamaAttention::step(const Tensor& x, State& state) const { return attend(x, state, false); }
+Tensor LlamaAttention::step(const Tensor& x, State& state, const StepPlaces* places) const {
+  return attend(x, state, places, false);
+}
 
 SwiGLU::SwiGLU(int64_t dim, int64_t hidden, bool bias)
     : gate(dim, hidden, {.bias = bias}), up(dim, hidden, {.bias = bias}), down(hidden, dim, {.bias = bias}) {}
@@ -77,11 +87,11 @@ Tensor SwiGLU::forward(const Tensor& x) const { return down.forward(silu(gate.fo
 
 LlamaBlock::LlamaBlock(const LlamaOptions& o)
     : norm1(o.dim, o.norm_eps), attention(o), norm2(o.dim, o.norm_eps), feed_forward(o.dim, o.hidden) {}
-Tensor LlamaBlock::forward(const Tensor& x, BlockState* state) const {
+Tensor LlamaBlock::forward(const Tensor& x, BlockState* state, const StepPlaces* places) const {
   Tensor normed = norm1.forward(x), mixed;
   if (state) {
     if (state->mixers.empty()) state->mixers.resize(1);
-    mixed = attention.step(normed, state->mixers[0].as<AttentionState>());
+    mixed = attention.step(normed, state->mixers[0].as<AttentionState>(), places);
   } else {
     mixed = attention.forward(normed);
   }
@@ -94,10 +104,10 @@ Llama::Llama(const LlamaOptions& o) : options(completed(o)), tokens(o.vocabulary
   if (!o.tied) head.emplace(o.dim, o.vocabulary, LinearOptions{.bias = false});
 }
 
-Tensor Llama::features(const Tensor& ids, std::vector<BlockState>* states) const {
-  begin("Llama", ids, states, blocks.size());
+Tensor Llama::features(const Tensor& ids, std::vector<BlockState>* states, const StepPlaces* places) const {
+  begin("Llama", ids, states, blocks.size(), places);
   Tensor x = tokens.forward(ids);
-  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].forward(x, states ? &(*states)[i] : nullptr);
+  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].forward(x, states ? &(*states)[i] : nullptr, places);
   return norm.forward(x);
 }
 

@@ -31,12 +31,13 @@ struct LlamaAttention : Module {
   Rope rope;
   Linear query, key, value, out;
   explicit LlamaAttention(const LlamaOptions& options);
-  Tensor forward(const Tensor& x) const;             // [batch, time, dim]
-  Tensor step(const Tensor& x, State& state) const;  // NotSupported beyond a length where angles of cached keys change
+  Tensor forward(const Tensor& x) const;  // [batch, time, dim]
+  // NotSupported beyond a length where angles of cached keys change, and with `places` beyond a window.
+  Tensor step(const Tensor& x, State& state, const StepPlaces* places = nullptr) const;
   void fields(Fields& f) override { f("query", query)("key", key)("value", value)("out", out); }
 
  private:
-  Tensor attend(const Tensor& x, State& state, bool whole) const;
+  Tensor attend(const Tensor& x, State& state, const StepPlaces* places, bool whole) const;
 };
 
 // down(silu(gate(x)) * up(x)). Shazeer 2020, arXiv:2002.05202
@@ -53,7 +54,7 @@ struct LlamaBlock : Module {
   RMSNorm norm2;
   SwiGLU feed_forward;
   explicit LlamaBlock(const LlamaOptions& options);
-  Tensor forward(const Tensor& x, BlockState* state) const;
+  Tensor forward(const Tensor& x, BlockState* state, const StepPlaces* places = nullptr) const;
   void fields(Fields& f) override {
     f("norm1", norm1)("attention", attention)("norm2", norm2)("feed_forward", feed_forward);
   }
@@ -70,7 +71,9 @@ struct Llama : CausalLM {
   int64_t vocabulary() const override { return options.vocabulary; }
   int64_t context() const override { return options.context; }
   int64_t dim() const override { return options.dim; }
-  Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr) const override;
+  Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr,
+                  const StepPlaces* places = nullptr) const override;
+  bool takes_places() const override { return true; }
   Tensor logits(const Tensor& features) const override;
   void fields(Fields& f) override { f("tokens", tokens)("blocks", blocks)("norm", norm)("head", head); }
 };

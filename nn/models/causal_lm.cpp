@@ -7,6 +7,10 @@
 
 namespace ink {
 
+Tensor CausalLM::head_weight() const {
+  throw NotSupported("CausalLM: the model does not show the weights of its head; hint: override head_weight()");
+}
+
 Tensor CausalLM::begin(const char* name, const Tensor& ids, std::vector<BlockState>* states, size_t blocks,
                        const StepPlaces* places) const {
   if (states && states->empty()) states->resize(blocks);

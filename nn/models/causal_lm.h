@@ -18,6 +18,9 @@ struct CausalLM : Module {
   virtual bool takes_places() const = 0;
   // [.., dim] -> [.., vocabulary]
   virtual Tensor logits(const Tensor& features) const = 0;
+  // [vocabulary, dim], the model's own: logits(x) = x head_weight()^T. For heads that look ahead; NotSupported for a
+  // model that does not say.
+  virtual Tensor head_weight() const;
 
   // i64 [batch, time] -> logits [batch, time, vocabulary]
   Tensor forward(const Tensor& ids) const { return logits(features(ids)); }

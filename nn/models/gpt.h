@@ -44,6 +44,7 @@ struct GPT : CausalLM {
   Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr,
                   const StepPlaces* places = nullptr) const override;
   Tensor logits(const Tensor& features) const override { return head.forward(features); }
+  Tensor head_weight() const override { return head.weight; }
   bool takes_places() const override;
   void fields(Fields& f) override {
     f("tokens", tokens)("positions", positions)("blocks", blocks)("norm", norm)("head", head);

@@ -27,6 +27,7 @@ struct GPT2 : CausalLM {
                   const StepPlaces* places = nullptr) const override;
   bool takes_places() const override { return true; }
   Tensor logits(const Tensor& features) const override;  // by the embedding's weights
+  Tensor head_weight() const override { return tokens.weight; }
   void fields(Fields& f) override { f("tokens", tokens)("positions", positions)("blocks", blocks)("norm", norm); }
 };
 

@@ -75,6 +75,7 @@ struct Llama : CausalLM {
                   const StepPlaces* places = nullptr) const override;
   bool takes_places() const override { return true; }
   Tensor logits(const Tensor& features) const override;
+  Tensor head_weight() const override { return head ? head->weight : tokens.weight; }
   void fields(Fields& f) override { f("tokens", tokens)("blocks", blocks)("norm", norm)("head", head); }
 };
 

@@ -48,6 +48,7 @@
 #include "nn/data/text.h"
 #include "nn/decoding/medusa/accuracy.h"
 #include "nn/decoding/medusa/heads.h"
+#include "nn/decoding/medusa/hydra.h"
 #include "nn/decoding/medusa/training.h"
 #include "nn/decoding/pretrained/gpt2.h"
 #include "nn/decoding/pretrained/json_file.h"

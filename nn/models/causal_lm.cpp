@@ -11,6 +11,10 @@ Tensor CausalLM::head_weight() const {
   throw NotSupported("CausalLM: the model does not show the weights of its head; hint: override head_weight()");
 }
 
+Tensor CausalLM::embed(const Tensor&) const {
+  throw NotSupported("CausalLM: the model does not show the vectors of its tokens; hint: override embed()");
+}
+
 Tensor CausalLM::begin(const char* name, const Tensor& ids, std::vector<BlockState>* states, size_t blocks,
                        const StepPlaces* places) const {
   if (states && states->empty()) states->resize(blocks);

@@ -21,6 +21,8 @@ struct CausalLM : Module {
   // [vocabulary, dim], the model's own: logits(x) = x head_weight()^T. For heads that look ahead; NotSupported for a
   // model that does not say.
   virtual Tensor head_weight() const;
+  // i64 [..] -> [.., dim]: the tokens' vectors that features() begins with, without positions. NotSupported as above.
+  virtual Tensor embed(const Tensor& ids) const;
 
   // i64 [batch, time] -> logits [batch, time, vocabulary]
   Tensor forward(const Tensor& ids) const { return logits(features(ids)); }

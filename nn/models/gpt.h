@@ -45,6 +45,7 @@ struct GPT : CausalLM {
                   const StepPlaces* places = nullptr) const override;
   Tensor logits(const Tensor& features) const override { return head.forward(features); }
   Tensor head_weight() const override { return head.weight; }
+  Tensor embed(const Tensor& ids) const override { return tokens.forward(ids); }
   bool takes_places() const override;
   void fields(Fields& f) override {
     f("tokens", tokens)("positions", positions)("blocks", blocks)("norm", norm)("head", head);

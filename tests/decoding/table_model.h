@@ -18,6 +18,9 @@ struct TableModel : CausalLM {
   Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr,
                   const StepPlaces* places = nullptr) const override {
     begin("TableModel", ids, states, 0, places);
+    return embed(ids);
+  }
+  Tensor embed(const Tensor& ids) const override {
     const Tensor classes = arange(0, dim(), 1, {i64, ids.device()});
     return (ids.unsqueeze(-1) == classes).to(table.dtype());
   }

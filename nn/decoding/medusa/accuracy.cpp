@@ -11,12 +11,11 @@
 namespace ink {
 namespace {
 
-void check_head_hits(const MedusaHeads& heads, const Tensor& ids, const HeadHitOptions& o) {
-  const CausalLM& model = heads.model();
+void check_head_hits(const CausalLM& model, int64_t heads, const Tensor& ids, const HeadHitOptions& o) {
   if (o.ranks < 1 || o.ranks > model.vocabulary() || o.first < 0)
     throw ValueError(fmt::format("head_hits: got ranks {}, first {}; expected 1 to {} ranks and first >= 0", o.ranks,
                                  o.first, model.vocabulary()));
-  const int64_t needed = heads.count() + 2;
+  const int64_t needed = heads + 2;
   if (ids.dim() != 2 || ids.size(0) < 1 || ids.size(1) < needed || o.first > ids.size(1) - needed ||
       ids.size(1) > model.context())
     throw ShapeError(
@@ -38,25 +37,38 @@ std::vector<int64_t> ranks_of(const Tensor& guesses, const Tensor& target) {
   return found;
 }
 
-}  // namespace
-
-std::vector<std::vector<int64_t>> head_hits(const MedusaHeads& heads, const Tensor& ids, const HeadHitOptions& o) {
-  check_head_hits(heads, ids, o);
+// logits(text, features, k) [batch, steps, vocabulary]: of head k at the places first .. first + steps - 1 of text.
+template <class F>
+std::vector<std::vector<int64_t>> hits_by(const CausalLM& model, int64_t heads, const Tensor& ids,
+                                          const HeadHitOptions& o, F logits) {
+  check_head_hits(model, heads, ids, o);
   const NoGrad guard;
-  const int64_t batch = ids.size(0), time = ids.size(1), steps = time - o.first - heads.count() - 1;
+  const int64_t batch = ids.size(0), time = ids.size(1), steps = time - o.first - heads - 1;
   const int64_t logits_at_once = int64_t(1) << 22;
-  const int64_t rows = std::max(int64_t(1), logits_at_once / time / heads.model().vocabulary());
-  std::vector<std::vector<int64_t>> hit(size_t(batch * steps), std::vector<int64_t>(size_t(heads.count())));
+  const int64_t rows = std::max(int64_t(1), logits_at_once / time / model.vocabulary());
+  std::vector<std::vector<int64_t>> hit(size_t(batch * steps), std::vector<int64_t>(size_t(heads)));
   for (int64_t b = 0; b < batch; b += rows) {
     const Tensor text = ids.narrow(0, b, std::min(rows, batch - b));
-    const Tensor features = heads.model().features(text).narrow(1, o.first, steps);
-    for (int64_t k = 0; k < heads.count(); ++k) {
-      const Tensor guesses = std::get<1>(topk(heads.logits(features, k), o.ranks));
+    const Tensor features = model.features(text).narrow(1, o.first, steps);
+    for (int64_t k = 0; k < heads; ++k) {
+      const Tensor guesses = std::get<1>(topk(logits(text, features, k), o.ranks));
       const std::vector<int64_t> rank = ranks_of(guesses, text.narrow(1, o.first + k + 2, steps));
       for (size_t i = 0; i < rank.size(); ++i) hit[size_t(b * steps) + i][size_t(k)] = rank[i];
     }
   }
   return hit;
+}
+
+}  // namespace
+
+std::vector<std::vector<int64_t>> head_hits(const MedusaHeads& heads, const Tensor& ids, const HeadHitOptions& o) {
+  return hits_by(heads.model(), heads.count(), ids, o,
+                 [&](const Tensor&, const Tensor& features, int64_t k) { return heads.logits(features, k); });
+}
+std::vector<std::vector<int64_t>> head_hits(const HydraHeads& heads, const Tensor& ids, const HeadHitOptions& o) {
+  return hits_by(heads.model(), heads.count(), ids, o, [&](const Tensor& text, const Tensor& features, int64_t k) {
+    return heads.logits(features, paths_of_text(text, o.first, features.size(1), k), k);
+  });
 }
 
 std::vector<double> path_accuracy(const std::vector<std::vector<int64_t>>& hit,

@@ -6,6 +6,7 @@
 //   tokens_per_step(tree.shape, hit);                    // by what hit together
 #pragma once
 #include "nn/decoding/medusa/heads.h"
+#include "nn/decoding/medusa/hydra.h"
 
 namespace ink {
 
@@ -23,6 +24,9 @@ struct HeadHitOptions {
 // are equally likely, the lowest token comes first. ShapeError unless ids is [batch, time] with batch >= 1 and first +
 // count() + 2 <= time <= the model's context; ValueError unless 1 <= ranks <= vocabulary and first >= 0.
 std::vector<std::vector<int64_t>> head_hits(const MedusaHeads& heads, const Tensor& ids,
+                                            const HeadHitOptions& options = {});
+// Hydra's heads, each told the tokens that the text has on the way: on the right path, that is what it is told.
+std::vector<std::vector<int64_t>> head_hits(const HydraHeads& heads, const Tensor& ids,
                                             const HeadHitOptions& options = {});
 
 // For each path of ranks (TreeShape::paths()) the share of steps where all of it is right: hit[step][k] = path[k] for

@@ -12,13 +12,13 @@
 namespace ink {
 namespace {
 
-void check_window(const char* name, const MedusaHeads& heads, const Tensor& ids) {
-  const int64_t needed = heads.count() + 2;
+void check_window(const char* name, int64_t heads, const Tensor& ids) {
+  const int64_t needed = heads + 2;
   if (ids.dim() != 2 || ids.size(0) < 1 || ids.size(1) < needed)
     throw ShapeError(
         fmt::format("{}: got ids {}; expected [batch, time] with at least {} tokens: the last of {} heads looks {} "
                     "places on",
-                    name, ids.shape().str(), needed, heads.count(), heads.count() + 1));
+                    name, ids.shape().str(), needed, heads, heads + 1));
 }
 void check_decay(const char* name, double decay) {
   if (!(decay > 0) || !std::isfinite(decay))
@@ -45,6 +45,10 @@ Tensor decayed_sum(const std::vector<Tensor>& losses, double decay) {
   return total;
 }
 
+Tensor unrecorded_features(const CausalLM& model, const Tensor& ids) {
+  const NoGrad guard;
+  return model.features(ids);
+}
 Tensor unrecorded_logits(const CausalLM& model, const Tensor& ids) {
   const NoGrad guard;
   return model.forward(ids);
@@ -58,12 +62,8 @@ Tensor divergence(const Tensor& of, const Tensor& from) {
 }  // namespace
 
 std::vector<Tensor> medusa_head_losses(const MedusaHeads& heads, const Tensor& ids) {
-  check_window("medusa_head_losses", heads, ids);
-  Tensor features;
-  {
-    const NoGrad guard;
-    features = heads.model().features(ids);
-  }
+  check_window("medusa_head_losses", heads.count(), ids);
+  const Tensor features = unrecorded_features(heads.model(), ids);
   std::vector<Tensor> losses;
   for (int64_t k = 0; k < heads.count(); ++k) {
     const Tensor logits = heads.logits_beside_frozen_head(features_with_target(features, k + 2), k);
@@ -77,8 +77,25 @@ Tensor medusa_loss(const MedusaHeads& heads, const Tensor& ids, const MedusaLoss
   return decayed_sum(medusa_head_losses(heads, ids), o.decay);
 }
 
+std::vector<Tensor> hydra_head_losses(const HydraHeads& heads, const Tensor& ids) {
+  check_window("hydra_head_losses", heads.count(), ids);
+  const Tensor features = unrecorded_features(heads.model(), ids);
+  std::vector<Tensor> losses;
+  for (int64_t k = 0; k < heads.count(); ++k) {
+    const Tensor path = paths_of_text(ids, 0, ids.size(1) - k - 2, k);
+    losses.push_back(
+        token_loss(heads.logits_beside_frozen_model(features_with_target(features, k + 2), path, k), ids, k + 2));
+  }
+  return losses;
+}
+
+Tensor hydra_loss(const HydraHeads& heads, const Tensor& ids, const MedusaLossOptions& o) {
+  check_decay("hydra_loss", o.decay);
+  return decayed_sum(hydra_head_losses(heads, ids), o.decay);
+}
+
 Tensor joint_loss(const MedusaHeads& heads, const Tensor& ids, const JointLossOptions& o) {
-  check_window("joint_loss", heads, ids);
+  check_window("joint_loss", heads.count(), ids);
   check_decay("joint_loss", o.decay);
   if (!(o.weight >= 0) || !std::isfinite(o.weight))
     throw ValueError(fmt::format("joint_loss: got weight {}; expected a finite number from 0", o.weight));

@@ -14,6 +14,7 @@
 // All losses are f32 (f64 for f64 models) and 0-dim.
 #pragma once
 #include "nn/decoding/medusa/heads.h"
+#include "nn/decoding/medusa/hydra.h"
 #include "tensor/random.h"
 
 namespace ink {
@@ -30,6 +31,11 @@ struct MedusaLossOptions {
 // Medusa-1: sum over the heads k = 0, 1, .. of lambda^{k+1} times its loss (the paper counts heads from 1, so it writes
 // lambda^k).
 Tensor medusa_loss(const MedusaHeads& heads, const Tensor& ids, const MedusaLossOptions& options = {});
+
+// The same for Hydra's heads, each told the tokens that the text has on the way (teacher forcing). Here too gradients
+// reach the heads alone.
+std::vector<Tensor> hydra_head_losses(const HydraHeads& heads, const Tensor& ids);
+Tensor hydra_loss(const HydraHeads& heads, const Tensor& ids, const MedusaLossOptions& options = {});
 
 struct JointLossOptions {
   double decay = 0.8;                 // lambda

@@ -28,6 +28,7 @@ struct GPT2 : CausalLM {
   bool takes_places() const override { return true; }
   Tensor logits(const Tensor& features) const override;  // by the embedding's weights
   Tensor head_weight() const override { return tokens.weight; }
+  Tensor embed(const Tensor& ids) const override { return tokens.forward(ids); }
   void fields(Fields& f) override { f("tokens", tokens)("positions", positions)("blocks", blocks)("norm", norm); }
 };
 

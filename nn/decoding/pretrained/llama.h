@@ -76,6 +76,7 @@ struct Llama : CausalLM {
   bool takes_places() const override { return true; }
   Tensor logits(const Tensor& features) const override;
   Tensor head_weight() const override { return head ? head->weight : tokens.weight; }
+  Tensor embed(const Tensor& ids) const override { return tokens.forward(ids); }
   void fields(Fields& f) override { f("tokens", tokens)("blocks", blocks)("norm", norm)("head", head); }
 };
 

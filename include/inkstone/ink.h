@@ -1,6 +1,7 @@
 // Everything a user needs: tensors, autograd, layers, data, optimizers. Probes for ops and layers of one's own:
 // inkstone/testing.h.
 #pragma once
+#include "tensor/batch_invariant.h"
 #include "tensor/capture.h"
 #include "tensor/cuda.h"
 #include "tensor/io.h"

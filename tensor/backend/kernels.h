@@ -94,6 +94,8 @@ struct GemmArgs {
   double alpha, beta;          // with beta = 0 the old values of c do not matter
   const void* bias = nullptr;  // n values, added to every row; needs beta = 0
   Epilogue epilogue = Epilogue::none;
+  // f32 f64 f16 bf16: a row of c follows from that row of a and from b alone, bit for bit (tensor/batch_invariant.h)
+  bool batch_invariant = false;
 };
 // Attention: o_i = sum_j p_ij v_j, where p_i is the softmax over the keys j that query i sees of the scores
 //   s_ij = cap(scale q_i . k_j) - slope |j - i - diagonal|,   cap(s) = softcap tanh(s / softcap), or s if softcap = 0.
@@ -122,6 +124,8 @@ struct AttentionArgs {
   RandomKey key = {};
   // rows and columns of the scores that are computed together; 0: the kernel's own choice
   int64_t block_q = 0, block_k = 0;
+  // forward, without dropout: o_i follows from q_i and the keys and values that it sees alone, bit for bit
+  bool batch_invariant = false;
 };
 // o_i = sum over j <= i of e^{decay_i - decay_j} (q_i . k_j) v_j, or over j >= i with `reverse`.
 struct LinearAttentionArgs {  // contiguous: q, k [batch, n, d], v, out [batch, n, dv], decay [batch, n] (null: 0)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "tensor/batch_invariant.h"
 #include "tensor/raw/operand.h"
 
 namespace ink::raw {
@@ -52,6 +53,7 @@ std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor
     fill(lse, -std::numeric_limits<double>::infinity());
   } else {
     describe(args, slopes, qi, ki, vi, masks);
+    args.batch_invariant = batch_invariant();
     kernels_of(out).attention(args, out.raw_data(), lse.raw_data(), qi.raw_data(), ki.raw_data(), vi.raw_data());
   }
   return {cast(out, q.dtype()), lse};

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "tensor/batch_invariant.h"
 #include "tensor/raw/operand.h"
 #include "tensor/runtime/gemm.h"
 
@@ -54,6 +55,7 @@ void matmul_into(const Tensor& out, const Tensor& a_in, const Tensor& b_in, doub
   g.b_row = b.stride(-2), g.b_col = b.stride(-1);
   g.alpha = alpha, g.beta = beta;
   g.bias = data_or_null(bias);
+  g.batch_invariant = ink::batch_invariant();
   g.c_row = g.n;
 
   BatchDim dims[kMaxDims], inner{1, 0, 0};

@@ -18,6 +18,7 @@
 #include "autograd/observe/cost.h"
 #include "autograd/ops.h"
 #include "autograd/ops/attention/attention_formula.h"
+#include "tensor/batch_invariant.h"
 #include "tensor/capture.h"
 #include "tensor/raw/attention.h"
 #include "tensor/raw/index.h"
@@ -192,6 +193,10 @@ std::tuple<Tensor, Tensor> attention_with_lse(const Tensor& q0, const Tensor& k0
   Tensor q = lowered(as4(q0)), k = lowered(as4(k0)), v = lowered(as4(v0));
   check_shapes(q, k, v);
   AttentionArgs args = arguments(o, q, k, v);
+  if (batch_invariant() && (args.dropout > 0 || o.algorithm == AttentionAlgorithm::naive))
+    throw NotSupported(
+        what_is_wrong("not within BatchInvariant; got {}; expected the flash algorithm without dropout",
+                      args.dropout > 0 ? fmt::format("dropout {}", args.dropout) : "the naive algorithm"));
   AttentionMasks m = masks_of(o, args);
   if (args.dropout > 0) args.key = raw::next_key(o.generator, args.batch * args.heads * args.nq * args.nk);
   auto forward = [&](const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& slopes, const Tensor& mask,

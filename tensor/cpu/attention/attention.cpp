@@ -93,6 +93,7 @@ template <class T> struct Forward {
 }  // namespace
 
 void attention(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v) {
+  if (a.batch_invariant) return listed_attention(a, out, lse, q, k, v);
   const int64_t size = query_block(a), blocks = blocks_of(a.nq, size);
   visit_float(a.dtype, [&]<class T>() {
     const TurnedTiles turned(a);

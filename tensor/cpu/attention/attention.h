@@ -210,4 +210,7 @@ INK_INLINE const T* part_of(const void* x, const int64_t (&strides)[3], int64_t 
   return static_cast<const T*>(x) + batch * strides[0] + head * strides[1];
 }
 
+// The forward pass for AttentionArgs::batch_invariant.
+void listed_attention(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v);
+
 }  // namespace ink::INK_CPU_LEVEL

@@ -1,4 +1,5 @@
-// Matrix products: floating point through BLAS, integers by the definition.
+// Matrix products: floating point through BLAS or, row by row, in batch_invariant.cpp; integers by the definition.
+#include "tensor/cpu/product/batch_invariant.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 #include "tensor/runtime/gemm.h"
@@ -28,6 +29,10 @@ template <class T, class U> void integer_gemm(const GemmArgs& g) {
 }  // namespace
 
 bool gemm(const GemmArgs& g) {
+  if (g.batch_invariant && is_floating(g.dtype) && g.epilogue == Epilogue::none) {
+    batch_invariant_gemm(g);
+    return true;
+  }
   if (has_extras(g)) return false;
   switch (g.dtype) {
     case DType::i64:

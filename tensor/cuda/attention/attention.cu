@@ -92,12 +92,13 @@ void run(const AttentionArgs& a, void* out, void* lse, const void* q, const void
 void attention(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v) {
   if (a.batch * a.heads * a.nq == 0) return;
   if (is_half(a.dtype)) {
-    if (attention_mma(a, out, lse, q, k, v)) return;
+    if (!a.batch_invariant && attention_mma(a, out, lse, q, k, v)) return;
     const AsFloats f(a, q, k, v);
     const Floats result(a.batch * a.heads * a.nq * a.dv);
     attention(f.args, result.data(), lse, f.q.data(), f.k.data(), f.v.data());
     return result.to(out, a.dtype);
   }
+  if (a.batch_invariant) return listed_attention(a, out, lse, q, k, v);
   visit_float(a.dtype, [&]<class T>() {
     if (a.dv <= kTile)
       run<T, 1>(a, out, lse, q, k, v);

@@ -1,4 +1,5 @@
-// Attention in f16 and bf16: on tensor cores, and, where those cannot take it, by way of f32.
+// The other kernels of attention: f16 and bf16 on tensor cores, and, where those cannot take them, by way of f32; a
+// query at a time.
 #pragma once
 #include "tensor/cuda/device/vector.h"
 #include "tensor/cuda/host/scratch.h"
@@ -10,6 +11,8 @@ namespace ink::cuda {
 bool attention_mma(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v);
 bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
                             const void* q, const void* k, const void* v, const void* out, const void* lse);
+// The forward pass of f32 and f64 for AttentionArgs::batch_invariant.
+void listed_attention(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v);
 
 // An array in f32 for the time of a call, contiguous.
 class Floats {

@@ -1,4 +1,5 @@
-// The slot gemm: floats by cuBLASLt (in the simulator by the CPU), integers by a kernel of our own.
+// The slot gemm: floats by cuBLASLt (in the simulator by the CPU), integers and rows that may not depend on each other
+// by a kernel of our own.
 #include "tensor/runtime/gemm.h"
 
 #include <algorithm>
@@ -15,8 +16,10 @@ namespace ink::cuda {
 bool gemm(const GemmArgs& g) {
   if (g.batch <= 0 || g.m <= 0 || g.n <= 0) return true;
   if (g.k <= 0 || (has_extras(g) && !is_floating(g.dtype))) return false;
-  if (is_integral(g.dtype)) {
-    gemm_integer(g);
+  const bool by_rows = g.batch_invariant && is_floating(g.dtype);
+  if (by_rows && g.epilogue != Epilogue::none) return false;
+  if (by_rows || is_integral(g.dtype)) {
+    gemm_own(g);
     return true;
   }
 #if INK_CUDA_SIM

@@ -1,4 +1,6 @@
-// Matrix products of integers, which wrap around as on the CPU: cuBLASLt has none of these widths.
+// Matrix products by a kernel of our own: of integers, which wrap around as on the CPU (cuBLASLt has none of these
+// widths), and of floats where no row may depend on the others: each element is summed from p = 0 to k - 1, whatever
+// the sizes (cuBLASLt chooses by them, and may cut k).
 //
 // A block of 8 x 8 threads computes a tile of 32 x 32 elements of c, each thread 4 x 4 of them: per step of 16 along k
 // the block reads two tiles of 32 x 16 into shared memory, and every number read from there serves four products.
@@ -10,7 +12,7 @@ namespace {
 
 constexpr int kTile = 32, kStep = 16, kSide = 8, kOwn = kTile / kSide;
 
-// T wraps around in the unsigned type U.
+// U, in which T is summed: the unsigned type in which an integer wraps around, f32 for halves.
 template <class T, class U>
 __global__ void __launch_bounds__(kSide* kSide)
     multiply(const GemmArgs g, const U alpha, const U beta, const int64_t across) {
@@ -43,23 +45,27 @@ __global__ void __launch_bounds__(kSide* kSide)
       for (int j = 0; j < kOwn; ++j)
         if (row + top + i < g.m && col + left + j < g.n) {
           T& to = c[(row + top + i) * g.c_row + col + left + j];
-          to = T(alpha * sum[i][j] + (beta == 0 ? U(0) : beta * U(to)));
+          U x = alpha * sum[i][j] + (beta == 0 ? U(0) : beta * U(to));
+          if (g.bias) x += U(static_cast<const T*>(g.bias)[col + left + j]);
+          to = T(x);
         }
   }
 }
 
 template <class T, class U> void run(const GemmArgs& g) {
+  using Factor = std::conditional_t<std::is_integral_v<U>, int64_t, U>;
   const int64_t across = ceil_div(g.n, kTile), entries = g.batch < 65535 ? g.batch : 65535;
   launch("gemm", multiply<T, U>, dim3(unsigned(ceil_div(g.m, kTile) * across), 1, unsigned(entries)),
-         dim3(kSide, kSide), 0, g, U(int64_t(g.alpha)), U(int64_t(g.beta)), across);
+         dim3(kSide, kSide), 0, g, U(Factor(g.alpha)), U(Factor(g.beta)), across);
 }
 
 }  // namespace
 
-void gemm_integer(const GemmArgs& g) {
+void gemm_own(const GemmArgs& g) {
   if (g.dtype == DType::i64) return run<int64_t, uint64_t>(g);
   if (g.dtype == DType::i32) return run<int32_t, uint32_t>(g);
-  return run<uint8_t, uint32_t>(g);
+  if (g.dtype == DType::u8) return run<uint8_t, uint32_t>(g);
+  visit_real(g.dtype, [&]<class T>() { run<T, std::conditional_t<std::is_same_v<T, double>, double, float>>(g); });
 }
 
 }  // namespace ink::cuda

@@ -59,9 +59,10 @@ Tensor MedusaHeads::logits_beside_frozen_head(const Tensor& features, int64_t k)
   return h.output ? h.output->forward(hidden) : linear(hidden, model_->head_weight().detach());
 }
 
-Tensor MedusaHeads::all(const Tensor& features) const {
+Tensor MedusaHeads::first(int64_t heads, const Tensor& features) const {
+  if (heads < 1) throw IndexError(fmt::format("MedusaHeads: got {} heads; expected 1 to {}", heads, count()));
   std::vector<Tensor> each;
-  for (int64_t k = 0; k < count(); ++k) {
+  for (int64_t k = 0; k < heads; ++k) {
     const MedusaHead& h = head(features, k);
     const Tensor hidden = h.forward(features);
     each.push_back(h.output ? h.output->forward(hidden) : hidden);

@@ -60,8 +60,9 @@ struct MedusaHeads : Module {
   // features [.., dim] -> logits [.., vocabulary] of the token k + 2 places after the one whose features these are:
   // W2_k (h + silu(W1_k h + b_k)). ShapeError for features of another width, IndexError unless 0 <= k < count().
   Tensor logits(const Tensor& features, int64_t k) const;
-  // Of all heads, [heads, .., vocabulary].
-  Tensor all(const Tensor& features) const;
+  // Of all heads, or of the first few, [heads, .., vocabulary]. IndexError for more heads than there are.
+  Tensor all(const Tensor& features) const { return first(count(), features); }
+  Tensor first(int64_t heads, const Tensor& features) const;
   // logits(), with a shared W2 held fixed: gradients reach the features and the heads, but not the model's head.
   Tensor logits_beside_frozen_head(const Tensor& features, int64_t k) const;
   void fields(Fields& f) override { f("heads", heads); }

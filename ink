@@ -23,6 +23,7 @@ ink - learn deep learning by stepping through it
   ./ink exercise [NAME]     the exercises and what is solved of them; with a name: builds yours and checks it. --hint shows the next hint,
                             --solution one solution, --reset starts anew (yours is kept), --path FOLDER keeps your copies there
   ./ink bench [flags]       time ops and training steps, beside PyTorch with --peer python3
+  ./ink generate [flags]    a checkpoint in a folder writes on: --model FOLDER --prompt TEXT (docs/pretrained.md); --help lists the rest
   ./ink docs                run the lessons and fill their figures into docs/notes/
   ./ink doctor              what this machine offers, with advice
   ./ink build [preset]      only build: default (kernels for this CPU), release (for every CPU), sanitize, debug, cuda;
@@ -368,6 +369,7 @@ case "$command" in
     build default lessons $names ink_docs
     for name in $names; do "build/default/$name" --quick "$@"; done
     build/default/ink_docs docs/notes out ;;
+  generate) build default lessons ink_generate; exec build/default/ink_generate "$@" ;;
   doctor) build default lessons ink_doctor; exec build/default/ink_doctor "$@" ;;
   *) usage >&2; die "unknown command '$command'" ;;
 esac

@@ -15,9 +15,9 @@ struct GrowingRows {
   std::atomic<int64_t> used = 0;
 };
 
-// `rows` (undefined: none yet) becomes rows and `more` behind each other, as cat({rows, more}, 2), but without a copy of
-// what is there if `ahead` is the memory behind rows and has room. rows stays a value: what others see of the memory is
-// never written. While gradients are recorded it is cat.
+// `rows` (undefined: none yet) becomes rows and `more` behind each other, as cat({rows, more}, 2), but without a copy
+// of what is there if `ahead` is the memory behind rows and has room. rows stays a value: what others see of the memory
+// is never written. While gradients are recorded it is cat.
 void append_rows(Tensor& rows, std::shared_ptr<GrowingRows>& ahead, const Tensor& more);
 
 }  // namespace ink

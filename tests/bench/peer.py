@@ -407,6 +407,38 @@ for past in (16, 1024, 8192):  # the state is as large after any number of token
     case(f"decode Mamba L2 d64 V96, one token after {past}", make_decoding)
 
 
+class DecodingGPT(nn.Module):
+    """A GPT that goes on token by token, as torch does it best: keys and values in memory made ahead, fused attention."""
+    def __init__(self, v=96, d=128, h=4, layers=4, t=1024):
+        super().__init__()
+        self.net, self.h = GPT(v, d, h, layers, t), h
+        self.k = torch.zeros(layers, 1, h, t, d // h)
+        self.v = torch.zeros(layers, 1, h, t, d // h)
+
+    def step(self, i, at):
+        b, t = i.shape
+        x = self.net.te(i) + self.net.pe(torch.arange(at, at + t))
+        for n, block in enumerate(self.net.b):
+            c = x.shape[2]
+            q, k, v = block.qkv(block.l1(x)).view(b, t, 3, self.h, c // self.h).permute(2, 0, 3, 1, 4)
+            self.k[n, :, :, at:at + t], self.v[n, :, :, at:at + t] = k, v
+            a = F.scaled_dot_product_attention(q, self.k[n, :, :, :at + t], self.v[n, :, :, :at + t])
+            x = x + block.o(a.transpose(1, 2).reshape(b, t, c))
+            x = x + block.f2(F.gelu(block.f1(block.l2(x))))
+        return self.net.hd(self.net.lf(x))
+
+
+def make_gpt_decoding(past, nodes):
+    net, i = DecodingGPT(), torch.randint(0, 96, (1, nodes))
+    return lambda: net.step(i, past)
+
+
+for past in (16, 128, 512):
+    case(f"decode GPT L4 d128 V96, one token after {past}", lambda past=past: make_gpt_decoding(past, 1))
+for nodes in (8, 16, 64):  # without the tree's mask, which would cost more
+    case(f"decode GPT L4 d128 V96, {nodes} tokens after 128", lambda nodes=nodes: make_gpt_decoding(128, nodes))
+
+
 def unet_loss(net):
     x = torch.rand(16, 1, 28, 28)
     return lambda: F.mse_loss(net(x), x)

@@ -1,10 +1,10 @@
-// Attention in which a query depends on nothing but itself and the keys and values that it sees: each query makes a list
-// of them and works along the list, by the formula as it stands,
+// Attention in which a query depends on nothing but itself and the keys and values that it sees: each query makes a
+// list of them and works along the list, by the formula as it stands,
 //
 //   s_t = cap(scale q . k_t) - slope |distance|,   m = max s,   e_t = e^{s_t - m},   o = sum e_t v_t / sum e_t.
 //
-// Every sum is taken in an order that follows from the length of the list. So hidden keys, whatever they hold, the other
-// queries and the batch change no bit of the result.
+// Every sum is taken in an order that follows from the length of the list. So hidden keys, whatever they hold, the
+// other queries and the batch change no bit of the result.
 #include "tensor/cpu/attention/attention.h"
 #include "tensor/cpu/product/dots.h"
 
@@ -87,11 +87,12 @@ template <class T> struct ListedAttention {
     if (a.softcap > 0)
       row_map(
           n, score.data(),
-          [c = Lanes<T>(T(a.softcap)), inverse = Lanes<T>(T(1 / a.softcap))](Lanes<T> s) { return c * tanh(s * inverse); },
+          [c = Lanes<T>(T(a.softcap)), inverse = Lanes<T>(T(1 / a.softcap))](Lanes<T> s) {
+            return c * tanh(s * inverse);
+          },
           score.data());
     if (a.slopes)
-      for (int64_t t = 0; t < n; ++t)
-        score[t] -= slope_of<T>(a, head) * abs(T(list[t] - i - a.diagonal));
+      for (int64_t t = 0; t < n; ++t) score[t] -= slope_of<T>(a, head) * abs(T(list[t] - i - a.diagonal));
   }
 
   // Row `row` of [batch, heads, nq].
@@ -113,8 +114,7 @@ template <class T> struct ListedAttention {
       weighted_rows<T, V>(n, list.data(), s, values + c, a.v_strides[2], scale, to + c, lanes);
     };
     int64_t c = 0;
-    for (; c + kValuePacks * L <= a.dv; c += kValuePacks * L)
-      columns.template operator()<kValuePacks>(c, AllLanes{});
+    for (; c + kValuePacks * L <= a.dv; c += kValuePacks * L) columns.template operator()<kValuePacks>(c, AllLanes{});
     for (; c + 2 * L <= a.dv; c += 2 * L) columns.template operator()<2>(c, AllLanes{});
     for (; c < a.dv; c += L) columns.template operator()<1>(c, least(L, a.dv - c));
   }

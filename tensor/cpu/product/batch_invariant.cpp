@@ -80,7 +80,15 @@ template <class T> struct RowProduct {
       for (int v = 0; v < V; ++v) {
         T one[L];
         sum[r][v].store(one);
-        finish(i + r, j + v * L, [&] { if constexpr (std::is_same_v<Count, AllLanes>) return L; else return lanes; }(), one);
+        finish(
+            i + r, j + v * L,
+            [&] {
+              if constexpr (std::is_same_v<Count, AllLanes>)
+                return L;
+              else
+                return lanes;
+            }(),
+            one);
       }
   }
 

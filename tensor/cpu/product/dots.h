@@ -8,7 +8,8 @@ namespace ink::INK_CPU_LEVEL {
 // With M left rows in a register tile, the number of right ones: enough sums to hide the latency of an addition, few
 // enough for the registers. Right rows are numbers along k here, packs of columns in an outer product.
 #if defined(INK_CPU_LEVEL_v4)
-template <int M> inline constexpr int kTileColumns = M == 4 ? 6 : 8;  // 24 sums, 4 of the left, 1 of the right: 29 of 32
+template <int M>
+inline constexpr int kTileColumns = M == 4 ? 6 : 8;  // 24 sums, 4 of the left, 1 of the right: 29 of 32
 #else
 template <int M> inline constexpr int kTileColumns = 8 / M;  // 8 + 4 + 1 of 16
 #endif

@@ -18,8 +18,8 @@ namespace {
 void check_tokens(const char* name, const std::vector<int64_t>& tokens, int64_t vocabulary) {
   for (int64_t token : tokens)
     if (token < 0 || token >= vocabulary)
-      throw IndexError(fmt::format("{}: token outside of the vocabulary; got {}; expected 0 to {}", name, token,
-                                   vocabulary - 1));
+      throw IndexError(
+          fmt::format("{}: token outside of the vocabulary; got {}; expected 0 to {}", name, token, vocabulary - 1));
 }
 
 // Lists of different lengths as one i64 tensor [rows, longest], filled up with `filler`.
@@ -177,8 +177,8 @@ void SequenceCache::check_keep(const std::vector<std::vector<int64_t>>& nodes) c
     int64_t above = -1;
     for (int64_t node : nodes[b]) {
       if (node < 0 || node >= nodes_of(drafts_[b]) || drafts_[b].parent[size_t(node)] != above)
-        throw ValueError(fmt::format("{}: the nodes of row {} are no path from the root; got {} below {}", name, b,
-                                     node, above));
+        throw ValueError(
+            fmt::format("{}: the nodes of row {} are no path from the root; got {} below {}", name, b, node, above));
       above = node;
     }
     any = any || !nodes[b].empty();
@@ -226,10 +226,11 @@ void SequenceCache::run_again(const std::vector<std::vector<int64_t>>& nodes) {
   const int64_t count = int64_t(nodes.front().size());
   for (const std::vector<int64_t>& row : nodes)
     if (int64_t(row.size()) != count)
-      throw NotSupported(fmt::format(
-          "SequenceCache::keep: got {} and {} nodes; expected as many in each row, since this model keeps no column for "
-          "each token; hint: a cache a row",
-          count, row.size()));
+      throw NotSupported(
+          fmt::format("SequenceCache::keep: got {} and {} nodes; expected as many in each row, since this model keeps "
+                      "no column for "
+                      "each token; hint: a cache a row",
+                      count, row.size()));
   bool whole = true;
   std::vector<std::vector<int64_t>> tokens;
   for (const Draft& draft : drafts_) {
@@ -243,7 +244,8 @@ void SequenceCache::run_again(const std::vector<std::vector<int64_t>>& nodes) {
 }
 
 void SequenceCache::select_rows(const std::vector<int64_t>& rows) {
-  if (!drafts_.empty()) throw ValueError("SequenceCache::select_rows: keep() has to say first what stays of the last run");
+  if (!drafts_.empty())
+    throw ValueError("SequenceCache::select_rows: keep() has to say first what stays of the last run");
   if (rows.empty()) throw ValueError("SequenceCache::select_rows: got no rows; expected at least one");
   std::vector<int64_t> lengths;
   for (int64_t row : rows) {

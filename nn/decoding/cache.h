@@ -14,8 +14,8 @@
 namespace ink {
 
 // A value: a copy goes on by itself. Rows may differ in length, and drafts may branch, if the model takes places
-// (CausalLM::takes_places); a model with a recurrence goes along one line, and what is not accepted is undone by running
-// the rest again from the state of before.
+// (CausalLM::takes_places); a model with a recurrence goes along one line, and what is not accepted is undone by
+// running the rest again from the state of before.
 class SequenceCache {
  public:
   explicit SequenceCache(const CausalLM& model) : model_(&model) {}  // which must outlive it

@@ -25,7 +25,8 @@ struct Request {
 
 Request parse(Args& args) {
   Request r;
-  r.model = args.path("model", "", "folder with config.json, *.safetensors and a tokenizer (docs/pretrained.md)", Path::existing);
+  r.model = args.path("model", "", "folder with config.json, *.safetensors and a tokenizer (docs/pretrained.md)",
+                      Path::existing);
   r.prompt = args.text("prompt", "Light is", "what is written on");
   r.options.max_tokens = args.integer("tokens", 64, "how many at most", 0, 1 << 20);
   const std::string dtype = args.choice("dtype", {"f32", "bf16", "f16"}, "f32", "of the weights");
@@ -42,7 +43,8 @@ Request parse(Args& args) {
   }
   r.seed = args.integer("seed", 0, "of what is drawn", 0);
   r.lookup = args.integer("lookup", 0, "guess so many tokens ahead from the text before", 0, 64);
-  r.draft = args.path("draft", "", "folder of a smaller model with the same tokens, which guesses ahead", Path::existing);
+  r.draft =
+      args.path("draft", "", "folder of a smaller model with the same tokens, which guesses ahead", Path::existing);
   const std::string stop = args.text("stop", "", "a text that ends it");
   if (!stop.empty()) r.options.stop_strings = {stop};
   return r;

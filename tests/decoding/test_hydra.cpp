@@ -84,8 +84,7 @@ TEST_CASE("a Hydra head knows the token before its guess", "[hydra]") {
   // What follows 0 is open, all else is certain. Head 0 at t is told token t + 1 and wants t + 2; head 1 wants t + 3.
   const Tensor ids = ids_of({0, 2, 3, 0, 1, 0, 2, 3, 0, 1}, {1, 10});
   using Hits = std::vector<std::vector<int64_t>>;
-  CHECK(head_hits(heads, ids, {.ranks = 2}) ==
-        Hits{{0, 0}, {0, 0}, {0, 0}, {0, 1}, {1, 0}, {0, 0}, {0, 0}});
+  CHECK(head_hits(heads, ids, {.ranks = 2}) == Hits{{0, 0}, {0, 0}, {0, 0}, {0, 1}, {1, 0}, {0, 0}, {0, 0}});
 }
 
 TEST_CASE("Hydra's loss, by hand", "[hydra]") {
@@ -129,7 +128,8 @@ TEST_CASE("gradients of Hydra's loss, to second order", "[hydra]") {
     for (Tensor p : heads.parameters()) p.copy_(init::normal(p.shape(), 0.5).to(p.options()));
   }
   const Tensor ids = tokens({2, 5}, 1), factor = from_data({1.5}, {1}, {f64, default_device()});
-  CHECK(verify::gradients(heads, [&](const Tensor& x) { return x * hydra_loss(heads, ids); }, factor));
+  CHECK(verify::gradients(
+      heads, [&](const Tensor& x) { return x * hydra_loss(heads, ids); }, factor));
 }
 
 TEST_CASE("what Hydra's heads refuse", "[hydra]") {

@@ -3,7 +3,7 @@ foreach(name test_ops_cuda test_attention_cuda)
   target_link_libraries(${name} PRIVATE ink_backend)
 endforeach()
 foreach(name ops ops_grad limits fuzz formulas promotion half halves integers nn norm loss rnn gpt optim module resume random_ops inplace autograd conv pool matmul einsum linalg
-        softmax scan fft join shape_ops attention attention_kinds batch_invariant sparse_attention linear_attention performer lsh lowrank reversible gau flash_gau mixer autocast_layers pretrained lru hippo discretise recurrence matrix_state mamba mamba2 mamba3 ssm_kinds retention rwkv delta_net s4d s4 rtf diffusion_nets diffusion_losses score_matching mamba_limits diffusion sampler_equalities likelihood autocast precision grad_scaler sampling tree cache generate medusa hydra)
+        softmax scan fft join shape_ops attention attention_kinds batch_invariant sparse_attention linear_attention performer lsh lowrank reversible gau flash_gau mixer autocast_layers pretrained lru hippo discretise recurrence matrix_state mamba mamba2 mamba3 ssm_kinds retention rwkv delta_net s4d s4 rtf diffusion_nets diffusion_losses score_matching mamba_limits diffusion sampler_equalities likelihood autocast precision grad_scaler sampling tree cache generate medusa hydra medusa_drafter)
   if(NOT TARGET test_${name})
     continue()
   endif()

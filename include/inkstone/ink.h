@@ -54,6 +54,7 @@
 #include "nn/decoding/drafter.h"
 #include "nn/decoding/generate.h"
 #include "nn/decoding/medusa/accuracy.h"
+#include "nn/decoding/medusa/drafter.h"
 #include "nn/decoding/medusa/heads.h"
 #include "nn/decoding/medusa/hydra.h"
 #include "nn/decoding/medusa/training.h"

@@ -41,8 +41,6 @@ int64_t nodes_of(const Draft& draft) { return int64_t(draft.token.size()); }
 
 }  // namespace
 
-Device SequenceCache::device() const { return const_cast<CausalLM*>(model_)->parameters().front().device(); }
-
 int64_t SequenceCache::bytes() const {
   int64_t all = 0;
   for (const BlockState& state : states_) all += state.bytes();
@@ -68,9 +66,10 @@ Tensor SequenceCache::begin(const std::vector<std::vector<int64_t>>& prompts) {
         "cache a row",
         name, *shortest, *longest));
   NoGrad guard;
+  device_ = const_cast<CausalLM*>(model_)->parameters().front().device();
   std::vector<BlockState> states;
   // What fills up a short row stands behind its tokens, so they do not see it.
-  const Tensor all = model_->features(side_by_side(prompts, *longest, 0, device()), &states);
+  const Tensor all = model_->features(side_by_side(prompts, *longest, 0, device_), &states);
   const int64_t rows = int64_t(prompts.size());
   std::vector<int64_t> last(lengths);
   for (int64_t& at : last) --at;
@@ -121,7 +120,7 @@ StepPlaces SequenceCache::places_of(const std::vector<Draft>& drafts, int64_t no
       for (int64_t node = i; node >= 0; node = draft.parent[size_t(node)]) row[columns_ + node] = true;
     }
   }
-  return {from_data(positions, {rows(), nodes}).to(device()), mask.to(device())};
+  return {from_data(positions, {rows(), nodes}).to(device_), mask.to(device_)};
 }
 
 Tensor SequenceCache::run(const std::vector<Draft>& drafts) {
@@ -133,7 +132,7 @@ Tensor SequenceCache::run(const std::vector<Draft>& drafts) {
     nodes = std::max(nodes, nodes_of(draft));
     tokens.push_back(draft.token);
   }
-  const Tensor ids = side_by_side(tokens, nodes, 0, device());
+  const Tensor ids = side_by_side(tokens, nodes, 0, device_);
   if (!has_columns()) before_ = states_;
   Tensor features;
   try {
@@ -162,7 +161,7 @@ void SequenceCache::take_back() {
     before_.clear();
     return;
   }
-  const Tensor none = empty({0}, {i64, device()});
+  const Tensor none = empty({0}, {i64, device_});
   for (BlockState& state : states_)
     if (state.columns() > columns_) state.keep(columns_, none);
 }
@@ -216,7 +215,7 @@ void SequenceCache::keep_columns(const std::vector<std::vector<int64_t>>& nodes)
     longest = std::max(longest, int64_t(row.size()));
   }
   for (std::vector<int64_t>& row : columns) row.erase(row.begin(), row.begin() + in_place);
-  Tensor rest = side_by_side(columns, longest - in_place, 0, device());
+  Tensor rest = side_by_side(columns, longest - in_place, 0, device_);
   if (rows() == 1) rest = rest.select(0, 0);
   for (BlockState& state : states_) state.keep(in_place, rest);
 }
@@ -240,7 +239,7 @@ void SequenceCache::run_again(const std::vector<std::vector<int64_t>>& nodes) {
   if (whole) return;
   NoGrad guard;
   states_ = std::move(before_);
-  model_->features(side_by_side(tokens, count, 0, device()), &states_);
+  model_->features(side_by_side(tokens, count, 0, device_), &states_);
 }
 
 void SequenceCache::select_rows(const std::vector<int64_t>& rows) {
@@ -254,12 +253,12 @@ void SequenceCache::select_rows(const std::vector<int64_t>& rows) {
     lengths.push_back(lengths_[size_t(row)]);
   }
   NoGrad guard;
-  const Tensor index = from_data(rows, {int64_t(rows.size())}).to(device());
+  const Tensor index = from_data(rows, {int64_t(rows.size())}).to(device_);
   const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
   for (BlockState& state : states_) {
     for (Tensor* t : state.tensors())
       if (t->defined()) *t = index_select(*t, 0, index);
-    if (longest < columns_ && state.columns() >= 0) state.keep(longest, empty({0}, {i64, device()}));
+    if (longest < columns_ && state.columns() >= 0) state.keep(longest, empty({0}, {i64, device_}));
   }
   lengths_ = std::move(lengths);
   columns_ = longest;

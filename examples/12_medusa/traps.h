@@ -91,8 +91,7 @@ inline void traps(Lesson& lesson, const Setup& s) {
   lesson.section("8. Where public code differs");
   PlainDrafter none;
   const Decoded plain = decode("plain", s.models.model, s.prompts, {.max_tokens = s.tokens}, none);
-  const TreeShape shape =
-      TreeShape::from_paths({{0}, {1}, {2}, {3}, {0, 0}, {0, 1}, {0, 2}, {1, 0}, {0, 0, 0}, {0, 0, 1}, {0, 0, 0, 0}});
+  const TreeShape shape = TreeShape::from_paths({{0}, {1}, {2}, {3}, {1, 0}, {1, 1}, {1, 0, 0}});
   const PadTrouble trouble = padded_paths(s.models, s.text, s.prompts, plain, shape);
   lesson.value("zeros accepted", double(trouble.accepted));
   lesson.value("texts changed by padding", double(trouble.different));

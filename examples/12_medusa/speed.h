@@ -138,7 +138,7 @@ inline void decoding_the_book(Lesson& lesson, const Setup& s) {
                .caption = "More nodes bring more tokens, and cost more time: in between lies the best."});
   lesson.expect("texts that differ from plain greedy decoding, all drafters", double(c.different), Equals{0});
   lesson.expect("tokens per step predicted by products, over all trees: largest relative error", c.worst_product,
-                Below{0.08}, Needs::training);
+                Below{0.15}, Needs::training);
   lesson.expect("and by a walk over other texts", c.worst_walk, Below{0.08}, Needs::training);
   lesson.expect("tokens per step of a tree of 8 nodes", c.eight, Above{2.2}, Needs::training);
   lesson.expect("63 nodes against one: tokens per step, difference", c.measured.y.back() - c.measured.y[0], Above{0.5},

@@ -28,6 +28,7 @@ std::vector<Case> scan_cases();
 std::vector<Case> ssm_cases();
 std::vector<Case> s4_cases();
 std::vector<Case> diffusion_cases();
+std::vector<Case> decoding_cases();   // a few rows within BatchInvariant against the same without
 std::vector<Case> precision_cases();  // 16 bits against f32
 std::vector<Case> cuda_cases();  // sizes that fill a GPU; the first is the device copy that others are compared with
 

@@ -27,7 +27,7 @@ const char* help =
     "ink_bench [options]\n"
     "  --peer PYTHON     also time PyTorch, run by that interpreter (needs an importable torch)\n"
     "  --filter TEXT     only cases whose name contains TEXT\n"
-    "  --what WHICH      ops, attention, steps, ssm, diffusion, memory or all (default)\n"
+    "  --what WHICH      ops, attention, steps, ssm, diffusion, decoding, memory or all (default)\n"
     "  --device DEVICE   cpu (default) or cuda: cases of a size that fills a GPU\n"
     "  --seconds S       time per case and slice (default 0.3)\n"
     "  --slices N        slices per case, ours and the peer's in turn (default 3)\n"
@@ -147,6 +147,8 @@ int main(int argc, char** argv) {
       cases.insert(cases.end(), family.begin(), family.end());
   if (device.is_cpu() && (args.what == "diffusion" || args.what == "all"))
     for (auto& c : bench::diffusion_cases()) cases.push_back(c);
+  if (device.is_cpu() && (args.what == "decoding" || args.what == "all"))
+    for (auto& c : bench::decoding_cases()) cases.push_back(c);
   if (device.is_cpu() && args.what == "all")  // against rows of the others
     for (auto& c : bench::precision_cases()) cases.push_back(c);
   bool first = true;

@@ -219,10 +219,12 @@ TEST_CASE("a query of attention sees the keys it may see and nothing else", "[ba
           CHECK(same_bits(scaled_dot_product_attention(p.q.slice(2, i, i + 1), p.k, p.v, {.mask = mask}),
                           expected.slice(2, i, i + 1)));
         const int64_t h = s.heads - 1, kv = s.kv_heads - 1;
-        CHECK(same_bits(scaled_dot_product_attention(p.q[0][h], p.k[0][kv], p.v[0][kv], {.mask = mask}), expected[0][h]));
-        CHECK(same_bits(scaled_dot_product_attention(
-                            p.q, p.k, p.v,
-                            {.mask = mask.expand({s.batch, s.heads, s.nq, s.nk}).contiguous(), .block_q = 2, .block_k = 3}),
+        CHECK(
+            same_bits(scaled_dot_product_attention(p.q[0][h], p.k[0][kv], p.v[0][kv], {.mask = mask}), expected[0][h]));
+        CHECK(same_bits(scaled_dot_product_attention(p.q, p.k, p.v,
+                                                     {.mask = mask.expand({s.batch, s.heads, s.nq, s.nk}).contiguous(),
+                                                      .block_q = 2,
+                                                      .block_k = 3}),
                         expected));
         Threads scope(2);
         CHECK(same_bits(scaled_dot_product_attention(p.q, p.k, p.v, {.mask = mask}), expected));
@@ -247,7 +249,8 @@ TEST_CASE("a tree of candidates gives the bits of its branches", "[batch_invaria
   const AttentionOptions by_mask{.softcap = 20, .mask = from_data(std::span<const double>(seen), {nodes, all}) > 0};
   const Tensor y = scaled_dot_product_attention(p.q, p.k, p.v, by_mask);
   for (int64_t i = 0; i < nodes; ++i) {  // as in a step of decoding: one query after the keys of its path
-    const Tensor q = p.q.slice(2, i, i + 1), k = at_columns(p.k, paths[size_t(i)]), v = at_columns(p.v, paths[size_t(i)]);
+    const Tensor q = p.q.slice(2, i, i + 1), k = at_columns(p.k, paths[size_t(i)]),
+                 v = at_columns(p.v, paths[size_t(i)]);
     const Tensor step = scaled_dot_product_attention(q, k, v, {.causal = Causal::bottom_right, .softcap = 20});
     CHECK(same_bits(y.slice(2, i, i + 1), step));
   }
@@ -280,7 +283,9 @@ TEST_CASE("attention within the guard is that of the tiles, to rounding", "[batc
 
 TEST_CASE("block masks, rows that see nothing, and what is refused within the guard", "[batch_invariant]") {
   const Problem p = problem({1, 2, 1, 3, 70, 4, 5}, f64);
-  BlockMask blocks{.nq = 3, .nk = 70, .tiles = to(2 - arange(0, 2), i32).reshape({1, 2}),
+  BlockMask blocks{.nq = 3,
+                   .nk = 70,
+                   .tiles = to(2 - arange(0, 2), i32).reshape({1, 2}),
                    .bits = stack({zeros({64, 64}), ones({64, 64}), normal({64, 64}, 5, f32)}) > 0};
   const Tensor tiled = scaled_dot_product_attention(p.q, p.k, p.v, {.blocks = blocks});
   BatchInvariant guard;
@@ -296,7 +301,8 @@ TEST_CASE("block masks, rows that see nothing, and what is refused within the gu
 }
 
 TEST_CASE("norms, softmax, formulas and embeddings work row by row without a guard", "[batch_invariant]") {
-  for (int64_t n : on_device() ? std::vector<int64_t>{5, 40} : std::vector<int64_t>{1, 3, 8, 17, 64, 100, 128, 257, 768})
+  for (int64_t n :
+       on_device() ? std::vector<int64_t>{5, 40} : std::vector<int64_t>{1, 3, 8, 17, 64, 100, 128, 257, 768})
     for (DType t : {f32, f64, bf16}) {
       CAPTURE(n, name_of(t));
       Tensor x = normal({row_counts().back(), n}, 1, t) * 3, w = normal({n}, 2, t), b = normal({n}, 3, t);

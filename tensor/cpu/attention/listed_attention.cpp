@@ -24,7 +24,7 @@ inline constexpr int kValuePacks = 2;  // 8 + 1 + 4 of 16
 // The keys that any of some neighbouring queries sees, in order, and which of the queries see each.
 struct KeyList {
   Scratch<int64_t> key;
-  Scratch<uint8_t> seen;  // bit r: query i0 + r
+  Scratch<uint8_t> seen;      // bit r: query i0 + r
   int64_t n = 0, common = 0;  // how many; so many of the first ones are seen by all
   uint8_t full = 0;
 
@@ -35,7 +35,8 @@ struct KeyList {
     n += by != 0;
   }
   void fill(const Visible& see, int64_t i0, int rows, int64_t nk) {
-    const int64_t last = i0 + rows - 1, begin = within(i0 + see.low, 0, nk), end = within(last + see.high + 1, begin, nk);
+    const int64_t last = i0 + rows - 1, begin = within(i0 + see.low, 0, nk),
+                  end = within(last + see.high + 1, begin, nk);
     // between these two the diagonals hide nothing
     const int64_t open = within(last + see.low, begin, end), close = within(i0 + see.high + 1, open, end);
     const auto asked = [&](int64_t from, int64_t to) {
@@ -136,11 +137,12 @@ template <class T> struct ListedAttention {
     if (a.softcap > 0)
       row_map(
           list.n, s,
-          [c = Lanes<T>(T(a.softcap)), inverse = Lanes<T>(T(1 / a.softcap))](Lanes<T> x) { return c * tanh(x * inverse); },
+          [c = Lanes<T>(T(a.softcap)), inverse = Lanes<T>(T(1 / a.softcap))](Lanes<T> x) {
+            return c * tanh(x * inverse);
+          },
           s);
     if (a.slopes)
-      for (int64_t t = 0; t < list.n; ++t)
-        s[t] -= slope_of<T>(a, head) * abs(T(list.key[t] - row % a.nq - a.diagonal));
+      for (int64_t t = 0; t < list.n; ++t) s[t] -= slope_of<T>(a, head) * abs(T(list.key[t] - row % a.nq - a.diagonal));
     const int64_t n = list.common + list.keep(r, list.common, list.n, s, s + list.common);
     const T m = row_max(n, s);
     const T l = T(row_map_sum(
@@ -149,7 +151,9 @@ template <class T> struct ListedAttention {
     return l == T(0) ? T(0) : T(1) / l;
   }
   // add_rows for all columns of the values.
-  template <int M> __attribute__((flatten)) void add_values(int64_t n, const int64_t* keys, const T* const* w, const T* values, T* to) const {
+  template <int M>
+  __attribute__((flatten)) void add_values(int64_t n, const int64_t* keys, const T* const* w, const T* values,
+                                           T* to) const {
     constexpr int64_t L = kLanes<T>;
     const int64_t row = a.v_strides[2];
     int64_t c = 0;

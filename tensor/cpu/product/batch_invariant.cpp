@@ -170,7 +170,8 @@ template <class T> void run(const GemmArgs& g) {
   const bool by_columns = RowProduct<T>(g, 0).by_columns;
   const int64_t strip = by_columns ? RowProduct<T>::kStrip : 24 * kLanes<T>, k = g.k > 0 ? g.k : 1;
   const int64_t rows = smaller(g.m, rounded_up(kRowBytes / int64_t(sizeof(T)) / k, 4) + 12);
-  const double all = double(g.batch) * double(g.m) * double(g.n) * double(k), even = all / (!by_columns && g.m <= kFewRows ? 4 : 16);
+  const double all = double(g.batch) * double(g.m) * double(g.n) * double(k),
+               even = all / (!by_columns && g.m <= kFewRows ? 4 : 16);
   const double wanted = even < kLeast ? kLeast : even > kMost ? kMost : even;
   const double strips = wanted / (double(rows) * double(k) * double(strip));
   const int64_t cols = all < 2 * kLeast ? g.n : smaller(g.n, strip * (strips < 1e6 ? 1 + int64_t(strips) : 1000000));

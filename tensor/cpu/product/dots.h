@@ -5,10 +5,11 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-// A register tile has M left rows and so many right ones (or packs of columns, in an outer product): enough sums to hide
-// the latency of an addition, few enough for the registers.
+// A register tile has M left rows and so many right ones (or packs of columns, in an outer product): enough sums to
+// hide the latency of an addition, few enough for the registers.
 #if defined(INK_CPU_LEVEL_v4)
-template <int M> inline constexpr int kTileColumns = M == 4 ? 6 : 8;  // 24 sums, 4 of the left, 1 of the right: 29 of 32
+template <int M>
+inline constexpr int kTileColumns = M == 4 ? 6 : 8;  // 24 sums, 4 of the left, 1 of the right: 29 of 32
 #else
 template <int M> inline constexpr int kTileColumns = 8 / M;  // 8 + 4 + 1 of 16
 #endif
@@ -46,7 +47,8 @@ INK_INLINE void give_sums(Pack<T, N> (&sum)[S], To to) {
 }
 
 // The sums over p < k of a[i][p] b[j][p] for i < M and j < J: to(i, j, sums of j and on), in packs of a few.
-template <class T, int M, int J, class To> INK_INLINE void dots(int64_t k, const T* const* a, const T* const* b, To to) {
+template <class T, int M, int J, class To>
+INK_INLINE void dots(int64_t k, const T* const* a, const T* const* b, To to) {
   Lanes<T> sum[M * J];
   repeat<M * J>([&](auto s) { sum[s] = Lanes<T>(T(0)); });
   const auto step = [&](int64_t p, auto lanes) {

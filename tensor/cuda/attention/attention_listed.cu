@@ -14,7 +14,8 @@ constexpr int kWarps = 4, kColumns = 4;  // of a block; of a lane
 template <class T>
 __global__ void __launch_bounds__(kWarps* kWarp)
     attention_kernel(const AttentionArgs a, T* out, T* lse, const T* q, const T* k, const T* v) {
-  const int64_t row = int64_t(blockIdx.x) * kWarps + threadIdx.x / kWarp, first = int64_t(blockIdx.y) * kColumns * kWarp;
+  const int64_t row = int64_t(blockIdx.x) * kWarps + threadIdx.x / kWarp,
+                first = int64_t(blockIdx.y) * kColumns * kWarp;
   const int lane = int(threadIdx.x % kWarp);
   if (row >= a.batch * a.heads * a.nq) return;
   const int64_t i = row % a.nq;
@@ -60,9 +61,9 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 void listed_attention(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v) {
   const int64_t rows = ceil_div(a.batch * a.heads * a.nq, kWarps), columns = ceil_div(a.dv, kColumns * kWarp);
   visit_float(a.dtype, [&]<class T>() {
-    launch("attention", attention_kernel<T>, dim3(unsigned(rows), unsigned(columns > 0 ? columns : 1)), dim3(kWarps * kWarp), 0,
-           a, static_cast<T*>(out), static_cast<T*>(lse), static_cast<const T*>(q), static_cast<const T*>(k),
-           static_cast<const T*>(v));
+    launch("attention", attention_kernel<T>, dim3(unsigned(rows), unsigned(columns > 0 ? columns : 1)),
+           dim3(kWarps * kWarp), 0, a, static_cast<T*>(out), static_cast<T*>(lse), static_cast<const T*>(q),
+           static_cast<const T*>(k), static_cast<const T*>(v));
   });
 }
 

@@ -37,10 +37,11 @@ std::vector<Case> decoding_cases() {
   std::vector<Case> c;
   for (auto [n, k] : {std::pair<int64_t, int64_t>{384, 128}, {2304, 768}})
     for (int64_t m : {1, 8, 64})
-      both(c, fmt::format("linear {}x{}->{}", m, k, n), 2. * double(m * n * k), 0, m == 64 ? 0.7 : 1, [=, n = n, k = k] {
-        Tensor x = randn({m, k}), w = randn({n, k}), b = randn({n});
-        return [=] { return linear(x, w, b); };
-      });
+      both(c, fmt::format("linear {}x{}->{}", m, k, n), 2. * double(m * n * k), 0, m == 64 ? 0.7 : 1,
+           [=, n = n, k = k] {
+             Tensor x = randn({m, k}), w = randn({n, k}), b = randn({n});
+             return [=] { return linear(x, w, b); };
+           });
   for (int64_t nq : {1, 16})
     for (bool tree : {false, true})
       both(c, fmt::format("attention {} of {} queries, 512 keys, H4 D64", tree ? "by a mask" : "causal", nq),

@@ -298,6 +298,22 @@ TEST_CASE("attention within the guard is that of the tiles, to rounding", "[batc
       }
 }
 
+TEST_CASE("gradients flow within the guard as without it", "[batch_invariant]") {
+  const Problem p = problem({1, 2, 1, 5, 9, 4, 6}, f64);
+  const Tensor weight = normal({3, 6}, 7);
+  const auto gradients = [&] {
+    TensorList in{p.q.detach(), p.k.detach(), p.v.detach(), weight.detach()};
+    for (Tensor& t : in) t.requires_grad_();
+    const auto [o, lse] = attention_with_lse(in[0], in[1], in[2], {.causal = Causal::bottom_right, .softcap = 3});
+    Tensor total = sum(square(linear(o, in[3]))) + sum(square(lse));
+    return grad(std::span(&total, 1), in);
+  };
+  const auto expected = gradients();
+  BatchInvariant guard;
+  const auto got = gradients();
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(difference(got[i], expected[i]) < 1e-13);
+}
+
 TEST_CASE("block masks, rows that see nothing, and what is refused within the guard", "[batch_invariant]") {
   const Problem p = problem({1, 2, 1, 3, 70, 4, 5}, f64);
   BlockMask blocks{.nq = 3,

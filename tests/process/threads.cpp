@@ -120,8 +120,7 @@ void copies_of_a_state() {
   };
   std::vector<Tensor> alone;
   for (int i = 0; i < kThreads; ++i) alone.push_back(written(i));
-  for (int round = 0; round < 5; ++round)
-    in_threads([&](int i) { EXPECT(equal(written(i), alone[size_t(i)])); });
+  for (int round = 0; round < 5; ++round) in_threads([&](int i) { EXPECT(equal(written(i), alone[size_t(i)])); });
 }
 
 // A graph belongs to one thread at a time; it may be handed on.

@@ -14,9 +14,9 @@ namespace ink {
 namespace {
 
 // What the model says after nodes, checked: the first answer tells the size of the vocabulary.
-class Answers {
+class NodeAnswers {
  public:
-  Answers(const Draft& draft, NodeDistribution distribution) : draft_(draft), distribution_(distribution) {}
+  NodeAnswers(const Draft& draft, NodeDistribution distribution) : draft_(draft), distribution_(distribution) {}
   std::vector<double> after(int64_t node) {
     std::vector<double> p = distribution_(node);
     check_distribution(fmt::format("accept: the distribution after node {}", node), p);
@@ -50,7 +50,7 @@ void check_trial(std::span<const double> p, int64_t x, std::span<const double> q
     throw ShapeError(fmt::format("accept: p and q have different sizes; got {} and {}", p.size(), q.size()));
 }
 
-std::span<const double> drawn_from(const Draft& draft, int64_t node) {
+std::span<const double> proposal_span(const Draft& draft, int64_t node) {
   if (draft.proposal.empty()) return {};
   return draft.proposal[size_t(node)];
 }
@@ -86,7 +86,7 @@ Accepted accept_typical(const Draft& draft, NodeDistribution distribution, Chanc
                         const TypicalOptions& options) {
   check(options);
   check(draft);
-  Answers answers(draft, distribution);
+  NodeAnswers answers(draft, distribution);
   const std::vector<std::vector<int64_t>> children = children_of(draft.parent);
   const std::vector<int64_t> depth = node_depths(draft.parent);
   std::vector<bool> passes(draft.token.size(), false);
@@ -132,7 +132,7 @@ void refuse(std::vector<double>& p, int64_t x, std::span<const double> q) {
 
 Accepted accept_lossless(const Draft& draft, NodeDistribution distribution, Chance& chance) {
   check(draft);
-  Answers answers(draft, distribution);
+  NodeAnswers answers(draft, distribution);
   const std::vector<std::vector<int64_t>> children = children_of(draft.parent);
   Accepted out;
   std::vector<double> p;
@@ -142,7 +142,7 @@ Accepted accept_lossless(const Draft& draft, NodeDistribution distribution, Chan
     int64_t kept = -1;
     for (int64_t child : children[size_t(node)]) {
       const int64_t guess = draft.token[size_t(child)];
-      const std::span<const double> q = drawn_from(draft, child);
+      const std::span<const double> q = proposal_span(draft, child);
       if (chance.happens(keep_probability(p, guess, q))) {
         kept = child;
         break;

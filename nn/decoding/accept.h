@@ -54,7 +54,8 @@ Accepted accept_typical(const Draft& draft, NodeDistribution distribution, Chanc
 // becomes the rest max(0, p - q), rescaled to the sum 1, for the next child. Where all are refused or there are none,
 // next is drawn from what is left of p. A guess chosen without chance is one drawn from a q that is 1 at x: kept with
 // probability p(x), else p(x) = 0. Leviathan et al. 2023, arXiv:2211.17192, and Chen et al. 2023, arXiv:2302.01318, for
-// one guess; Miao et al. 2023 (SpecInfer), arXiv:2305.09781, for several.
+// one guess; Miao et al. 2023 (SpecInfer), arXiv:2305.09781, for several; Jeon et al. 2024, arXiv:2402.14160, for
+// several without replacement.
 //
 // Why it is exact, for any number of children: whatever was drawn and refused before, the next guess has the law q that
 // its node names, so a token y comes out of this trial with probability min(p(y), q(y)), and all later trials together

@@ -18,8 +18,8 @@ namespace {
 void check_tokens(const char* name, const std::vector<int64_t>& tokens, int64_t vocabulary) {
   for (int64_t token : tokens)
     if (token < 0 || token >= vocabulary)
-      throw IndexError(fmt::format("{}: token outside of the vocabulary; got {}; expected 0 to {}", name, token,
-                                   vocabulary - 1));
+      throw IndexError(
+          fmt::format("{}: token outside of the vocabulary; got {}; expected 0 to {}", name, token, vocabulary - 1));
 }
 
 // Lists of different lengths as one i64 tensor [rows, longest], filled up with `filler`.
@@ -40,8 +40,6 @@ bool is_chain(const Draft& draft) {
 int64_t nodes_of(const Draft& draft) { return int64_t(draft.token.size()); }
 
 }  // namespace
-
-Device SequenceCache::device() const { return const_cast<CausalLM*>(model_)->parameters().front().device(); }
 
 int64_t SequenceCache::bytes() const {
   int64_t all = 0;
@@ -68,9 +66,10 @@ Tensor SequenceCache::begin(const std::vector<std::vector<int64_t>>& prompts) {
         "cache a row",
         name, *shortest, *longest));
   NoGrad guard;
+  device_ = const_cast<CausalLM*>(model_)->parameters().front().device();
   std::vector<BlockState> states;
   // What fills up a short row stands behind its tokens, so they do not see it.
-  const Tensor all = model_->features(side_by_side(prompts, *longest, 0, device()), &states);
+  const Tensor all = model_->features(side_by_side(prompts, *longest, 0, device_), &states);
   const int64_t rows = int64_t(prompts.size());
   std::vector<int64_t> last(lengths);
   for (int64_t& at : last) --at;
@@ -121,7 +120,7 @@ StepPlaces SequenceCache::places_of(const std::vector<Draft>& drafts, int64_t no
       for (int64_t node = i; node >= 0; node = draft.parent[size_t(node)]) row[columns_ + node] = true;
     }
   }
-  return {from_data(positions, {rows(), nodes}).to(device()), mask.to(device())};
+  return {from_data(positions, {rows(), nodes}).to(device_), mask.to(device_)};
 }
 
 Tensor SequenceCache::run(const std::vector<Draft>& drafts) {
@@ -133,7 +132,7 @@ Tensor SequenceCache::run(const std::vector<Draft>& drafts) {
     nodes = std::max(nodes, nodes_of(draft));
     tokens.push_back(draft.token);
   }
-  const Tensor ids = side_by_side(tokens, nodes, 0, device());
+  const Tensor ids = side_by_side(tokens, nodes, 0, device_);
   if (!has_columns()) before_ = states_;
   Tensor features;
   try {
@@ -162,7 +161,7 @@ void SequenceCache::take_back() {
     before_.clear();
     return;
   }
-  const Tensor none = empty({0}, {i64, device()});
+  const Tensor none = empty({0}, {i64, device_});
   for (BlockState& state : states_)
     if (state.columns() > columns_) state.keep(columns_, none);
 }
@@ -177,8 +176,8 @@ void SequenceCache::check_keep(const std::vector<std::vector<int64_t>>& nodes) c
     int64_t above = -1;
     for (int64_t node : nodes[b]) {
       if (node < 0 || node >= nodes_of(drafts_[b]) || drafts_[b].parent[size_t(node)] != above)
-        throw ValueError(fmt::format("{}: the nodes of row {} are no path from the root; got {} below {}", name, b,
-                                     node, above));
+        throw ValueError(
+            fmt::format("{}: the nodes of row {} are no path from the root; got {} below {}", name, b, node, above));
       above = node;
     }
     any = any || !nodes[b].empty();
@@ -216,7 +215,7 @@ void SequenceCache::keep_columns(const std::vector<std::vector<int64_t>>& nodes)
     longest = std::max(longest, int64_t(row.size()));
   }
   for (std::vector<int64_t>& row : columns) row.erase(row.begin(), row.begin() + in_place);
-  Tensor rest = side_by_side(columns, longest - in_place, 0, device());
+  Tensor rest = side_by_side(columns, longest - in_place, 0, device_);
   if (rows() == 1) rest = rest.select(0, 0);
   for (BlockState& state : states_) state.keep(in_place, rest);
 }
@@ -226,10 +225,11 @@ void SequenceCache::run_again(const std::vector<std::vector<int64_t>>& nodes) {
   const int64_t count = int64_t(nodes.front().size());
   for (const std::vector<int64_t>& row : nodes)
     if (int64_t(row.size()) != count)
-      throw NotSupported(fmt::format(
-          "SequenceCache::keep: got {} and {} nodes; expected as many in each row, since this model keeps no column for "
-          "each token; hint: a cache a row",
-          count, row.size()));
+      throw NotSupported(
+          fmt::format("SequenceCache::keep: got {} and {} nodes; expected as many in each row, since this model keeps "
+                      "no column for "
+                      "each token; hint: a cache a row",
+                      count, row.size()));
   bool whole = true;
   std::vector<std::vector<int64_t>> tokens;
   for (const Draft& draft : drafts_) {
@@ -239,11 +239,12 @@ void SequenceCache::run_again(const std::vector<std::vector<int64_t>>& nodes) {
   if (whole) return;
   NoGrad guard;
   states_ = std::move(before_);
-  model_->features(side_by_side(tokens, count, 0, device()), &states_);
+  model_->features(side_by_side(tokens, count, 0, device_), &states_);
 }
 
 void SequenceCache::select_rows(const std::vector<int64_t>& rows) {
-  if (!drafts_.empty()) throw ValueError("SequenceCache::select_rows: keep() has to say first what stays of the last run");
+  if (!drafts_.empty())
+    throw ValueError("SequenceCache::select_rows: keep() has to say first what stays of the last run");
   if (rows.empty()) throw ValueError("SequenceCache::select_rows: got no rows; expected at least one");
   std::vector<int64_t> lengths;
   for (int64_t row : rows) {
@@ -252,12 +253,12 @@ void SequenceCache::select_rows(const std::vector<int64_t>& rows) {
     lengths.push_back(lengths_[size_t(row)]);
   }
   NoGrad guard;
-  const Tensor index = from_data(rows, {int64_t(rows.size())}).to(device());
+  const Tensor index = from_data(rows, {int64_t(rows.size())}).to(device_);
   const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
   for (BlockState& state : states_) {
     for (Tensor* t : state.tensors())
       if (t->defined()) *t = index_select(*t, 0, index);
-    if (longest < columns_ && state.columns() >= 0) state.keep(longest, empty({0}, {i64, device()}));
+    if (longest < columns_ && state.columns() >= 0) state.keep(longest, empty({0}, {i64, device_}));
   }
   lengths_ = std::move(lengths);
   columns_ = longest;

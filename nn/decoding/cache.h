@@ -14,8 +14,8 @@
 namespace ink {
 
 // A value: a copy goes on by itself. Rows may differ in length, and drafts may branch, if the model takes places
-// (CausalLM::takes_places); a model with a recurrence goes along one line, and what is not accepted is undone by running
-// the rest again from the state of before.
+// (CausalLM::takes_places); a model with a recurrence goes along one line, and what is not accepted is undone by
+// running the rest again from the state of before.
 class SequenceCache {
  public:
   explicit SequenceCache(const CausalLM& model) : model_(&model) {}  // which must outlive it
@@ -39,7 +39,6 @@ class SequenceCache {
   void select_rows(const std::vector<int64_t>& rows);
 
  private:
-  Device device() const;
   bool has_columns() const;
   void check_run(const std::vector<Draft>& drafts) const;
   bool places_needed(const std::vector<Draft>& drafts, int64_t nodes) const;
@@ -50,6 +49,7 @@ class SequenceCache {
   void take_back();
 
   const CausalLM* model_;
+  Device device_;  // of the model, at begin()
   std::vector<BlockState> states_;
   std::vector<int64_t> lengths_;    // row b has seen so many tokens: its columns 0, 1, .. of the states
   int64_t columns_ = 0;             // of the states: the longest row

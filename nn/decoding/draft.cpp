@@ -12,12 +12,12 @@
 namespace ink {
 namespace {
 
-const std::vector<double>* proposal_of(const Draft& draft, int64_t node) {
+const std::vector<double>* draft_proposal(const Draft& draft, int64_t node) {
   if (draft.proposal.empty() || draft.proposal[size_t(node)].empty()) return nullptr;
   return &draft.proposal[size_t(node)];
 }
 
-void check_lists(const Draft& draft) {
+void check_draft_lists(const Draft& draft) {
   if (draft.token.empty()) throw ValueError("Draft: got no nodes; expected a root");
   if (draft.parent.size() != draft.token.size() ||
       !(draft.proposal.empty() || draft.proposal.size() == draft.token.size()))
@@ -34,13 +34,14 @@ void check_lists(const Draft& draft) {
                       i, depth[i], depth[i - 1]));
 }
 
-void check_token(int64_t node, int64_t token, std::optional<int64_t> vocabulary) {
+void check_draft_token(int64_t node, int64_t token, std::optional<int64_t> vocabulary) {
   if (token < 0 || (vocabulary && token >= *vocabulary))
     throw ValueError(fmt::format("Draft: node {} holds no token of the vocabulary; got {}; expected {}", node, token,
                                  vocabulary ? fmt::format("0 .. {}", *vocabulary - 1) : "at least 0"));
 }
 
-void check_proposal(int64_t node, int64_t token, const std::vector<double>& q, std::optional<int64_t> vocabulary) {
+void check_draft_proposal(int64_t node, int64_t token, const std::vector<double>& q,
+                          std::optional<int64_t> vocabulary) {
   const std::string who = fmt::format("Draft: the proposal of node {}", node);
   if (node == 0) throw ValueError(who + ": the root is decided; expected an empty proposal");
   if (vocabulary && int64_t(q.size()) != *vocabulary)
@@ -58,7 +59,7 @@ void check_siblings(const Draft& draft, int64_t before, int64_t node) {
         fmt::format("Draft: siblings {} and {} hold the same token {}; hint: what was drawn is not drawn "
                     "again: proposal_without",
                     before, node, token));
-  const std::vector<double>* q = proposal_of(draft, node);
+  const std::vector<double>* q = draft_proposal(draft, node);
   if (q && token < int64_t(q->size()) && (*q)[size_t(token)] != 0)
     throw ValueError(
         fmt::format("Draft: the proposal of node {} has a probability of {} for token {}, which its sibling "
@@ -78,11 +79,11 @@ int64_t Draft::add(int64_t below, int64_t guess, std::vector<double> drawn_from)
 }
 
 void check(const Draft& draft, std::optional<int64_t> vocabulary) {
-  check_lists(draft);
+  check_draft_lists(draft);
   for (int64_t node = 0; node < draft.nodes(); ++node) {
-    check_token(node, draft.token[size_t(node)], vocabulary);
-    if (const std::vector<double>* q = proposal_of(draft, node))
-      check_proposal(node, draft.token[size_t(node)], *q, vocabulary);
+    check_draft_token(node, draft.token[size_t(node)], vocabulary);
+    if (const std::vector<double>* q = draft_proposal(draft, node))
+      check_draft_proposal(node, draft.token[size_t(node)], *q, vocabulary);
   }
   for (const std::vector<int64_t>& siblings : children_of(draft.parent))
     for (size_t i = 0; i < siblings.size(); ++i)

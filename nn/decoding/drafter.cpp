@@ -59,8 +59,8 @@ Tensor ModelDrafter::read(Row& row, const std::vector<int64_t>& tokens) const {
 
 Draft ModelDrafter::draft_row(const DraftRequest& request) {
   if (request.row < 0 || request.row >= int64_t(rows_.size()))
-    throw ValueError(fmt::format("ModelDrafter: got row {}; expected one of the {} that begin() named", request.row,
-                                 rows_.size()));
+    throw ValueError(
+        fmt::format("ModelDrafter: got row {}; expected one of the {} that begin() named", request.row, rows_.size()));
   const std::vector<int64_t>& tokens = *request.tokens;
   Draft draft = only_root(request);
   const int64_t room = model_->context() - int64_t(tokens.size());
@@ -88,9 +88,9 @@ Draft ModelDrafter::draft_row(const DraftRequest& request) {
 
 LookupDrafter::LookupDrafter(const LookupDrafterOptions& o) : options_(o) {
   if (o.length < 1 || o.shortest < 1 || o.shortest > o.longest)
-    throw ValueError(
-        fmt::format("LookupDrafter: got length {}, shortest {}, longest {}; expected at least 1, and shortest <= longest",
-                    o.length, o.shortest, o.longest));
+    throw ValueError(fmt::format(
+        "LookupDrafter: got length {}, shortest {}, longest {}; expected at least 1, and shortest <= longest", o.length,
+        o.shortest, o.longest));
 }
 
 std::vector<Draft> LookupDrafter::draft(const std::vector<DraftRequest>& requests) {

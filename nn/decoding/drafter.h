@@ -12,7 +12,8 @@ namespace ink {
 // What is known of a sequence when a draft is wanted.
 struct DraftRequest {
   int64_t row = 0;  // the number of the prompt
-  // The prompt and the text so far. The last token is the root of the draft: it is decided, but the model has not read it.
+  // The prompt and the text so far. The last token is the root of the draft: it is decided, but the model has not read
+  // it.
   const std::vector<int64_t>* tokens = nullptr;
   Tensor feature;            // [dim]: the model's, of the token before the root
   int64_t most_depth = 0;    // the draft may have so many tokens below one another, the root not counted
@@ -34,8 +35,8 @@ struct PlainDrafter final : Drafter {
 // A small model of the same vocabulary writes `length` tokens ahead: the likeliest ones, or drawn ones, with the
 // distribution they were drawn from. Leviathan et al. 2023, arXiv:2211.17192; Chen et al. 2023, arXiv:2302.01318.
 struct ModelDrafterOptions {
-  int64_t length = 4;                              // ValueError below 1
-  std::optional<SamplingOptions> sampling = {};    // none: the likeliest token
+  int64_t length = 4;                            // ValueError below 1
+  std::optional<SamplingOptions> sampling = {};  // none: the likeliest token
 };
 class ModelDrafter final : public Drafter {
  public:
@@ -56,7 +57,8 @@ class ModelDrafter final : public Drafter {
 };
 
 // What followed the last time that the same tokens stood in the text: for texts that repeat their prompt. The longest
-// run of at most `longest` last tokens that occurs before is looked up, of equal ones the latest place. "Prompt lookup".
+// run of at most `longest` last tokens that occurs before is looked up, of equal ones the latest place. "Prompt
+// lookup".
 struct LookupDrafterOptions {
   int64_t length = 4;                 // tokens of a draft
   int64_t longest = 3, shortest = 1;  // runs that are looked for; ValueError unless 1 <= shortest <= longest

@@ -31,14 +31,15 @@ Generator stream_of_row(uint64_t seed, uint64_t at, int64_t row) {
 void check_generate(const CausalLM& model, const std::vector<std::vector<int64_t>>& prompts, const GenerateOptions& o) {
   if (prompts.empty()) throw ValueError("generate: got no prompts; expected at least one");
   for (size_t i = 0; i < prompts.size(); ++i) {
-    if (prompts[i].empty()) throw ValueError(fmt::format("generate: prompt {} is empty; expected at least one token", i));
+    if (prompts[i].empty())
+      throw ValueError(fmt::format("generate: prompt {} is empty; expected at least one token", i));
     if (int64_t(prompts[i].size()) > model.context())
       throw ValueError(fmt::format("generate: prompt {} has {} tokens; expected at most the context, {}", i,
                                    prompts[i].size(), model.context()));
     for (int64_t token : prompts[i])
       if (token < 0 || token >= model.vocabulary())
-        throw IndexError(fmt::format("generate: prompt {} has the token {}; expected 0 to {}", i, token,
-                                     model.vocabulary() - 1));
+        throw IndexError(
+            fmt::format("generate: prompt {} has the token {}; expected 0 to {}", i, token, model.vocabulary() - 1));
   }
   for (int64_t token : o.stop_tokens)
     if (token < 0 || token >= model.vocabulary())
@@ -48,8 +49,9 @@ void check_generate(const CausalLM& model, const std::vector<std::vector<int64_t
   if (o.acceptance == Acceptance::typical) {
     check(o.typical);
     if (!o.sampling)
-      throw ValueError("generate: typical acceptance compares probabilities at a temperature; hint: .sampling, or "
-                       "Acceptance::exact for greedy decoding");
+      throw ValueError(
+          "generate: typical acceptance compares probabilities at a temperature; hint: .sampling, or "
+          "Acceptance::exact for greedy decoding");
   }
   if (!o.stop_strings.empty() && !o.bytes)
     throw ValueError("generate: stop strings are looked for in the text; hint: .bytes = token_bytes(..)");
@@ -132,7 +134,8 @@ int64_t Decoding::room(const Sequence& s) const {
 // A draft without the nodes deeper than `most`, which are the last ones.
 Draft pruned(Draft draft, int64_t most) {
   const std::vector<int64_t> depth = node_depths(draft.parent);
-  const size_t count = size_t(std::find_if(depth.begin(), depth.end(), [&](int64_t d) { return d > most; }) - depth.begin());
+  const size_t count =
+      size_t(std::find_if(depth.begin(), depth.end(), [&](int64_t d) { return d > most; }) - depth.begin());
   draft.token.resize(count);
   draft.parent.resize(count);
   if (!draft.proposal.empty()) draft.proposal.resize(count);

@@ -88,12 +88,11 @@ struct Generation {
 
 // Continues each prompt until it stops. Rows go side by side, and finished ones leave, if the model takes places
 // (CausalLM::takes_places), else one after another; a row's text does not depend on the other rows. The model decides
-// alone: with Acceptance::exact drafts change the speed, not the text (greedy: token for token, with batch_invariant bit
-// for bit in the logits) nor its distribution (sampling). A model with a recurrence takes drafts without branches; its
-// logits are those of plain decoding up to rounding.
-// ValueError for no prompts, an empty prompt, one longer than the context, max_tokens below 0, typical acceptance
-// without sampling, stop strings without bytes or empty; IndexError for tokens outside of the vocabulary; and what
-// drafter and options refuse. All is checked before the first pass.
+// alone: with Acceptance::exact drafts change the speed, not the text (greedy: token for token, with batch_invariant
+// bit for bit in the logits) nor its distribution (sampling). A model with a recurrence takes drafts without branches;
+// its logits are those of plain decoding up to rounding. ValueError for no prompts, an empty prompt, one longer than
+// the context, max_tokens below 0, typical acceptance without sampling, stop strings without bytes or empty; IndexError
+// for tokens outside of the vocabulary; and what drafter and options refuse. All is checked before the first pass.
 Generation generate(const CausalLM& model, const std::vector<std::vector<int64_t>>& prompts,
                     const GenerateOptions& options, Drafter& drafter, GenerationListener* listener = nullptr);
 Generation generate(const CausalLM& model, const std::vector<std::vector<int64_t>>& prompts,

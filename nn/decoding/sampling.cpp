@@ -12,11 +12,11 @@
 namespace ink {
 namespace {
 
-void check_option(bool right, const char* name, double got, const char* expected) {
+void check_sampling_option(bool right, const char* name, double got, const char* expected) {
   if (!right) throw ValueError(fmt::format("sampling: {} is out of range; got {}; expected {}", name, got, expected));
 }
 
-std::vector<double> logits_of(const char* op, const Tensor& logits) {
+std::vector<double> checked_logits(const char* op, const Tensor& logits) {
   if (!logits.defined() || logits.dim() != 1 || logits.numel() == 0)
     throw ShapeError(
         fmt::format("{}: logits of one token are needed; got {}; expected [vocabulary]; hint: one row of "
@@ -26,7 +26,7 @@ std::vector<double> logits_of(const char* op, const Tensor& logits) {
     throw DTypeError(fmt::format("{}: logits must be floating; got {}", op, name_of(logits.dtype())));
   return logits.detach().to_vector<double>();
 }
-std::vector<double> logits_of(const char* op, std::span<const float> logits) {
+std::vector<double> checked_logits(const char* op, std::span<const float> logits) {
   if (logits.empty()) throw ShapeError(fmt::format("{}: logits of one token are needed; got none", op));
   return {logits.begin(), logits.end()};
 }
@@ -68,17 +68,17 @@ std::vector<double> softmax_at(const std::vector<double>& logits, double tempera
   return p;
 }
 
-using Ids = std::vector<int64_t>;
+using TokenIds = std::vector<int64_t>;
 
-Ids possible_tokens(const std::vector<double>& p) {
-  Ids ids;
+TokenIds possible_tokens(const std::vector<double>& p) {
+  TokenIds ids;
   for (size_t i = 0; i < p.size(); ++i)
     if (p[i] > 0) ids.push_back(int64_t(i));
   return ids;
 }
 // The possible tokens, the most likely first.
-Ids by_probability(const std::vector<double>& p) {
-  Ids ids = possible_tokens(p);
+TokenIds by_probability(const std::vector<double>& p) {
+  TokenIds ids = possible_tokens(p);
   std::stable_sort(ids.begin(), ids.end(), [&](int64_t a, int64_t b) { return p[size_t(a)] > p[size_t(b)]; });
   return ids;
 }
@@ -91,7 +91,7 @@ void keep_only(std::vector<double>& p, std::span<const int64_t> ids) {
   p = std::move(kept);
 }
 // As many of the first of `ids` as have at least that mass together.
-std::span<const int64_t> first_with_mass(const std::vector<double>& p, const Ids& ids, double mass) {
+std::span<const int64_t> first_with_mass(const std::vector<double>& p, const TokenIds& ids, double mass) {
   double sum = 0;
   size_t count = 0;
   while (count < ids.size() && sum < mass) sum += p[size_t(ids[count++])];
@@ -99,19 +99,19 @@ std::span<const int64_t> first_with_mass(const std::vector<double>& p, const Ids
 }
 
 void keep_top_k(std::vector<double>& p, int64_t k) {
-  const Ids ids = by_probability(p);
+  const TokenIds ids = by_probability(p);
   keep_only(p, {ids.data(), std::min(ids.size(), size_t(k))});
 }
 void keep_top_p(std::vector<double>& p, double mass) { keep_only(p, first_with_mass(p, by_probability(p), mass)); }
 void keep_min_p(std::vector<double>& p, double share) {
   const double least = share * *std::max_element(p.begin(), p.end());
-  Ids ids = possible_tokens(p);
+  TokenIds ids = possible_tokens(p);
   std::erase_if(ids, [&](int64_t id) { return p[size_t(id)] < least; });
   keep_only(p, ids);
 }
 void keep_typical(std::vector<double>& p, double mass) {
   const double expected = entropy(p);
-  Ids ids = possible_tokens(p);
+  TokenIds ids = possible_tokens(p);
   auto surprise = [&](int64_t id) { return std::abs(-std::log(p[size_t(id)]) - expected); };
   std::stable_sort(ids.begin(), ids.end(), [&](int64_t a, int64_t b) { return surprise(a) < surprise(b); });
   keep_only(p, first_with_mass(p, ids, mass));
@@ -133,29 +133,31 @@ std::vector<double> distribution_of(std::vector<double> logits, const SamplingOp
 }  // namespace
 
 void check(const SamplingOptions& o) {
-  check_option(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty), "repetition_penalty",
-               o.repetition_penalty, "a finite number > 0");
-  check_option(o.temperature > 0 && std::isfinite(o.temperature), "temperature", o.temperature,
-               "a finite number > 0; hint: greedy decoding is asked for by leaving sampling out");
-  check_option(o.top_k >= 0, "top_k", double(o.top_k), "a number of tokens, or 0 for all");
-  check_option(o.top_p > 0 && o.top_p <= 1, "top_p", o.top_p, "a number in (0, 1]");
-  check_option(o.min_p >= 0 && o.min_p <= 1, "min_p", o.min_p, "a number in [0, 1]");
-  check_option(o.typical_p > 0 && o.typical_p <= 1, "typical_p", o.typical_p, "a number in (0, 1]");
+  check_sampling_option(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty), "repetition_penalty",
+                        o.repetition_penalty, "a finite number > 0");
+  check_sampling_option(o.temperature > 0 && std::isfinite(o.temperature), "temperature", o.temperature,
+                        "a finite number > 0; hint: greedy decoding is asked for by leaving sampling out");
+  check_sampling_option(o.top_k >= 0, "top_k", double(o.top_k), "a number of tokens, or 0 for all");
+  check_sampling_option(o.top_p > 0 && o.top_p <= 1, "top_p", o.top_p, "a number in (0, 1]");
+  check_sampling_option(o.min_p >= 0 && o.min_p <= 1, "min_p", o.min_p, "a number in [0, 1]");
+  check_sampling_option(o.typical_p > 0 && o.typical_p <= 1, "typical_p", o.typical_p, "a number in (0, 1]");
 }
 
 std::vector<double> next_distribution(std::span<const float> logits, const SamplingOptions& options,
                                       std::span<const int64_t> seen) {
-  return distribution_of(logits_of("next_distribution", logits), options, seen);
+  return distribution_of(checked_logits("next_distribution", logits), options, seen);
 }
 std::vector<double> next_distribution(const Tensor& logits, const SamplingOptions& options,
                                       std::span<const int64_t> seen) {
-  return distribution_of(logits_of("next_distribution", logits), options, seen);
+  return distribution_of(checked_logits("next_distribution", logits), options, seen);
 }
 
 int64_t most_likely(std::span<const float> logits) {
-  return largest_logit("most_likely", logits_of("most_likely", logits));
+  return largest_logit("most_likely", checked_logits("most_likely", logits));
 }
-int64_t most_likely(const Tensor& logits) { return largest_logit("most_likely", logits_of("most_likely", logits)); }
+int64_t most_likely(const Tensor& logits) {
+  return largest_logit("most_likely", checked_logits("most_likely", logits));
+}
 
 double entropy(std::span<const double> p) {
   double sum = 0;

@@ -12,13 +12,13 @@
 namespace ink {
 namespace {
 
-using Path = std::vector<int64_t>;
+using RankPath = std::vector<int64_t>;
 
-bool path_before(const Path& a, const Path& b) { return a.size() != b.size() ? a.size() < b.size() : a < b; }
+bool path_before(const RankPath& a, const RankPath& b) { return a.size() != b.size() ? a.size() < b.size() : a < b; }
 
-std::string path_text(const Path& path) { return fmt::format("{{{}}}", fmt::join(path, ", ")); }
+std::string path_text(const RankPath& path) { return fmt::format("{{{}}}", fmt::join(path, ", ")); }
 
-void check_path(const Path& path, std::optional<int64_t> heads) {
+void check_path(const RankPath& path, std::optional<int64_t> heads) {
   if (path.empty()) throw ValueError("TreeShape: got the empty path; hint: the root is always there, leave it out");
   for (int64_t rank : path)
     if (rank < 0)
@@ -82,15 +82,15 @@ void TreeShape::add(int64_t parent, int64_t rank) {
   depth_.push_back(depth_[size_t(parent)] + 1);
 }
 
-TreeShape TreeShape::from_paths(std::vector<Path> paths, std::optional<int64_t> heads) {
+TreeShape TreeShape::from_paths(std::vector<RankPath> paths, std::optional<int64_t> heads) {
   TreeShape shape;
-  for (const Path& path : paths) check_path(path, heads);
+  for (const RankPath& path : paths) check_path(path, heads);
   std::sort(paths.begin(), paths.end(), path_before);
   for (size_t i = 0; i < paths.size(); ++i) {
-    const Path& path = paths[i];
+    const RankPath& path = paths[i];
     if (i > 0 && path == paths[i - 1])
       throw ValueError(fmt::format("TreeShape: a path is given twice; got {}", path_text(path)));
-    const Path above(path.begin(), path.end() - 1);
+    const RankPath above(path.begin(), path.end() - 1);
     const auto at = std::lower_bound(paths.begin(), paths.end(), above, path_before);
     if (!above.empty() && *at != above)
       throw ValueError(
@@ -144,9 +144,9 @@ std::vector<int64_t> TreeShape::tree_index(int64_t top_k) const {
   for (size_t i = 1; i < parent_.size(); ++i) {
     if (rank_[i] >= top_k)
       throw ValueError(
-          fmt::format("tree_index: {} names a rank that is not among the top_k; got top_k {}; expected at "
-                      "least {}",
-                      path_text(path(int64_t(i))), top_k, rank_[i] + 1));
+          fmt::format("tree_index: {} names a rank that is not among the top_k; got rank {}; expected less "
+                      "than {}",
+                      path_text(path(int64_t(i))), rank_[i], top_k));
     const int64_t before = checked_product("tree_index", top_k, depth_[i] - 1);  // of the heads above
     index.push_back(checked_sum("tree_index", before, rank_[i] + 1));
   }

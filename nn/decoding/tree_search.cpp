@@ -11,10 +11,10 @@
 namespace ink {
 namespace {
 
-using Table = std::vector<std::vector<double>>;
-using Hits = std::vector<std::vector<int64_t>>;
+using AccuracyTable = std::vector<std::vector<double>>;
+using HeadHits = std::vector<std::vector<int64_t>>;
 
-void check_accuracy(const char* op, const Table& accuracy) {
+void check_accuracy(const char* op, const AccuracyTable& accuracy) {
   for (size_t head = 0; head < accuracy.size(); ++head) {
     double sum = 0;
     for (size_t rank = 0; rank < accuracy[head].size(); ++rank) {
@@ -46,7 +46,7 @@ struct WorseGrowth {
 using Growths = std::priority_queue<Growth, std::vector<Growth>, WorseGrowth>;
 
 // All nodes below one that was added.
-void offer_children(const Growth& above, const Table& accuracy, Growths& open) {
+void offer_children(const Growth& above, const AccuracyTable& accuracy, Growths& open) {
   if (above.path.size() == accuracy.size()) return;
   const std::vector<double>& row = accuracy[above.path.size()];
   for (size_t rank = 0; rank < row.size(); ++rank) {
@@ -56,7 +56,7 @@ void offer_children(const Growth& above, const Table& accuracy, Growths& open) {
   }
 }
 
-void check_hits(const char* op, const Hits& hit) {
+void check_hits(const char* op, const HeadHits& hit) {
   if (hit.empty()) throw ValueError(fmt::format("{}: got no step; expected at least one", op));
   for (size_t step = 0; step < hit.size(); ++step)
     if (hit[step].size() != hit[0].size())
@@ -66,7 +66,7 @@ void check_hits(const char* op, const Hits& hit) {
 
 }  // namespace
 
-double expected_tokens(const TreeShape& shape, const Table& accuracy) {
+double expected_tokens(const TreeShape& shape, const AccuracyTable& accuracy) {
   check_accuracy("expected_tokens", accuracy);
   std::vector<double> product{1};
   double sum = 1;
@@ -81,7 +81,7 @@ double expected_tokens(const TreeShape& shape, const Table& accuracy) {
   return sum;
 }
 
-GrownTree grow_tree(const Table& accuracy, int64_t nodes) {
+GrownTree grow_tree(const AccuracyTable& accuracy, int64_t nodes) {
   check_accuracy("grow_tree", accuracy);
   if (nodes < 0 || nodes >= TreeShape::max_nodes)
     throw ValueError(fmt::format("grow_tree: got {} nodes; expected 0 .. {}", nodes, TreeShape::max_nodes - 1));
@@ -103,10 +103,10 @@ GrownTree grow_tree(const Table& accuracy, int64_t nodes) {
   return tree;
 }
 
-Table rank_accuracy(const Hits& hit, int64_t ranks) {
+AccuracyTable rank_accuracy(const HeadHits& hit, int64_t ranks) {
   check_hits("rank_accuracy", hit);
   if (ranks < 1) throw ValueError(fmt::format("rank_accuracy: got {} ranks; expected at least 1", ranks));
-  Table accuracy(hit[0].size(), std::vector<double>(size_t(ranks), 0.));
+  AccuracyTable accuracy(hit[0].size(), std::vector<double>(size_t(ranks), 0.));
   for (size_t head = 0; head < accuracy.size(); ++head) {
     for (const std::vector<int64_t>& step : hit)
       if (step[head] >= 0 && step[head] < ranks) ++accuracy[head][size_t(step[head])];
@@ -115,7 +115,7 @@ Table rank_accuracy(const Hits& hit, int64_t ranks) {
   return accuracy;
 }
 
-double tokens_per_step(const TreeShape& shape, const Hits& hit) {
+double tokens_per_step(const TreeShape& shape, const HeadHits& hit) {
   check_hits("tokens_per_step", hit);
   if (shape.depth() > int64_t(hit[0].size()))
     throw ValueError(

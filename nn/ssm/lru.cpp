@@ -33,16 +33,14 @@ Tensor log_poles(const Tensor& nu, const Tensor& theta) {
 }
 
 // h_t = sum over j <= t of lambda^{t - j} u_j + lambda^{t + 1} start, for u [batch, time, state]: a convolution with
-// the powers of lambda, of twice the length so that the end does not wrap around to the beginning.
+// the powers of lambda.
 Tensor convolved(const Tensor& log_pole, const Tensor& u, const Tensor& start) {
   const int64_t n = u.size(1);
   const bool complex = is_complex(u.dtype());
   // in f64: the angle of lambda^t is t times as wrong as that of lambda
   const Tensor wide = to(log_pole, complex ? c128 : f64), t = arange(0, n, 1, Options(f64, u.device())).unsqueeze(1);
   const Tensor powers = to(exp(t * wide), u.dtype());  // [time, state]
-  Tensor h = complex ? ifft(fft(powers, 2 * n, 0) * fft(u, 2 * n, 1), 2 * n, 1)
-                     : irfft(rfft(powers, 2 * n, 0) * rfft(u, 2 * n, 1), 2 * n, 1);
-  h = slice(h, 1, 0, n);
+  const Tensor h = transpose(causal_convolution(transpose(u, 1, 2), transpose(powers, 0, 1)), 1, 2);
   return start.defined() ? h + powers * unsqueeze(to(exp(wide), u.dtype()) * start, 1) : h;
 }
 

@@ -71,6 +71,19 @@ struct ConvArgs : WindowArgs {
   INK_HD INK_INLINE int64_t group_in() const { return in / groups; }  // channels of one group
   INK_HD INK_INLINE int64_t group_out() const { return out / groups; }
 };
+// Causal convolution of rows: y_t = sum over j <= t of kernel_j u_{t-j}, u and y [batch, channels, n], kernel
+// [channels, taps], 1 <= taps <= n; all contiguous. The adjoints: du_t = sum of kernel_j dy_{t+j}, and dkernel_j = sum
+// of dy_{t+j} u_t over t and the batch.
+enum class FftConvolution {
+  forward,          // y from u and kernel
+  backward_input,   // du from dy and kernel
+  backward_kernel,  // dkernel from dy and u
+};
+struct FftConvolutionArgs {
+  DType dtype;  // f32 f64
+  int64_t batch, channels, n, taps;
+  FftConvolution which;
+};
 struct PoolArgs : WindowArgs {  // x [planes, h, w], y [planes, oh, ow]
   DType dtype;
   int64_t planes;
@@ -244,6 +257,8 @@ struct Kernels {
   void (*window_max)(DType dtype, void* y, int64_t* indices, const void* x, Lines lines, int64_t window);
   // c64, c128; rows contiguous
   void (*fft)(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale);
+  // false, and nothing is done, where fft and elementwise kernels have to be put together instead; batch, channels >= 1
+  bool (*fft_convolution)(const FftConvolutionArgs&, void* out, const void* a, const void* b);
   // ---- attention
   // lse [batch, heads, nq]
   void (*attention)(const AttentionArgs&, void* out, void* lse, const void* q, const void* k, const void* v);

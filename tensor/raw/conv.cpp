@@ -1,6 +1,8 @@
 // Convolution, pooling and Fourier transforms: dtypes, allocation, the call of the kernel.
 #include "tensor/raw/conv.h"
 
+#include <cmath>
+
 #include "tensor/raw/operand.h"
 
 namespace ink::raw {
@@ -13,6 +15,41 @@ Tensor working_empty(const Shape& shape, const Working& w, const Tensor& like) {
 
 // Whether outputs are sums without terms.
 bool sums_nothing(const ConvArgs& a) { return a.group_in() * a.taps() == 0; }
+
+// exp(-pi i j / (2 n)) for j = 0 .. n - 1.
+Tensor right_angle(int64_t n, const Options& options) {
+  Tensor angle = empty({n}, {f64, options.device});
+  kernels_of(angle).arange(array(angle), 0., -M_PI / (2 * double(n)));
+  const Tensor re = unary("cos", fn::Cos{}, angle), im = unary("sin", fn::Sin{}, angle);
+  return cast(binary("complex", fn::MakeComplex{}, re, im), options.dtype);
+}
+
+Tensor first_of_rows(const Tensor& x, int64_t n) {  // a view
+  Shape shape = x.shape();
+  shape[x.dim() - 1] = n;
+  return as_strided(x, shape, x.strides(), x.storage_offset());
+}
+
+// The convolution by transforms of n complex numbers. A product of polynomials modulo z^n + i is the whole convolution
+// c_0 .. c_{2n-1} as c_t - i c_{t+n}: in its real part nothing wraps around (Crandall & Fagin 1994). The roots of z^n =
+// -i are those of 1 times w, so numbers are multiplied by w^t before, and by the conjugate after.
+Tensor by_transforms(const char* op, const FftConvolutionArgs& a, const Tensor& x, const Tensor& y) {
+  const auto times = [&](const Tensor& p, const Tensor& q) { return binary(op, fn::Mul{}, p, q); };
+  const auto conjugate = [&](const Tensor& p) { return unary(op, fn::Conj{}, p); };
+  const Tensor w = right_angle(a.n, {complex_of(a.dtype), x.device()});
+  const auto spectrum = [&](const Tensor& p) {
+    Shape shape = p.shape();
+    shape[p.dim() - 1] = a.n;
+    Tensor rows = zeros(shape, w.options());
+    copy_into(first_of_rows(rows, p.size(-1)), p);
+    return dft(op, times(w, rows), p.dim() - 1, false, 1);
+  };
+  const Tensor X = spectrum(x), Y = spectrum(y);
+  Tensor Z = times(X, a.which == FftConvolution::forward ? Y : conjugate(Y));  // (9.28)
+  if (a.which == FftConvolution::backward_kernel) Z = reduce<fn::Sum>(op, Z, {0});
+  const Tensor z = times(conjugate(w), dft(op, Z, Z.dim() - 1, true, 1 / double(a.n)));
+  return unary(op, fn::RealPart{}, a.which == FftConvolution::backward_kernel ? first_of_rows(z, a.taps) : z);
+}
 
 }  // namespace
 
@@ -91,6 +128,18 @@ Tensor dft(const char* op, const Tensor& x, int dim, bool inverse, double scale)
   const int64_t n = x.size(dim);
   if (y.numel() > 0) kernels_of(x).fft(x.dtype(), y.raw_data(), in.raw_data(), y.numel() / n, n, inverse, scale);
   return dim == x.dim() - 1 ? y : clone(permute(y, back));
+}
+
+Tensor fft_convolution(const char* op, FftConvolutionArgs args, const Tensor& a, const Tensor& b) {
+  const Working t = working_dtypes(op, {&a, &b});
+  args.dtype = t.compute;
+  const Tensor x = contiguous_in(a, t.compute), y = contiguous_in(b, t.compute);
+  Tensor out = working_empty(args.which == FftConvolution::backward_kernel ? Shape{args.channels, args.taps}
+                                                                           : Shape{args.batch, args.channels, args.n},
+                             t, a);
+  if (!kernels_of(a).fft_convolution(args, out.raw_data(), x.raw_data(), y.raw_data()))
+    out = by_transforms(op, args, x, y);
+  return cast(out, t.result);
 }
 
 }  // namespace ink::raw

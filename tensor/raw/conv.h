@@ -21,4 +21,8 @@ Tensor avg_pool2d_backward(const char* op, PoolArgs args, const Tensor& dy);
 // scale * sum_j x_j e^(-+ 2 pi i j k / n) along `dim` (+ when inverse), for complex x.
 Tensor dft(const char* op, const Tensor& x, int dim, bool inverse, double scale);
 
+// A causal convolution of rows or one of its adjoints: operands and result as FftConvolutionArgs says, checked by the
+// caller; args.dtype is filled in.
+Tensor fft_convolution(const char* op, FftConvolutionArgs args, const Tensor& a, const Tensor& b);
+
 }  // namespace ink::raw

@@ -35,4 +35,16 @@ template <class T> const FftPlan<T>& fft_plan(int64_t n);
 extern template const FftPlan<float>& fft_plan<float>(int64_t);
 extern template const FftPlan<double>& fft_plan<double>(int64_t);
 
+// What a convolution of rows of real numbers needs: a transform of n complex numbers x_j twist_j, kind split, rows and
+// columns multiples of every level's lanes.
+template <class T> struct ConvolutionPlan {
+  const FftPlan<T>* fft;
+  const T* twist;  // [n] of exp(-pi i j / (2 n)), all real parts, then all imaginary parts
+};
+
+// The quickest plan whose length is at least n >= 1, from a cache.
+template <class T> const ConvolutionPlan<T>& convolution_plan(int64_t n);
+extern template const ConvolutionPlan<float>& convolution_plan<float>(int64_t);
+extern template const ConvolutionPlan<double>& convolution_plan<double>(int64_t);
+
 }  // namespace ink

@@ -27,7 +27,8 @@ std::shared_ptr<GPT> gpt_to_decode() {
 std::vector<int64_t> tokens_of(int64_t count) { return randint(0, 96, {count}).to_vector<int64_t>(); }
 
 // A pass over a draft of that shape behind `past` tokens, and what follows it in the cache: the root is kept.
-Case pass(const std::string& name, const TreeShape& shape, int64_t past, double wanted, const std::string& against = {}) {
+Case pass(const std::string& name, const TreeShape& shape, int64_t past, double wanted,
+          const std::string& against = {}) {
   Case c{name, 0, 0, [=] {
            auto model = gpt_to_decode();
            auto cache = std::make_shared<SequenceCache>(*model);
@@ -92,8 +93,7 @@ Case reading(const std::string& name, bool tensors, const std::string& against) 
              }
              std::vector<char> buffer(size_t(64 << 20) + 4096);
              std::FILE* f = std::fopen(file->path.c_str(), "rb");
-             while (std::fread(buffer.data(), 1, buffer.size(), f) > 0) {
-             }
+             while (std::fread(buffer.data(), 1, buffer.size(), f) > 0) {}
              std::fclose(f);
            });
          }};
@@ -109,7 +109,8 @@ std::vector<Case> decoding_cases() {
   for (int64_t past : {16, 128, 512})
     cases.push_back(pass(fmt::format("decode GPT L4 d128 V96, one token after {}", past), TreeShape(), past, 3));
   for (int64_t nodes : {8, 16, 64})
-    cases.push_back(pass(fmt::format("decode GPT L4 d128 V96, {} tokens after 128", nodes), TreeShape::chain(nodes - 1), 128, 0));
+    cases.push_back(
+        pass(fmt::format("decode GPT L4 d128 V96, {} tokens after 128", nodes), TreeShape::chain(nodes - 1), 128, 0));
   for (int64_t width : {2, 4, 8})
     cases.push_back(pass(fmt::format("decode GPT L4 d128 V96, tree of {} nodes after 128", 1 + width + width * width),
                          TreeShape::cartesian({width, width}), 128, 0, "decode GPT L4 d128 V96, one token after 128"));

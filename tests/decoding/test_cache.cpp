@@ -26,9 +26,10 @@ using Tokens = std::vector<int64_t>;
 std::vector<std::unique_ptr<CausalLM>> models_with_columns() {
   std::vector<std::unique_ptr<CausalLM>> all;
   all.push_back(std::make_unique<GPT>(GPTOptions{.vocabulary = 11, .context = 24, .dim = 8, .heads = 2, .layers = 2}));
-  all.push_back(std::make_unique<GPT2>(GPT2Options{.vocabulary = 11, .context = 24, .dim = 8, .heads = 2, .layers = 2}));
-  all.push_back(std::make_unique<Llama>(LlamaOptions{
-      .vocabulary = 11, .context = 24, .dim = 8, .heads = 4, .layers = 2, .kv_heads = 2, .hidden = 12}));
+  all.push_back(
+      std::make_unique<GPT2>(GPT2Options{.vocabulary = 11, .context = 24, .dim = 8, .heads = 2, .layers = 2}));
+  all.push_back(std::make_unique<Llama>(
+      LlamaOptions{.vocabulary = 11, .context = 24, .dim = 8, .heads = 4, .layers = 2, .kv_heads = 2, .hidden = 12}));
   for (auto& model : all) model->to(f64), model->eval();
   return all;
 }
@@ -64,10 +65,13 @@ const verify::Tolerance kClose{1e-11, 1e-12};
 
 }  // namespace
 
-TEST_CASE("each node of a tree has the features of its path run by itself, in rows of different lengths", "[decoding]") {
+TEST_CASE("each node of a tree has the features of its path run by itself, in rows of different lengths",
+          "[decoding]") {
   for (const auto& model : models_with_columns()) {
     const std::vector<Tokens> prompts{{5, 1, 2}, {4}, {9, 9, 8, 0, 1, 6}};
-    const std::vector<Draft> drafts{bushy(), chain({6, 0, 0}), {.token = {2, 8, 1}, .parent = {-1, 0, 0}, .proposal = {}}};
+    const std::vector<Draft> drafts{bushy(),
+                                    chain({6, 0, 0}),
+                                    {.token = {2, 8, 1}, .parent = {-1, 0, 0}, .proposal = {}}};
     SequenceCache cache(*model);
     const Tensor last = cache.begin(prompts);
     for (size_t b = 0; b < prompts.size(); ++b)
@@ -82,7 +86,8 @@ TEST_CASE("each node of a tree has the features of its path run by itself, in ro
   }
 }
 
-TEST_CASE("with BatchInvariant a tree's features and the cache are those of plain decoding, bit for bit", "[decoding]") {
+TEST_CASE("with BatchInvariant a tree's features and the cache are those of plain decoding, bit for bit",
+          "[decoding]") {
   for (const DType dtype : {f32, bf16})
     for (const auto& model : models_with_columns()) {
       NoGrad guard;
@@ -92,7 +97,8 @@ TEST_CASE("with BatchInvariant a tree's features and the cache are those of plai
       SequenceCache cache(*model);
       CHECK(equal(cache.begin(texts)[1], plain_features(*model, texts[1], {})));
       const std::vector<Draft> drafts{bushy(), chain({6, 0, 0})};
-      for (const std::vector<Tokens>& nodes : std::vector<std::vector<Tokens>>{{{0, 2, 5}, {0}}, {{0, 1, 4}, {0, 1, 2}}}) {
+      for (const std::vector<Tokens>& nodes :
+           std::vector<std::vector<Tokens>>{{{0, 2, 5}, {0}}, {{0, 1, 4}, {0, 1, 2}}}) {
         const Tensor features = cache.run(drafts);
         for (size_t b = 0; b < 2; ++b)
           for (int64_t node = 0; node < drafts[b].nodes(); ++node)
@@ -158,8 +164,9 @@ TEST_CASE("rows leave the batch, and the others go on", "[decoding]") {
 }
 
 TEST_CASE("a recurrence goes back to where it was, and reads what is kept once more", "[decoding]") {
-  const std::vector<std::vector<BlockKind>> stacks{
-      {SsmKind::mamba, SsmKind::retnet}, {KindChoice(AttentionKind::linear)}, {SsmKind::gated_delta_net, KindChoice(AttentionKind::softmax)}};
+  const std::vector<std::vector<BlockKind>> stacks{{SsmKind::mamba, SsmKind::retnet},
+                                                   {KindChoice(AttentionKind::linear)},
+                                                   {SsmKind::gated_delta_net, KindChoice(AttentionKind::softmax)}};
   for (const std::vector<BlockKind>& stack : stacks) {
     GPT model({.vocabulary = 11, .context = 24, .dim = 8, .heads = 2, .stack = stack});
     model.to(f64), model.eval();
@@ -195,7 +202,8 @@ TEST_CASE("a draft that does not fit is refused before anything is read", "[deco
     CHECK_THROWS_WITH(cache.begin({{11}}), contains("outside of the vocabulary"));
     CHECK_THROWS_WITH(cache.begin({Tokens(25, 0)}), contains("does not fit the context"));
     cache.begin({text});
-    CHECK_THROWS_WITH(cache.run({bushy()}), contains("does not fit the context; got 4 tokens below one another after 21"));
+    CHECK_THROWS_WITH(cache.run({bushy()}),
+                      contains("does not fit the context; got 4 tokens below one another after 21"));
     CHECK_THROWS_AS(cache.run({}), ValueError);
     CHECK_THROWS_AS(cache.run({chain({1}), chain({1})}), ValueError);
     CHECK_THROWS_WITH(cache.keep({{0}}), contains("no drafts were run"));
@@ -216,7 +224,8 @@ TEST_CASE("a draft that does not fit is refused before anything is read", "[deco
 TEST_CASE("caches of keys grow in place, and stay values", "[decoding]") {
   NoGrad guard;
   AttentionState state;
-  const Tensor first = normal({2, 3, 5, 4}, 1, f32), more = normal({2, 3, 2, 4}, 2, f32), other = normal({2, 3, 2, 4}, 3, f32);
+  const Tensor first = normal({2, 3, 5, 4}, 1, f32), more = normal({2, 3, 2, 4}, 2, f32),
+               other = normal({2, 3, 2, 4}, 3, f32);
   state.append(first, first);
   const void* memory = state.key.raw_data();
   AttentionState copy = state;

@@ -6,10 +6,10 @@
 
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
-#include "nn/init.h"
 #include "nn/decoding/pretrained/llama.h"
 #include "nn/decoding/pretrained/pretrained.h"
 #include "nn/decoding/tree.h"
+#include "nn/init.h"
 #include "nn/models/gpt.h"
 #include "tensor/batch_invariant.h"
 #include "tensor/io.h"
@@ -71,7 +71,9 @@ struct KnowingDrafter final : Drafter {
         Tokens& taken = used[size_t(shape.parent()[i])];
         const size_t at = r.tokens->size() + size_t(shape.depths()[i]) - 1;
         const Tokens& text = texts[size_t(r.row)];
-        int64_t token = at < text.size() && uniform(generator) < right ? text[at] : int64_t(uniform(generator) * double(vocabulary));
+        int64_t token = at < text.size() && uniform(generator) < right
+                            ? text[at]
+                            : int64_t(uniform(generator) * double(vocabulary));
         while (std::find(taken.begin(), taken.end(), token) != taken.end()) token = (token + 1) % vocabulary;
         taken.push_back(token);
         d.token.push_back(token);
@@ -209,10 +211,13 @@ TEST_CASE("a text ends at tokens, strings, the context, the length and when nobo
 
 TEST_CASE("all kinds of models write on, by recurrences, windows and rotations", "[decoding]") {
   std::vector<std::unique_ptr<CausalLM>> models;
-  for (const std::vector<BlockKind>& stack : std::vector<std::vector<BlockKind>>{
-           {SsmKind::mamba}, {SsmKind::rwkv6, KindChoice(AttentionKind::softmax)}, {KindChoice(AttentionKind::linear)},
-           {KindChoice(kinds::Local{.window = 5})}})
-    models.push_back(std::make_unique<GPT>(GPTOptions{.vocabulary = 13, .context = 64, .dim = 16, .heads = 2, .stack = stack}));
+  for (const std::vector<BlockKind>& stack :
+       std::vector<std::vector<BlockKind>>{{SsmKind::mamba},
+                                           {SsmKind::rwkv6, KindChoice(AttentionKind::softmax)},
+                                           {KindChoice(AttentionKind::linear)},
+                                           {KindChoice(kinds::Local{.window = 5})}})
+    models.push_back(
+        std::make_unique<GPT>(GPTOptions{.vocabulary = 13, .context = 64, .dim = 16, .heads = 2, .stack = stack}));
   models.push_back(std::make_unique<Llama>(
       LlamaOptions{.vocabulary = 13, .context = 64, .dim = 16, .heads = 4, .layers = 2, .kv_heads = 2, .hidden = 24}));
   for (const auto& model : models) {
@@ -256,7 +261,8 @@ TEST_CASE("drafts by another model change no drawn distribution", "[decoding]") 
   NoGrad guard;
   const SamplingOptions sampling{.temperature = 2.5};
   auto distribution = [&](const Tokens& tokens) {
-    const Tensor ids = from_data(tokens, {1, int64_t(tokens.size())}).to(const_cast<GPT&>(model).parameters()[0].device());
+    const Tensor ids =
+        from_data(tokens, {1, int64_t(tokens.size())}).to(const_cast<GPT&>(model).parameters()[0].device());
     return next_distribution(model.forward(ids)[0][int64_t(tokens.size()) - 1], sampling);
   };
   std::map<std::pair<int64_t, int64_t>, double> law;
@@ -271,11 +277,12 @@ TEST_CASE("drafts by another model change no drawn distribution", "[decoding]") 
   std::map<std::pair<int64_t, int64_t>, int64_t> counts;
   int64_t gained = 0;
   for (int64_t i = 0; i < kDraws; ++i) {
-    const Generation g = generate(model, {prompt}, {.max_tokens = 4, .sampling = sampling, .generator = &generator}, drafter);
+    const Generation g =
+        generate(model, {prompt}, {.max_tokens = 4, .sampling = sampling, .generator = &generator}, drafter);
     ++counts[{g.rows[0].tokens[0], g.rows[0].tokens[1]}];
     gained += g.rows[0].gained[0];
   }
-  CHECK(gained > kDraws);  // drafts were accepted, and
+  CHECK(gained > kDraws);      // drafts were accepted, and
   CHECK(gained < 3 * kDraws);  // others were not
   double chi = 0;
   int64_t cells = 0;
@@ -297,7 +304,9 @@ TEST_CASE("drafts by another model change no drawn distribution", "[decoding]") 
 
 TEST_CASE("what cannot be decoded is refused before the first pass", "[decoding]") {
   const GPT model = restless(12);
-  auto run = [&](const std::vector<Tokens>& prompts, GenerateOptions options = {}) { return generate(model, prompts, options); };
+  auto run = [&](const std::vector<Tokens>& prompts, GenerateOptions options = {}) {
+    return generate(model, prompts, options);
+  };
   CHECK_THROWS_WITH(run({}), contains("got no prompts"));
   CHECK_THROWS_WITH(run({{1}, {}}), contains("prompt 1 is empty"));
   CHECK_THROWS_AS(run({{13}}), IndexError);
@@ -308,7 +317,8 @@ TEST_CASE("what cannot be decoded is refused before the first pass", "[decoding]
   CHECK_THROWS_AS(run({{1}}, {.sampling = SamplingOptions{.temperature = -1}}), ValueError);
   CHECK_THROWS_WITH(run({{1}}, {.acceptance = Acceptance::typical}), contains("hint: .sampling"));
   CHECK_THROWS_WITH(run({{1}}, {.stop_strings = {"a"}}), contains(".bytes = token_bytes"));
-  CHECK_THROWS_AS(run({{1}}, {.stop_strings = {""}, .bytes = token_bytes([](int64_t) { return std::string(); })}), ValueError);
+  CHECK_THROWS_AS(run({{1}}, {.stop_strings = {""}, .bytes = token_bytes([](int64_t) { return std::string(); })}),
+                  ValueError);
   CHECK_THROWS_AS(run({{1}}, {.stop_tokens = {13}}), IndexError);
   CHECK_THROWS_AS(ModelDrafter(model, {.length = 0}), ValueError);
   CHECK_THROWS_AS(LookupDrafter({.longest = 1, .shortest = 2}), ValueError);

@@ -1,4 +1,5 @@
 // The FFT kernel against the definition, summed in long double.
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <random>
@@ -64,7 +65,71 @@ template <class T> void check(int64_t rows, int64_t n) {
   CHECK(worst <= 16 * eps * (std::log2(double(n)) + 2));
 }
 
+// A convolution and its adjoints beside their sums, at some places of each row.
+template <class T> void check_convolution(int64_t batch, int64_t channels, int64_t n, int64_t taps) {
+  std::normal_distribution<double> normal;
+  std::vector<T> u(batch * channels * n), g(u.size()), k(channels * taps), y(u.size() + 1, T(77)),
+      du = y, dk(k.size() + 1, T(77));
+  for (auto* x : {&u, &g, &k})
+    for (T& v : *x) v = T(normal(generator));
+  const auto run = [&](FftConvolution which, std::vector<T>& out, const std::vector<T>& a, const std::vector<T>& b) {
+    const FftConvolutionArgs args{sizeof(T) == 4 ? DType::f32 : DType::f64, batch, channels, n, taps, which};
+    REQUIRE(kernels(Device::cpu()).fft_convolution(args, out.data(), a.data(), b.data()));
+    CHECK(out.back() == T(77));
+  };
+  run(FftConvolution::forward, y, u, k);
+  run(FftConvolution::backward_input, du, g, k);
+  run(FftConvolution::backward_kernel, dk, g, u);
+  double worst = 0;
+  for (int64_t row = 0; row < batch * channels; ++row)
+    for (int64_t t = 0; t<n; t += n> 64 ? n / 19 : 1) {
+      const T *kernel = k.data() + row % channels * taps, *x = u.data() + row * n, *dy = g.data() + row * n;
+      long double sum = 0, adjoint = 0;
+      for (int64_t j = 0; j < taps && j <= t; ++j) sum += (long double)kernel[j] * x[t - j];
+      for (int64_t j = 0; j < taps && t + j < n; ++j) adjoint += (long double)kernel[j] * dy[t + j];
+      worst = std::max({worst, std::abs(double(sum - y[row * n + t])), std::abs(double(adjoint - du[row * n + t]))});
+    }
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t j = 0; j<taps; j += taps> 64 ? taps / 19 : 1) {
+      long double sum = 0;
+      for (int64_t b = 0; b < batch; ++b)
+        for (int64_t t = 0; t + j < n; ++t)
+          sum += (long double)g[(b * channels + c) * n + t + j] * u[(b * channels + c) * n + t];
+      worst = std::max(worst, std::abs(double(sum - dk[c * taps + j])));
+    }
+  INFO("batch " << batch << " channels " << channels << " length " << n << " taps " << taps << " bytes " << sizeof(T));
+  // like that of a transform; a row of the spectrum has the root mean square n
+  CHECK(worst <= 4 * std::numeric_limits<T>::epsilon() * std::sqrt(double(n * batch)) * (std::log2(double(n)) + 2));
+}
+
 }  // namespace
+
+TEST_CASE("the convolution by FFT and its adjoints are their sums, whatever the lengths", "[fft]") {
+  for (int64_t n : {1, 2, 16, 17, 255, 256, 257, 512, 700, 1025, 1536, 1537, 4096, 4100, 5121, 7000})
+    for (int64_t taps : {int64_t(1), (n + 1) / 2, n}) {
+      check_convolution<float>(3, 2, n, taps);
+      check_convolution<double>(1, 3, n, taps);
+    }
+  check_convolution<float>(19, 1, 300, 300);  // more rows of a channel than are done in one go
+}
+
+TEST_CASE("a convolution by FFT has the same bits on any number of threads", "[fft]") {
+  std::vector<float> u(40 * 3 * 300), k(3 * 300), y[2], dk[2];
+  for (auto* x : {&u, &k})
+    for (float& v : *x) v = float(generator() % 100);
+  int threads[] = {1, 3}, before = num_threads();
+  for (int i = 0; i < 2; i++) {
+    y[i].resize(u.size()), dk[i].resize(k.size());
+    set_num_threads(threads[i]);
+    FftConvolutionArgs args{DType::f32, 40, 3, 300, 300, FftConvolution::forward};
+    kernels(Device::cpu()).fft_convolution(args, y[i].data(), u.data(), k.data());
+    args.which = FftConvolution::backward_kernel;
+    kernels(Device::cpu()).fft_convolution(args, dk[i].data(), u.data(), u.data());
+  }
+  set_num_threads(before);
+  CHECK(y[0] == y[1]);
+  CHECK(dk[0] == dk[1]);
+}
 
 TEST_CASE("the FFT of every length to 64 is the DFT", "[fft]") {
   for (int64_t n = 1; n <= 64; n++)

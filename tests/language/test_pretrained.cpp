@@ -9,6 +9,7 @@
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "include/inkstone/testing.h"
+#include "nn/decoding/generate.h"
 #include "nn/decoding/medusa/training.h"
 #include "nn/decoding/pretrained/llama.h"
 #include "nn/decoding/tokenizer/tokenizer.h"
@@ -108,6 +109,21 @@ TEST_CASE("the page on checkpoints: a text goes in, a text comes out", "[pretrai
     ids.push_back(input.item<int64_t>());
   }
   CHECK(tokenizer.decode(ids).size() >= ids.size());
+
+  GenerateOptions options{.max_tokens = 20, .sampling = SamplingOptions{.temperature = 0.8, .top_p = 0.95}};
+  Generation written = generate(*p.model, {ids}, options);
+  std::string text = tokenizer.decode(written.rows[0].tokens);
+  CHECK(written.rows[0].tokens.size() == 20);
+  CHECK(text.size() >= 20);
+
+  EnableGrad recorded;
+  MedusaHeads heads(*p.model, {.heads = 3});
+  Adam optimizer(heads.parameters(), {.lr = 1e-3});
+  Tensor texts = self_written(*p.model, reshape(input, {1, 1}), {.tokens = 30});  // the model's own text
+  const double before = medusa_loss(heads, texts).item();
+  medusa_loss(heads, texts).backward();
+  optimizer.step();
+  CHECK(medusa_loss(heads, texts).item() < before);
 }
 
 TEST_CASE("a checkpoint in other dtypes, and one copy of it in memory", "[pretrained]") {

@@ -1,4 +1,5 @@
 // Rows of the Fourier transforms: the sums as they are defined.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/specs/samples.h"
@@ -55,6 +56,64 @@ Cases line_cases(std::function<Tensor(T, int64_t, int64_t)> f, std::function<Lin
 }
 const std::vector<DType> kFloats{f32};
 
+// y_t = sum over j <= t of kernel_j u_{t-j}, dims in front broadcast.
+NdList convolved(const NdList& in) {
+  const Nd &u = in[0], &kernel = in[1];
+  const int64_t n = u.shape[u.shape.size() - 1], taps = kernel.shape[kernel.shape.size() - 1];
+  const auto front = [](const Shape& s) {
+    Shape f = s;
+    f[f.size() - 1] = 1;
+    return f;
+  };
+  Shape shape = broadcast_shapes("reference", front(u.shape), front(kernel.shape));
+  shape[shape.size() - 1] = n;
+  // the element of x on the line of index i, at place t
+  const auto element = [](const Nd& x, const Shape& i, int64_t t) {
+    Shape at = x.shape;
+    for (int d = 0; d < at.size(); ++d) at[d] = at[d] == 1 ? 0 : i[i.size() - at.size() + d];
+    at[at.size() - 1] = t;
+    return x(at);
+  };
+  Nd y(shape);
+  each_index(shape, [&](const Shape& i) {
+    const int64_t t = i[i.size() - 1];
+    for (int64_t j = 0; j <= t && j < taps; ++j) y(i) += element(kernel, i, j) * element(u, i, t - j);
+  });
+  return {y};
+}
+// Real and complex operands; with every dim of the kernel in u, some or none.
+std::vector<Case> convolution_cases() {
+  struct Operands {
+    Shape u, kernel;
+  };
+  std::vector<Case> cases;
+  for (const Operands& o : std::vector<Operands>{{{4}, {4}},
+                                                 {{2, 3, 5}, {3, 2}},
+                                                 {{3}, {7}},
+                                                 {{1}, {1}},
+                                                 {{2, 2, 3}, {3}},
+                                                 {{2, 1, 3}, {3, 2}},
+                                                 {{4}, {2, 3}},
+                                                 {{3, 2, 3}, {3, 1, 2}},
+                                                 {{0, 3}, {2}},
+                                                 {{2, 0}, {2}},
+                                                 {{17, 2, 40}, {2, 30}},
+                                                 {{2, 300}, {2, 300}}}) {
+    const std::string label = o.u.str() + " by " + o.kernel.str();
+    const bool small = o.u.numel() < 40;
+    const auto add = [&](const char* kind, const Tensor& u, const Tensor& kernel) {
+      cases.push_back(make_case(kind + label, {u, kernel}, fn2(causal_convolution), convolved, small,
+                                double(std::max(o.u[o.u.size() - 1], o.kernel[o.kernel.size() - 1]))));
+    };
+    add("", away(o.u, 1), away(o.kernel, 2));
+    if (o.u.numel() > 40) continue;
+    add("complex ", complex_away(o.u, 1), complex_away(o.kernel, 2));
+    add("complex kernel ", away(o.u, 1), complex_away(o.kernel, 2));
+    add("complex u ", complex_away(o.u, 1), away(o.kernel, 2));
+  }
+  return cases;
+}
+
 }  // namespace
 
 void add_fft_specs(Specs& s) {
@@ -95,6 +154,18 @@ void add_fft_specs(Specs& s) {
                                             [] { return rfft(complex_away({3})); }),
                           fails<ValueError>("ValueError", "rfft: nothing to transform; got n = 0",
                                             [] { return rfft(away({0})); })}});
+  s.push_back({.name = "causal_convolution",
+               .cases = convolution_cases,
+               .dtypes = {f32, f16, bf16},
+               .factor = 16,
+               .errors = {fails<ShapeError>("ShapeError", "causal_convolution: got u [3], kernel [0]",
+                                            [] { return causal_convolution(away({3}), away({0})); }),
+                          fails<ShapeError>("ShapeError", "causal_convolution",
+                                            [] {
+                                              return causal_convolution(away({2, 3}), away({3, 3}));
+                                            }),
+                          fails<DTypeError>("DTypeError", "causal_convolution: got i64",
+                                            [] { return causal_convolution(arange(3), arange(3)); })}});
   // The half spectrum completed by its mirror image; imaginary parts of entries that are their own partner do not
   // count.
   std::vector<Form> halves{{{3}, 4, 0}, {{3}, 5, 0}, {{2, 3}, 4, 1},  {{3, 2}, 4, 0}, {{3}, 8, 0},

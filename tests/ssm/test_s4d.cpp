@@ -163,6 +163,25 @@ TEST_CASE("S4D: another sampling rate, halves, empty sequences", "[ssm]") {
   CHECK(error(layer.forward(x.to(bf16)).to(f32), y) < 0.1);
 }
 
+TEST_CASE("S4D: a state notices that parameters, the rate or the discretisation have changed", "[ssm]") {
+  NoGrad guard;
+  for (auto change : std::vector<void (*)(S4D&)>{[](S4D& s) { s.C.mul_(2); }, [](S4D& s) { s.log_step.add_(0.5); },
+                                                 [](S4D& s) { s.frequency.mul_(1.5); }, [](S4D& s) { s.rate = 2; },
+                                                 [](S4D& s) { s.options.discretisation = Discretisation::bilinear; }}) {
+    S4D layer = layer_of({.dim = 2, .state = 4});
+    const Tensor x = randn({1, 1, 2}, f64);
+    S4D::State state, fresh;
+    layer.step(x, state);
+    fresh.x = state.x;
+    const Tensor unchanged = layer.step(x, state);
+    state.x = fresh.x;
+    change(layer);
+    const Tensor y = layer.step(x, state);
+    CHECK(error(y, layer.step(x, fresh)) < 1e-14);
+    CHECK(error(y, unchanged) > 1e-4);
+  }
+}
+
 TEST_CASE("S4D: bad sizes, steps, inputs and states are refused; poles that grow are named", "[ssm]") {
   CHECK_THROWS_AS(S4D({.dim = 0}), ValueError);
   CHECK_THROWS_AS(S4D({.dim = 2, .state = 5}), ValueError);
@@ -186,5 +205,14 @@ TEST_CASE("S4D: bad sizes, steps, inputs and states are refused; poles that grow
   S4D growing({.dim = 2, .state = 64, .discretisation = Discretisation::forward_euler});
   REQUIRE_FALSE(said.texts.empty());
   CHECK_THAT(said.texts[0], contains("poles lie outside the unit circle"));
+  // a state is prepared, and its poles are looked at, once for each value of the parameters
+  NoGrad guard;
+  S4D::State steps;
+  said.texts.clear();
+  for (int t = 0; t < 3; ++t) growing.step(ones({1, 1, 2}), steps);
+  CHECK(said.texts.size() == 1);
+  growing.rate = 2;
+  growing.step(ones({1, 1, 2}), steps);
+  CHECK(said.texts.size() == 2);
   CHECK_FALSE(warn_if_unstable("test", layer.poles() * 0));
 }

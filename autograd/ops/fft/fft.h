@@ -16,4 +16,10 @@ Tensor rfft(const Tensor& x, int64_t n = -1, int64_t dim = -1);
 // From that half the real signal, n along dim; n = -1 takes 2 (size - 1).
 Tensor irfft(const Tensor& x, int64_t n = -1, int64_t dim = -1);
 
+// y_t = sum over j <= t of kernel_j u_{t-j}: u [.., n], kernel [.., taps] of any taps >= 1, those beyond n do not
+// count; dims in front broadcast -> [.., n]. By FFTs: O(n log n). A later u changes an earlier y by rounding only. Real
+// and complex; halves are computed in f32. ShapeError for operands without dims or a kernel without taps, DTypeError
+// for integers.
+Tensor causal_convolution(const Tensor& u, const Tensor& kernel);
+
 }  // namespace ink

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "examples/support/lesson/args.h"
 #include "nn/decoding/generate.h"
@@ -25,7 +26,8 @@ struct Request {
 
 Request parse(Args& args) {
   Request r;
-  r.model = args.path("model", "", "folder with config.json, *.safetensors and a tokenizer (docs/pretrained.md)", Path::existing);
+  r.model = args.path("model", "", "folder with config.json, *.safetensors and a tokenizer (docs/pretrained.md)",
+                      Path::existing);
   r.prompt = args.text("prompt", "Light is", "what is written on");
   r.options.max_tokens = args.integer("tokens", 64, "how many at most", 0, 1 << 20);
   const std::string dtype = args.choice("dtype", {"f32", "bf16", "f16"}, "f32", "of the weights");
@@ -38,23 +40,26 @@ Request parse(Args& args) {
   sampling.repetition_penalty = args.real("repetition-penalty", 1, "above 1: what was said becomes less likely");
   if (temperature != 0) {
     sampling.temperature = temperature;
+    check(sampling);
     r.options.sampling = sampling;
   }
   r.seed = args.integer("seed", 0, "of what is drawn", 0);
   r.lookup = args.integer("lookup", 0, "guess so many tokens ahead from the text before", 0, 64);
-  r.draft = args.path("draft", "", "folder of a smaller model with the same tokens, which guesses ahead", Path::existing);
+  r.draft =
+      args.path("draft", "", "folder of a smaller model with the same tokens, which guesses ahead", Path::existing);
   const std::string stop = args.text("stop", "", "a text that ends it");
   if (!stop.empty()) r.options.stop_strings = {stop};
   return r;
 }
 
-// Whole characters, as soon as they are certain.
+// The prompt, and after it whole characters as soon as they are certain.
 struct Printer final : GenerationListener {
   const Tokenizer& tokenizer;
+  std::string prompt;  // not shown yet
   Utf8Stream characters;
-  explicit Printer(const Tokenizer& tokenizer) : tokenizer(tokenizer) {}
+  Printer(const Tokenizer& tokenizer, std::string prompt) : tokenizer(tokenizer), prompt(std::move(prompt)) {}
   bool on_tokens(int64_t, const std::vector<int64_t>& tokens) override {
-    show(characters.push(tokenizer.decode(tokens)));
+    show(std::exchange(prompt, "") + characters.push(tokenizer.decode(tokens)));
     return true;
   }
   void show(const std::string& text) const {
@@ -80,10 +85,9 @@ void run(Request& r) {
   } else if (r.lookup > 0) {
     drafter = std::make_unique<LookupDrafter>(LookupDrafterOptions{.length = r.lookup});
   }
-  Printer printer(tokenizer);
-  printer.show(r.prompt);
+  Printer printer(tokenizer, r.prompt);
   const Generation g = generate(*model.model, {tokenizer.encode(r.prompt)}, r.options, *drafter, &printer);
-  printer.show(printer.characters.finish() + "\n");
+  printer.show(printer.prompt + printer.characters.finish() + "\n");
   fmt::print(stderr, "{} tokens, {:.1f} a second, {:.2f} a pass; the prompt took {:.2f} s\n", g.rows[0].tokens.size(),
              g.tokens_per_second(), g.tokens_per_step(), g.prefill_seconds);
 }

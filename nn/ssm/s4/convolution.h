@@ -14,12 +14,6 @@ enum class SsmForm {
   scan,         // all states by linear_recurrence (autograd/recurrence.h); for a diagonal state only
 };
 
-// y_t = sum over j <= t of kernel_j u_{t-j}: u [.., n], kernel [.., m] of any m >= 1, taps beyond n do not count; dims
-// in front broadcast -> [.., n]. By FFTs of at least twice the length, so that nothing wraps around: O(n log n). A
-// later u changes an earlier y by rounding only. Real dtypes; halves are computed in f32. ShapeError for operands
-// without dims or a kernel without taps, DTypeError for integers and complex.
-Tensor causal_convolution(const Tensor& u, const Tensor& kernel);
-
 // x^0, x^1, .., x^{n-1} along a new last dim, [..] -> [.., n], real or complex, by repeated doubling: no logarithm, so
 // 0 and negative numbers are as good as others.
 Tensor powers(const Tensor& x, int64_t n);

@@ -82,7 +82,7 @@ void RTF::extend(int64_t wanted) {
 Tensor RTF::run(const Tensor& u, State& state) const {
   std::vector<Tensor> from{a, b};
   if (options.constrained) from.push_back(slack);
-  const Tensor C = state.output.get(from, 1, [&] { return output(); }), fall = denominator();
+  const Tensor C = state.output.get(from, {}, [&] { return output(); }), fall = denominator();
   std::vector<Tensor> y;
   for (int64_t t = 0; t < u.size(1); ++t) {
     const Tensor newest = select(u, 1, t) - sum(fall * state.x, {-1});

@@ -123,7 +123,7 @@ Tensor S4::poles() const {
 // u [batch, time, dim], real; step by step from the state, which goes on.
 Tensor S4::run(const Tensor& u, State& state) const {
   check_rate("S4", rate);
-  const Prepared p = state.prepared.get({log_step, log_decay, frequency, P, B, C}, rate, [&] {
+  const Prepared p = state.prepared.get({log_step, log_decay, frequency, P, B, C}, {rate}, [&] {
     return Prepared{DplrStep(system(), steps() * rate), 2 * output()};
   });
   std::vector<Tensor> y;

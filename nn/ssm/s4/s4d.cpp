@@ -101,12 +101,13 @@ Tensor S4D::kernel(int64_t length) const {
 }
 
 // y = K * u, and what is left of the state before: Re C A_bar^{t + 1} x.
-Tensor S4D::by_convolution(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const {
+Tensor S4D::by_convolution(const Tensor& u, const Prepared& p, State& state, bool resumed) const {
+  const DiscreteSystem& s = p.system;
   const int64_t n = u.size(1);
   const Tensor by_channel = transpose(u, 1, 2);  // [batch, dim, time]
-  Tensor y = causal_convolution(by_channel, mode_sum(output() * s.B, s.A, n));
+  Tensor y = causal_convolution(by_channel, mode_sum(p.C * s.B, s.A, n));
   if (!resumed) return transpose(y, 1, 2);
-  y = y + mode_sum(output() * s.A * state.x, s.A, n);
+  y = y + mode_sum(p.C * s.A * state.x, s.A, n);
   // x after the last step: A_bar^n x + sum over t of A_bar^{n-1-t} B_bar u_t
   const Tensor A_powers = powers(s.A, n), gone = flip(A_powers, {-1});
   const Tensor added = matmul(gone, permute(u, {2, 1, 0}).to(s.A.dtype()));  // [dim, poles, batch]
@@ -115,11 +116,12 @@ Tensor S4D::by_convolution(const Tensor& u, const DiscreteSystem& s, State& stat
 }
 
 // u [batch, time, dim], real. `resumed`: the state counts, and is kept.
-Tensor S4D::run(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const {
+Tensor S4D::run(const Tensor& u, const Prepared& p, State& state, bool resumed) const {
   const SsmForm form = resumed && u.size(1) == 1 ? SsmForm::recurrent : options.form;
-  if (form == SsmForm::convolution) return by_convolution(u, s, state, resumed);
-  const Tensor input = unsqueeze(u, -1) * s.B, C = output();  // [batch, time, dim, poles]
-  const auto read = [&](const Tensor& x) { return real(sum(C * x, {-1})); };
+  if (form == SsmForm::convolution) return by_convolution(u, p, state, resumed);
+  const DiscreteSystem& s = p.system;
+  const Tensor input = unsqueeze(u, -1) * s.B;  // [batch, time, dim, poles]
+  const auto read = [&](const Tensor& x) { return real(sum(p.C * x, {-1})); };
   if (form == SsmForm::scan) {
     const Tensor states = linear_recurrence(s.A.unsqueeze(0).unsqueeze(0), input, 1, {.start = state.x});
     state.x = select(states, 1, u.size(1) - 1);
@@ -137,21 +139,25 @@ Tensor S4D::forward(const Tensor& x) const {
   check_lti_input("S4D", x, options.dim);
   State fresh;
   return with_skip(x, D, [&](const Tensor& u) {
-    const DiscreteSystem s = discrete();
-    fresh.x = zeros({x.size(0), options.dim, log_decay.size(1)}, s.A.options());
-    return run(u, s, fresh, false);
+    const Prepared p{discrete(), output()};
+    fresh.x = zeros({x.size(0), options.dim, log_decay.size(1)}, p.system.A.options());
+    return run(u, p, fresh, false);
   });
 }
 
 Tensor S4D::step(const Tensor& x, State& state) const {
   check_lti_input("S4D::step", x, options.dim);
   return with_skip(x, D, [&](const Tensor& u) {
-    const DiscreteSystem s = discrete();
+    std::vector<Tensor> parameters = timing();
+    parameters.push_back(C);
+    const Prepared p = state.prepared.get(parameters, {rate, double(options.discretisation)}, [&] {
+      return Prepared{discrete(), output()};
+    });
     const Shape shape{x.size(0), options.dim, log_decay.size(1)};
-    check_lti_state("S4D::step", state.x, shape, s.A.options());
-    if (!state.x.defined()) state.x = zeros(shape, s.A.options());
+    check_lti_state("S4D::step", state.x, shape, p.system.A.options());
+    if (!state.x.defined()) state.x = zeros(shape, p.system.A.options());
     state.time += x.size(1);
-    return run(u, s, state, true);
+    return run(u, p, state, true);
   });
 }
 

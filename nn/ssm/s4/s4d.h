@@ -6,6 +6,7 @@
 #include "nn/module.h"
 #include "nn/ssm/discretise.h"
 #include "nn/ssm/s4/convolution.h"
+#include "nn/ssm/s4/truncation.h"
 
 namespace ink {
 
@@ -33,10 +34,15 @@ struct S4DOptions {
 // most 1e-3 and without weight decay: `timing()`. ValueError for sizes below 1, an odd `state` where pairs are needed,
 // steps that are not positive and finite or in the wrong order.
 struct S4D : Module {
+  struct Prepared {
+    DiscreteSystem system;
+    Tensor C;  // twice where a pole stands for a pair
+  };
   struct State {
     int64_t time = 0;
     Tensor x;  // [batch, dim, poles]
     std::vector<Tensor*> tensors() { return {&x}; }
+    Derived<Prepared> prepared;  // from the parameters; made, and its poles looked at, at the first step
   };
   S4DOptions options;
   // The step sizes times this: 2 for sequences that are sampled half as densely as those of training.
@@ -59,8 +65,8 @@ struct S4D : Module {
  private:
   bool paired() const { return options.init != S4DInit::real; }
   Tensor output() const;  // C, twice where a pole stands for a pair
-  Tensor run(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const;
-  Tensor by_convolution(const Tensor& u, const DiscreteSystem& s, State& state, bool resumed) const;
+  Tensor run(const Tensor& u, const Prepared& p, State& state, bool resumed) const;
+  Tensor by_convolution(const Tensor& u, const Prepared& p, State& state, bool resumed) const;
 };
 
 }  // namespace ink

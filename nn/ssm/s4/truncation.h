@@ -21,28 +21,29 @@ Tensor untruncated(const Tensor& C_tilde, const Tensor& A, int64_t length);  // 
 Tensor doubled(const Tensor& C_tilde, const Tensor& A,
                int64_t length);  // C (1 - A^{2 length}) = C-tilde (1 + A^length)
 
-// What follows from parameters and is asked for again and again: kept until one of them is written or exchanged. While
+// What follows from parameters and numbers and is asked for again and again: kept until one of them is written or
+// exchanged. While
 // gradients are recorded nothing is kept, since a graph can be walked once only.
 template <class T> class Derived {
  public:
-  template <class F> T get(const std::vector<Tensor>& from, double number, F make) {
+  template <class F> T get(const std::vector<Tensor>& from, const std::vector<double>& numbers, F make) {
     std::vector<uint32_t> versions;
     for (const Tensor& x : from) versions.push_back(x.impl()->storage->version);
-    bool same = value_.has_value() && number == number_ && versions == versions_ && from.size() == from_.size();
+    bool same = value_.has_value() && numbers == numbers_ && versions == versions_ && from.size() == from_.size();
     for (size_t i = 0; same && i < from.size(); ++i) same = from[i].shares_storage(from_[i]);
     if (same) return *value_;
     T made = make();
     if (grad_enabled()) return made;
     from_.clear();
     for (const Tensor& x : from) from_.push_back(x.detach());
-    versions_ = std::move(versions), number_ = number, value_ = made;
+    versions_ = std::move(versions), numbers_ = numbers, value_ = made;
     return made;
   }
 
  private:
   std::vector<Tensor> from_;  // held, so that no other tensor gets their memory
   std::vector<uint32_t> versions_;
-  double number_ = 0;
+  std::vector<double> numbers_;
   std::optional<T> value_;
 };
 

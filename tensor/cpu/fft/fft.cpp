@@ -29,26 +29,6 @@ template <class T> INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t
   store_up_to(v.im, p + L, 2 * n - L);
 }
 
-// Working memory: two arrays of `size` complex numbers. Their four parts start at different sets of the first cache, or
-// passes over powers of two would evict what they are about to read.
-template <class T> struct Arrays {
-  Parts<T> a, b;
-
-  static int64_t values(int64_t size) { return 4 * (size + kApart); }
-  INK_INLINE Arrays(T* memory, int64_t size) {
-    size += kApart;
-    a = {memory, memory + size};
-    b = {memory + 2 * size, memory + 3 * size};
-  }
-
- private:
-  static constexpr int64_t kApart = 5 * 64 / int64_t(sizeof(T));
-};
-
-template <class T> INK_INLINE Parts<T> exchanged(Parts<T> x, bool exchange) {
-  return exchange ? Parts<T>{x.im, x.re} : x;
-}
-
 // At most `lanes` rows, one to a lane.
 template <class T>
 void rows_by_lanes(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, int64_t rows, bool inverse, T scale,

@@ -26,6 +26,27 @@ template <class T> struct Cx {
     return {muladd(a.re, b.re, -(a.im * b.im)), muladd(a.re, b.im, a.im * b.re)};
   }
   INK_INLINE Cx times_minus_i() const { return {im, -re}; }
+  INK_INLINE Cx conj() const { return {re, -im}; }
+};
+
+template <class T> INK_INLINE Parts<T> exchanged(Parts<T> x, bool exchange = true) {
+  return exchange ? Parts<T>{x.im, x.re} : x;
+}
+
+// Working memory: two arrays of `size` complex numbers. Their four parts start at different sets of the first cache, or
+// passes over powers of two would evict what they are about to read.
+template <class T> struct Arrays {
+  Parts<T> a, b;
+
+  static int64_t values(int64_t size) { return 4 * (size + kApart); }
+  INK_INLINE Arrays(T* memory, int64_t size) {
+    size += kApart;
+    a = {memory, memory + size};
+    b = {memory + 2 * size, memory + 3 * size};
+  }
+
+ private:
+  static constexpr int64_t kApart = 5 * 64 / int64_t(sizeof(T));
 };
 
 // x[0 ... R) become their transform.
@@ -42,6 +63,20 @@ template <class T, int R> INK_INLINE void butterfly(Cx<T>* x, const T* root, int
     x[1] = b + d;
     x[2] = a - c;
     x[3] = b - d;
+  } else if constexpr (R == 8) {
+    // of the even and of the odd places; the odd ones turned by exp(-pi i k / 4)
+    C even[4] = {x[0], x[2], x[4], x[6]}, odd[4] = {x[1], x[3], x[5], x[7]};
+    butterfly<T, 4>(even, root, 4);
+    butterfly<T, 4>(odd, root, 4);
+    const P half = P(T(0.70710678118654752440));
+    odd[1] = {half * (odd[1].re + odd[1].im), half * (odd[1].im - odd[1].re)};
+    odd[2] = odd[2].times_minus_i();
+    odd[3] = {half * (odd[3].im - odd[3].re), -(half * (odd[3].re + odd[3].im))};
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      x[k] = even[k] + odd[k];
+      x[k + 4] = even[k] - odd[k];
+    }
   } else {
     // y[j] and y[r - j] share sums: x0 + sum of (x[k] + x[r - k]) cos(jk) and -i times the sum of (x[k] - x[r - k])
     // sin(jk).
@@ -113,6 +148,9 @@ template <class T> Parts<T> transform_columns(const FftPlan<T>& plan, Parts<T> x
         break;
       case 7:
         stage<T, 7>(f, spare, x, s);
+        break;
+      case 8:
+        stage<T, 8>(f, spare, x, s);
         break;
       default:
         stage<T, 0>(f, spare, x, s);

@@ -5,8 +5,8 @@
 
 namespace ink::INK_CPU_LEVEL {
 
-// With M left rows in a register tile, the number of right ones: enough sums to hide the latency of an addition, few
-// enough for the registers. Right rows are numbers along k here, packs of columns in an outer product.
+// A register tile has M left rows and so many right ones (or packs of columns, in an outer product): enough sums to
+// hide the latency of an addition, few enough for the registers.
 #if defined(INK_CPU_LEVEL_v4)
 template <int M>
 inline constexpr int kTileColumns = M == 4 ? 6 : 8;  // 24 sums, 4 of the left, 1 of the right: 29 of 32
@@ -14,51 +14,55 @@ inline constexpr int kTileColumns = M == 4 ? 6 : 8;  // 24 sums, 4 of the left, 
 template <int M> inline constexpr int kTileColumns = 8 / M;  // 8 + 4 + 1 of 16
 #endif
 
-// x folded in halves to G lanes.
-template <int G, class T, int N> INK_INLINE void store_folded(Pack<T, N> x, T* out) {
-  if constexpr (N > G)
-    store_folded<G>(low_half(x) + high_half(x), out);
-  else
-    x.store(out);
+// f(0), f(1), ... with constants, so that what they index stays in registers. Callers are `flatten`: a lambda that was
+// not inlined would bring it all to memory.
+template <int n, class F> INK_INLINE void repeat(F f) {
+  if constexpr (n > 1) repeat<n - 1>(f);
+  f(std::integral_constant<int, n - 1>());
 }
-// out[g] = the lanes of sum[g] added in a tree, lane i to lane i + N / 2 and so on, for G packs at once. Two packs
-// interleaved are one that has half as many lanes of each.
-template <int G, class T, int N> INK_INLINE void tree_sums(Pack<T, N>* sum, T* out) {
-  if constexpr (G > N) {
-    tree_sums<G / 2>(sum, out);
-    tree_sums<G / 2>(sum + G / 2, out + G / 2);
+
+// The lanes of G packs (sum[at] and on), added in a tree, lane i to lane i + N / 2 and so on: one pack of G sums. Two
+// packs interleaved are one that has half as many lanes of each.
+template <int G, int half, int at, class T, int N, int S> INK_INLINE Pack<T, G> tree_sums(Pack<T, N> (&sum)[S]) {
+  if constexpr (half > 0) {
+    repeat<half>([&](auto g) {
+      interleave(sum[at + g], sum[at + half + g]);
+      sum[at + g] += sum[at + half + g];
+    });
+    return tree_sums<G, half / 2, at>(sum);
+  } else if constexpr (N > G) {
+    Pack<T, N / 2> folded[1] = {low_half(sum[at]) + high_half(sum[at])};
+    return tree_sums<G, 0, 0>(folded);
   } else {
-#pragma GCC unroll 5
-    for (int half = G / 2; half > 0; half /= 2) {
-#pragma GCC unroll 16
-      for (int g = 0; g < half; ++g) {
-        interleave(sum[g], sum[g + half]);
-        sum[g] += sum[g + half];
-      }
-    }
-    store_folded<G>(sum[0], out);
+    return sum[at];
   }
 }
 
-// out[i][j] = the sum over p < k of a[i][p] b[j][p].
-template <class T, int M, int J> INK_INLINE void dots(int64_t k, const T* const* a, const T* const* b, T* out) {
-  constexpr int kGroup = M * J % 16 == 0 ? 16 : M * J % 8 == 0 ? 8 : M * J % 4 == 0 ? 4 : M * J % 2 == 0 ? 2 : 1;
+// Gives J sums to `to` in packs of as many as go into one: to(first, sums).
+template <int J, int at, int from, class T, int N, int S, class To>
+INK_INLINE void give_sums(Pack<T, N> (&sum)[S], To to) {
+  constexpr int G = J >= 8 && N >= 8 ? 8 : J >= 4 && N >= 4 ? 4 : J >= 2 && N >= 2 ? 2 : 1;
+  to(from, tree_sums<G, G / 2, at + from>(sum));
+  if constexpr (J > G) give_sums<J - G, at, from + G>(sum, to);
+}
+
+// The sums over p < k of a[i][p] b[j][p] for i < M and j < J: to(i, j, sums of j and on), in packs of a few.
+template <class T, int M, int J, class To>
+INK_INLINE void dots(int64_t k, const T* const* a, const T* const* b, To to) {
   Lanes<T> sum[M * J];
-#pragma GCC unroll 32
-  for (int s = 0; s < M * J; ++s) sum[s] = Lanes<T>(T(0));
-  for_packs<T>(k, [&](int64_t p, auto lanes) {
+  repeat<M * J>([&](auto s) { sum[s] = Lanes<T>(T(0)); });
+  const auto step = [&](int64_t p, auto lanes) {
     Lanes<T> left[M];
-#pragma GCC unroll 4
-    for (int i = 0; i < M; ++i) left[i] = load(a[i] + p, lanes);
-#pragma GCC unroll 8
-    for (int j = 0; j < J; ++j) {
+    repeat<M>([&](auto i) { left[i] = load(a[i] + p, lanes); });
+    repeat<J>([&](auto j) {
       const Lanes<T> right = load(b[j] + p, lanes);
-#pragma GCC unroll 4
-      for (int i = 0; i < M; ++i) sum[i * J + j] = muladd(left[i], right, sum[i * J + j]);
-    }
-  });
-#pragma GCC unroll 8
-  for (int s = 0; s < M * J; s += kGroup) tree_sums<kGroup>(sum + s, out + s);
+      repeat<M>([&](auto i) { sum[i * J + j] = muladd(left[i], right, sum[i * J + j]); });
+    });
+  };
+  int64_t p = 0;
+  for (; p + kLanes<T> <= k; p += kLanes<T>) step(p, AllLanes{});
+  if (p < k) step(p, k - p);
+  repeat<M>([&](auto i) { give_sums<J, i * J, 0>(sum, [&](int j, auto sums) { to(i, j, sums); }); });
 }
 
 }  // namespace ink::INK_CPU_LEVEL

@@ -4,6 +4,11 @@
 #include "tensor/cuda/host/table.h"
 #include "tensor/cuda/sim/products.h"
 
+namespace ink::cuda {
+// cuFFT has no convolution: its transforms and elementwise kernels make one (tensor/raw/conv.cpp).
+bool fft_convolution(const FftConvolutionArgs&, void*, const void*, const void*) { return false; }
+}  // namespace ink::cuda
+
 #if INK_CUDA_SIM
 namespace ink::cuda {
 

@@ -1,4 +1,5 @@
-// Matrix products: floating point through BLAS, integers by the definition.
+// Matrix products: floating point through BLAS, halves by half_product.h, integers by the definition.
+#include "tensor/cpu/product/half_product.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 #include "tensor/runtime/gemm.h"
@@ -28,6 +29,7 @@ template <class T, class U> void integer_gemm(const GemmArgs& g) {
 }  // namespace
 
 bool gemm(const GemmArgs& g) {
+  if (is_half(g.dtype)) return half_gemm(g), true;
   if (has_extras(g)) return false;
   switch (g.dtype) {
     case DType::i64:

@@ -96,7 +96,7 @@ enum class Epilogue {  // what a product does to its result
 };
 // c = epilogue(alpha a b + beta c + bias), per batch entry; strides in elements, batch strides may be 0
 struct GemmArgs {
-  DType dtype;  // f32 f64 c64 c128, and i64 i32 u8; on a CUDA device also f16 bf16, computed in f32
+  DType dtype;  // f32 f64 c64 c128, and i64 i32 u8; with half_products also f16 bf16, computed in f32
   int64_t batch, m, n, k;
   const void* a;
   int64_t a_row, a_col, a_batch;
@@ -243,7 +243,8 @@ struct Kernels {
   void (*cross_entropy_backward)(const CrossEntropyArgs&, void* dlogits, const void* dloss, const void* logits, const void* lse,
                                  const int64_t* target);  // dloss [rows]
   // ---- products and convolutions
-  bool half_products;  // whether gemm takes f16 and bf16 (products in f32 inside, one rounding)
+  bool half_products;   // whether gemm takes f16 and bf16 (in f32 inside, one rounding),
+  bool half_attention;  // and attention
   // false, and nothing is done, if it cannot take this bias or epilogue, or sums without terms (k = 0)
   bool (*gemm)(const GemmArgs&);
   void (*conv2d)(const ConvArgs&, void* y, const void* x, const void* weight, const void* bias);  // bias may be null

@@ -44,7 +44,7 @@ AttentionArgs attention_sizes(const Tensor& q, const Tensor& k, const Tensor& v)
 std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor& q, const Tensor& k, const Tensor& v,
                                 const AttentionMasks& masks) {
   Device device = common_device(op, {&q, &k, &v, &masks.slopes, &masks.mask, &masks.tiles, &masks.bits});
-  const DType t = product_dtype(q.dtype(), q.device());
+  const DType t = attention_dtype(q.dtype(), q.device());
   Tensor qi = rows_contiguous_in(q, t), ki = rows_contiguous_in(k, t), vi = rows_contiguous_in(v, t), slopes;
   Tensor out = empty({args.batch, args.heads, args.nq, args.dv}, {t, device});
   Tensor lse = empty({args.batch, args.heads, args.nq}, {statistics(t), device});
@@ -62,7 +62,7 @@ std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor
 std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
                                          const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
                                          const AttentionMasks& masks) {
-  const DType t = product_dtype(q.dtype(), q.device());
+  const DType t = attention_dtype(q.dtype(), q.device());
   Tensor qi = rows_contiguous_in(q, t), ki = rows_contiguous_in(k, t), vi = rows_contiguous_in(v, t), slopes;
   Tensor g = contiguous_in(dout, t), o = contiguous_in(out, t), gl = contiguous_in(dlse, lse.dtype());
   std::array<Tensor, 3> d{empty(q.shape(), qi.options()), empty(k.shape(), qi.options()),

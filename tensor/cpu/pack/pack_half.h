@@ -77,15 +77,26 @@ INK_INLINE Pack<float, 16> decode(const bfloat16*, Pack<uint16_t, 16> h) {
   const __m512i wide = _mm512_maskz_cvtepu16_epi32(__mmask16(-1), (__m256i)h.v);
   return Pack<float, 16>((vector_of<float, 16>)_mm512_maskz_slli_epi32(__mmask16(-1), wide, 16));
 }
-INK_INLINE Pack<uint16_t, 16> encode(const bfloat16*, Pack<float, 16> f) {
-  const __m512i x = (__m512i)f.v, upper = _mm512_maskz_srli_epi32(__mmask16(-1), x, 16);
-  const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
-  const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(x, _mm512_set1_epi32(0x7fff)), odd);
-  __m512i r = _mm512_maskz_srli_epi32(__mmask16(-1), sum, 16);
+// Rounded to nearest even in the upper half of each lane; NaN are wrong.
+INK_INLINE __m512i rounded_numbers(const bfloat16*, __m512i x) {
+  const __m512i upper = _mm512_maskz_srli_epi32(__mmask16(-1), x, 16);
+  // x + 0x7fff + (the last bit kept), as x - ~(0x7ffe | that bit)
+  const __m512i less = _mm512_ternarylogic_epi32(upper, _mm512_set1_epi32(1), _mm512_set1_epi32(0x7ffe), 0x15);
+  return _mm512_sub_epi32(x, less);
+}
+INK_INLINE Pack<uint16_t, 16> upper_halves(__m512i x) {
+  const __m512i odd =
+      _mm512_broadcast_i64x4(_mm256_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1));
+  const __m512i r = _mm512_maskz_permutexvar_epi16(__mmask32(-1), odd, x);
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm512_castsi512_si256(r));
+}
+INK_INLINE Pack<uint16_t, 16> encode(const bfloat16* p, Pack<float, 16> f) {
+  const __m512i x = (__m512i)f.v;
+  __m512i r = rounded_numbers(p, x);
   const __mmask16 is_nan = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q);
   if (is_nan != 0) [[unlikely]]
-    r = _mm512_mask_or_epi32(r, is_nan, upper, _mm512_set1_epi32(0x40));
-  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm512_maskz_cvtepi32_epi16(__mmask16(-1), r));
+    r = _mm512_mask_or_epi32(r, is_nan, x, _mm512_set1_epi32(0x400000));
+  return upper_halves(r);
 }
 #endif
 template <int N> INK_INLINE Pack<float, N> decode(const bfloat16*, Pack<uint16_t, N> h) {
@@ -128,6 +139,57 @@ template <class S, class T, int N> INK_INLINE void store(S* p, Pack<T, N> x, int
   } else {
     x.store(p, n);
   }
+}
+
+// load_pair(p, a, b), store_pair(p, a, b): two neighbouring packs, whose NaN are looked for together.
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+template <class S> inline constexpr bool pairs_are_faster = is_half_type<S>;
+INK_INLINE bool no_nan(Pack<float, 16> a, Pack<float, 16> b) {
+  return _mm512_cmp_ps_mask((__m512)a.v, (__m512)b.v, _CMP_UNORD_Q) == 0;
+}
+INK_INLINE void load_numbers(const half* p, Pack<float, 16>& a, Pack<float, 16>& b) {
+  const auto x = Pack<uint16_t, 16>::load(&p->bits), y = Pack<uint16_t, 16>::load(&p[16].bits);
+  a.v = (vector_of<float, 16>)_mm512_maskz_cvtph_ps(__mmask16(-1), (__m256i)x.v);
+  b.v = (vector_of<float, 16>)_mm512_maskz_cvtph_ps(__mmask16(-1), (__m256i)y.v);
+}
+INK_INLINE void store_numbers(half* p, Pack<float, 16> a, Pack<float, 16> b) {
+  const __m256i x = _mm512_cvtps_ph((__m512)a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m256i y = _mm512_cvtps_ph((__m512)b.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  Pack<uint16_t, 16>((vector_of<uint16_t, 16>)x).store(&p->bits);
+  Pack<uint16_t, 16>((vector_of<uint16_t, 16>)y).store(&p[16].bits);
+}
+INK_INLINE void store_numbers(bfloat16* p, Pack<float, 16> a, Pack<float, 16> b) {
+  upper_halves(rounded_numbers(p, (__m512i)a.v)).store(&p->bits);
+  upper_halves(rounded_numbers(p, (__m512i)b.v)).store(&p[16].bits);
+}
+#else
+template <class S> inline constexpr bool pairs_are_faster = false;
+#endif
+template <class P, class S> INK_INLINE void load_pair(const S* p, P& a, P& b) {
+  if constexpr (pairs_are_faster<S> && std::is_same_v<S, half>) {
+    load_numbers(p, a, b);
+    if (no_nan(a, b)) [[likely]]
+      return;
+  }
+  a = load<P>(p), b = load<P>(p + P::lanes);
+}
+template <class S, class P> INK_INLINE void store_pair(S* p, P a, P b) {
+  if constexpr (pairs_are_faster<S>) {
+    if (no_nan(a, b)) [[likely]]
+      return store_numbers(p, a, b);
+  }
+  store(p, a), store(p + P::lanes, b);
+}
+// y[i] = x[i] for n numbers side by side, one of the two arrays or both in f16 or bf16.
+template <class To, class From> INK_INLINE void convert_row(To* y, const From* x, int64_t n) {
+  using P = Pack<float, kLanes<float>>;
+  int64_t i = 0;
+  for (P a, b; i + 2 * P::lanes <= n; i += 2 * P::lanes) {
+    load_pair(x + i, a, b);
+    store_pair(y + i, a, b);
+  }
+  for (; i + P::lanes <= n; i += P::lanes) store(y + i, load<P>(x + i));
+  if (i < n) store(y + i, load<P>(x + i, n - i), n - i);
 }
 
 }  // namespace ink::INK_CPU_LEVEL

@@ -96,9 +96,7 @@ Tensor fit(const Tensor& x, int dim, int64_t n) {
   const int64_t have = x.size(dim);
   if (have == n) return x;
   if (have > n) return slice(x, dim, 0, n);
-  Shape missing = x.shape();
-  missing[dim] = n - have;
-  return cat({x, zeros(missing, x.options())}, dim);
+  return transpose(pad(transpose(x, dim, -1), {0, n - have}), dim, -1);
 }
 
 Tensor complex_input(const Tensor& x) { return to(x, complex_of(x.dtype())); }

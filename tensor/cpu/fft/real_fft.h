@@ -1,6 +1,6 @@
-// Real numbers by complex transforms of half the length. x_0 + i x_1, x_2 + i x_3, .. have the transform Z; the even and
-// the odd elements alone have (Z_k + conj Z_{h-k}) / 2 and (Z_k - conj Z_{h-k}) / 2i, h = n / 2, and with w = exp(-2 pi i
-// / n) the transform of x is X_k = even_k + w^k odd_k. The entries k and h - k of both are made together.
+// Real numbers by complex transforms of half the length. x_0 + i x_1, x_2 + i x_3, .. have the transform Z; the even
+// and the odd elements alone have (Z_k + conj Z_{h-k}) / 2 and (Z_k - conj Z_{h-k}) / 2i, h = n / 2, and with w =
+// exp(-2 pi i / n) the transform of x is X_k = even_k + w^k odd_k. The entries k and h - k of both are made together.
 #pragma once
 #include "tensor/cpu/fft/fft_stage.h"
 #include "tensor/cpu/pack/pack_split.h"
@@ -25,8 +25,7 @@ template <class T> INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t
 }
 
 namespace detail {
-template <class T, int N, int... I>
-INK_INLINE Pack<T, N> reversed(Pack<T, N> x, std::integer_sequence<int, I...>) {
+template <class T, int N, int... I> INK_INLINE Pack<T, N> reversed(Pack<T, N> x, std::integer_sequence<int, I...>) {
   return Pack<T, N>(__builtin_shufflevector(x.v, x.v, (N - 1 - I)...));
 }
 }  // namespace detail
@@ -35,8 +34,8 @@ template <class T> INK_INLINE Cx<T> reversed(Cx<T> x) {
   return {detail::reversed(x.re, lanes), detail::reversed(x.im, lanes)};
 }
 
-// f(a, conj b, w^k) for a = x[k], b = x[half - k] gives {y[k], conj y[half - k]}, 0 < k < half / 2, `lanes` of them at a
-// time while the two ends are apart.
+// f(a, conj b, w^k) for a = x[k], b = x[half - k] gives {y[k], conj y[half - k]}, 0 < k < half / 2, `lanes` of them at
+// a time while the two ends are apart.
 template <class T, class F> INK_INLINE void pairs_from_ends(complex<T>* y, const complex<T>* x, int64_t half, F f) {
   constexpr int L = kLanes<T>;
   const T *re = real_fft_turns<T>(half), *im = re + half + 1;

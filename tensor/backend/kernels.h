@@ -256,7 +256,8 @@ struct Kernels {
   void (*avg_pool2d_backward)(const PoolArgs&, void* dx, const void* dy);
   // van Herk; indices along the dim
   void (*window_max)(DType dtype, void* y, int64_t* indices, const void* x, Lines lines, int64_t window);
-  // c64, c128; rows contiguous
+  // Rows contiguous. c64, c128: n numbers to n. f32, f64, on the CPU only: n real numbers to the first n / 2 + 1 entries
+  // of their transform, and with `inverse` those back to n real numbers.
   void (*fft)(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale);
   // false, and nothing is done, where fft and elementwise kernels have to be put together instead; batch, channels >= 1
   bool (*fft_convolution)(const FftConvolutionArgs&, void* out, const void* a, const void* b);

@@ -10,9 +10,13 @@ int64_t bytes_of(const std::vector<Tensor*>& tensors) {
   return total;
 }
 
+int64_t LayerState::bytes() const { return bytes_of(LayerState(*this).tensors()); }
+std::vector<Tensor*> LayerState::tensors() { return value_.has_value() ? tensors_(value_) : std::vector<Tensor*>(); }
 ValueError LayerState::of_another_layer() {
   return ValueError(
       "LayerState: a layer of another kind made this state; expected the one of the same layer, or an empty one");
 }
+
+Mixer::~Mixer() = default;
 
 }  // namespace ink

@@ -13,6 +13,7 @@ void AttentionState::append(const Tensor& k, const Tensor& v) {
   value = value.defined() ? cat({value, v}, 2) : v;
   time += k.size(2);
 }
+std::vector<Tensor*> AttentionState::tensors() { return {&key, &value, &sum, &norm, &extra}; }
 int64_t AttentionState::bytes() const {
   AttentionState handles = *this;
   return bytes_of(handles.tensors());

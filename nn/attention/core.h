@@ -18,7 +18,7 @@ struct AttentionState {
   // linear kinds: S [batch, heads, features, width], z [batch, heads, features], and what else they need
   Tensor sum, norm, extra;
   void append(const Tensor& k, const Tensor& v);  // the keys and values of the next tokens
-  std::vector<Tensor*> tensors() { return {&key, &value, &sum, &norm, &extra}; }
+  std::vector<Tensor*> tensors();
   int64_t bytes() const;  // of all tensors
 };
 
@@ -48,7 +48,7 @@ using AnyCore = Any<AttentionCore>;
 // struct SoftmaxCore : Core<SoftmaxCore> { ... }: clone() by the copy constructor.
 template <class Derived> struct Core : AttentionCore {
   std::unique_ptr<AttentionCore> clone() const override {
-    return std::make_unique<Derived>(static_cast<const Derived&>(*this));
+    return std::unique_ptr<AttentionCore>(new Derived(static_cast<const Derived&>(*this)));
   }
 };
 

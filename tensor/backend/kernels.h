@@ -118,6 +118,12 @@ struct GemmArgs {
 // h / (heads / kv_heads).
 inline constexpr int64_t kMaskTile = 64;               // rows and columns of a tile of a block mask
 inline constexpr int64_t kNoBound = int64_t(1) << 40;  // of low (negative) and high: all keys
+// The gradients to be written, and what they follow from: contiguous, but for q, k and v, whose strides AttentionArgs
+// has. dlse may be null.
+struct AttentionBackwardArrays {
+  void *dq, *dk, *dv;
+  const void *dout, *dlse, *q, *k, *v, *out, *lse;
+};
 struct AttentionArgs {
   DType dtype;  // f32 f64; on a CUDA device also f16 bf16, with f32 inside. lse is f64 for f64, else f32
   int64_t batch, heads, kv_heads, nq, nk, d, dv;
@@ -264,9 +270,7 @@ struct Kernels {
   // ---- attention
   // lse [batch, heads, nq]
   void (*attention)(const AttentionArgs&, void* out, void* lse, const void* q, const void* k, const void* v);
-  void (*attention_backward)(const AttentionArgs&, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
-                             // contiguous; dlse may be null
-                             const void* k, const void* v, const void* out, const void* lse);
+  void (*attention_backward)(const AttentionArgs&, const AttentionBackwardArrays&);
   void (*linear_attention)(const LinearAttentionArgs&, void* out, const void* q, const void* k, const void* v, const void* decay);
   // ---- recurrences
   void (*recurrence)(const RecurrenceArgs&, void* h, const void* a, const void* b, const void* start);

@@ -59,9 +59,8 @@ std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor
   return {cast(out, q.dtype()), lse};
 }
 
-std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
-                                         const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
-                                         const AttentionMasks& masks) {
+std::array<Tensor, 3> attention_backward(AttentionArgs args, const AttentionCall& call, const AttentionMasks& masks) {
+  const auto& [q, k, v, out, lse, dout, dlse] = call;
   const DType t = attention_dtype(q.dtype(), q.device());
   Tensor qi = rows_contiguous_in(q, t), ki = rows_contiguous_in(k, t), vi = rows_contiguous_in(v, t), slopes;
   Tensor g = contiguous_in(dout, t), o = contiguous_in(out, t), gl = contiguous_in(dlse, lse.dtype());
@@ -71,9 +70,17 @@ std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout,
     for (const Tensor& x : d) fill(x, 0);
   } else {
     describe(args, slopes, qi, ki, vi, masks);
-    kernels_of(q).attention_backward(args, d[0].raw_data(), d[1].raw_data(), d[2].raw_data(), g.raw_data(),
-                                     data_or_null(gl), qi.raw_data(), ki.raw_data(), vi.raw_data(), o.raw_data(),
-                                     contiguous(lse).raw_data());
+    const Tensor own_lse = contiguous(lse);
+    kernels_of(q).attention_backward(args, {.dq = d[0].raw_data(),
+                                            .dk = d[1].raw_data(),
+                                            .dv = d[2].raw_data(),
+                                            .dout = g.raw_data(),
+                                            .dlse = data_or_null(gl),
+                                            .q = qi.raw_data(),
+                                            .k = ki.raw_data(),
+                                            .v = vi.raw_data(),
+                                            .out = o.raw_data(),
+                                            .lse = own_lse.raw_data()});
   }
   for (Tensor& x : d) x = cast(x, q.dtype());
   return d;

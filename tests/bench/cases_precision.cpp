@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "inkstone/ink.h"
+#include "inkstone/precision.h"
 #include "tests/bench/bench.h"
 
 namespace bench {

@@ -12,7 +12,7 @@ using namespace ink::lesson;
 
 namespace {
 
-void one_token_a_pass(Lesson& lesson, const Setup& s, int64_t width) {
+void one_token_a_pass(Lesson& lesson, Setup& s, int64_t width) {
   lesson.section("1. One token a pass", R"(\frac{\text{operations}}{\text{bytes}} = \frac{2 n d^2}{4 d^2 + 8 n d})");
   const LayerPasses layer = layer_passes(width, s.rows, s.numbers, s.timings);
   const double most = double(s.rows.back());
@@ -23,6 +23,7 @@ void one_token_a_pass(Lesson& lesson, const Setup& s, int64_t width) {
   lesson.value("operations per byte, one row", intensity.y[0]);
   lesson.value("operations per byte, 64 rows", intensity.y.back());
   Series alone = layer.time, model = model_passes(s.models.model, s.prompts[0], s.rows, s.timings);
+  s.layer_pass = alone, s.model_pass = model;
   alone.name = fmt::format("a layer of {} x {}", width, width);
   lesson.measured("ms of a pass, one row", model.y[0], "ms");
   lesson.measured("a pass of 64 rows over one of 1, the model", model.y.back() / model.y[0]);
@@ -34,7 +35,7 @@ void one_token_a_pass(Lesson& lesson, const Setup& s, int64_t width) {
               {.x = "rows of a pass",
                .y = "time over that of one row",
                .log = true,
-               .caption = "Weights are read once for all rows: a pass over several costs little more than one."});
+               .caption = "Weights are read once for all rows: a pass over several costs less than as many passes."});
 }
 
 void heads_look_ahead(Lesson& lesson, Setup& s) {
@@ -42,7 +43,7 @@ void heads_look_ahead(Lesson& lesson, Setup& s) {
                  R"(p_k = \text{softmax}(W_2 (h_t + \text{silu}(W_1^{(k)} h_t + b^{(k)}))))",
                  "Cai et al. 2024, arXiv:2401.10774, section 2.1.1");
   the_heads_start_as_the_model(lesson, s);
-  const HeadsTrained trained = train_all_heads(lesson, s);
+  train_all_heads(lesson, s);
   Series own{.name = "text the model wrote"}, book{.name = "the book"};
   const Accuracy on_own = rank_accuracy(s.hits, s.ranks), on_book = rank_accuracy(s.book_hits, s.ranks);
   for (size_t k = 0; k < on_own.size(); ++k) {
@@ -68,9 +69,6 @@ void heads_look_ahead(Lesson& lesson, Setup& s) {
   for (size_t k = 1; k < own.y.size(); ++k) falls = std::min(falls, own.y[k - 1] - own.y[k]);
   lesson.expect("each head is right less often than the one before: least difference", falls, Above{0},
                 Needs::training);
-  if (!trained.gains.empty())
-    lesson.expect("trained on its own text rather than the book, top-1 on its own text: least gain of three seeds",
-                  *std::min_element(trained.gains.begin(), trained.gains.end()), Above{0}, Needs::full_run);
 }
 
 void trees(Lesson& lesson, Setup& s) {
@@ -137,14 +135,14 @@ int main(int argc, char** argv) {
                      "of guesses is checked in one pass, and the text is the same, or nearly.",
                  .full_time = "9 min"});
   Sizes12 z;
-  z.steps = lesson.option("steps", Sizes{.full = 2500, .quick = 300, .tiny = 2}, "of training the model");
-  z.head_steps = lesson.option("head-steps", Sizes{.full = 500, .quick = 40, .tiny = 1}, "of training heads");
+  z.steps = lesson.option("steps", Sizes{.full = 2000, .quick = 300, .tiny = 2}, "of training the model");
+  z.head_steps = lesson.option("head-steps", Sizes{.full = 300, .quick = 40, .tiny = 1}, "of training heads");
   z.batch = lesson.option("batch", Sizes{.full = 8, .quick = 8, .tiny = 1}, "windows per step");
   z.context = lesson.option("context", Sizes{.full = 128, .quick = 128, .tiny = 24, .least = 24, .multiple = 4},
                             "characters the model sees");
   z.dim = lesson.option("dim", Sizes{.full = 128, .quick = 128, .tiny = 16, .multiple = 4}, "width of the model");
   z.layers = lesson.option("layers", Sizes{.full = 3, .quick = 3, .tiny = 1}, "blocks of attention and MLP");
-  z.prompts = lesson.option("prompts", Sizes{.full = 24, .quick = 6, .tiny = 1}, "texts decoded by every drafter");
+  z.prompts = lesson.option("prompts", Sizes{.full = 64, .quick = 16, .tiny = 1}, "texts decoded by every drafter");
   z.written = lesson.option("written", Sizes{.full = 512, .quick = 48, .tiny = 1}, "texts the heads learn from");
   z.draws = lesson.option("draws", Sizes{.full = 20000, .quick = 4000, .tiny = 50}, "of tokens by each rule");
   z.seeds = lesson.option("seeds", Sizes{.full = 3, .quick = 1, .tiny = 1}, "of heads");

@@ -41,6 +41,7 @@ struct LayerPasses {
 };
 inline LayerPasses layer_passes(int64_t width, const std::vector<int64_t>& rows, const Options& numbers, int64_t runs) {
   NoGrad guard;
+  BatchInvariant invariant;  // as generate() has it
   LayerPasses all;
   const Tensor w = randn({width, width}, numbers);
   for (int64_t n : rows) {

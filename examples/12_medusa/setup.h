@@ -16,7 +16,7 @@ struct Sizes12 {
 struct Setup {
   const CharText& text;
   Sizes12 z;
-  double rate;
+  double rate, head_rate = 5e-3;
   Options numbers;  // of training; decoding runs in the lesson's dtype
   bool tiny;
   int64_t ranks, tokens, timings;
@@ -24,10 +24,11 @@ struct Setup {
   Models models;
   Tensor train, held;
   std::vector<std::vector<int64_t>> prompts;          // held-out ones, which every drafter continues
-  Tensor written;                                     // texts of the model after prompts of the training part
-  std::vector<std::vector<int64_t>> hits, book_hits;  // of the heads: on the model's own text, on held-out pages
+  Tensor others;                                      // greedy texts of the model after other held-out prompts
+  std::vector<std::vector<int64_t>> hits, book_hits;  // of the heads: on those texts, on held-out pages
 
   bool trained_here = true;
+  Series layer_pass, model_pass;  // ms by rows: of a large layer alone, of the model
 
   Setup(const Lesson& lesson, const CharText& t, const Sizes12& sizes, double learning_rate)
       : text(t),
@@ -36,7 +37,7 @@ struct Setup {
         numbers{is_half(lesson.dtype()) ? f32 : lesson.dtype(), lesson.device()},
         tiny(lesson.mode() == Mode::tiny),
         ranks(std::min<int64_t>(10, t.vocabulary())),
-        tokens(sizes.context - sizes.context / 4),
+        tokens(sizes.context / 2),
         timings(tiny ? 1 : 30),
         nodes(tiny ? std::vector<int64_t>{1, 3} : std::vector<int64_t>{1, 2, 4, 8, 16, 32, 63}),
         rows(tiny ? std::vector<int64_t>{1, 4} : std::vector<int64_t>{1, 2, 4, 8, 16, 32, 64}),
@@ -45,7 +46,7 @@ struct Setup {
     train = first, held = rest;
     prompts = prompts_of(held, z.prompts, prompt_length());
   }
-  int64_t prompt_length() const { return z.context / 4; }
+  int64_t prompt_length() const { return z.context / 2; }
   Accuracy accuracy() const { return rank_accuracy(hits, ranks); }
 
   // The models that come with the book; none for another text, given by --data.

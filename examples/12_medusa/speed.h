@@ -9,9 +9,11 @@
 namespace ink::lesson {
 
 struct SpeedCurves {
-  Series product{.name = "product of accuracies"}, joint{.name = "hits together"}, measured{.name = "measured"};
-  Series speed{.name = "measured"}, promised{.name = "tokens per step over the time of a pass"};
-  double worst_product = 0, eight = 0, most = 0, fastest = 0;
+  Series product{.name = "product of accuracies"}, joint{.name = "hits at every place"};
+  Series walked{.name = "hits from step to step"}, measured{.name = "measured"};
+  Series speed{.name = "measured"}, promised{.name = "promised by this model's passes"};
+  Series large{.name = "promised by the large layer's"};
+  double worst_product = 0, worst_walk = 0, eight = 0, most = 0, fastest = 0;
   int64_t different = 0, fastest_nodes = 0;
 };
 
@@ -32,7 +34,25 @@ inline int64_t steps_off_the_walk(const Setup& s, const TreeShape& shape, const 
   return off;
 }
 
-inline SpeedCurves trees_of_all_sizes(Lesson& lesson, const Setup& s, const Decoded& plain, const Series& pass) {
+// Tokens per step of a walk over the other texts.
+inline double tokens_of_a_walk(const Setup& s, const TreeShape& shape) {
+  const int64_t texts = s.others.size(0), places = int64_t(s.hits.size()) / texts;
+  int64_t tokens = 0, steps = 0;
+  for (int64_t i = 0; i < texts; ++i)
+    for (int64_t gained : walk(shape, {s.hits.begin() + i * places, s.hits.begin() + (i + 1) * places}))
+      tokens += gained, ++steps;
+  return double(tokens) / double(steps);
+}
+
+// A pass of so many rows over one of a single row: between the rows that were timed, on a line.
+inline double slower(const Series& pass, double rows) {
+  size_t j = 1;
+  while (j + 1 < pass.x.size() && pass.x[j] < rows) ++j;
+  const double share = (rows - pass.x[j - 1]) / (pass.x[j] - pass.x[j - 1]);
+  return (pass.y[j - 1] + share * (pass.y[j] - pass.y[j - 1])) / pass.y[0];
+}
+
+inline SpeedCurves trees_of_all_sizes(Lesson& lesson, const Setup& s, const Decoded& plain) {
   SpeedCurves c;
   const Accuracy accuracy = s.accuracy();
   for (int64_t n : s.nodes) {
@@ -44,26 +64,27 @@ inline SpeedCurves trees_of_all_sizes(Lesson& lesson, const Setup& s, const Deco
     const double x = double(n), got = d.per_step(), ratio = d.per_second() / plain.per_second();
     c.product.x.push_back(x), c.product.y.push_back(tree.expected);
     c.joint.x.push_back(x), c.joint.y.push_back(tokens_per_step(tree.shape, s.hits));
+    c.walked.x.push_back(x), c.walked.y.push_back(tokens_of_a_walk(s, tree.shape));
     c.measured.x.push_back(x), c.measured.y.push_back(got);
     c.speed.x.push_back(x), c.speed.y.push_back(ratio);
     c.worst_product = std::max(c.worst_product, std::abs(tree.expected / got - 1));
+    c.worst_walk = std::max(c.worst_walk, std::abs(c.walked.y.back() / got - 1));
     if (n <= 8) c.eight = got;
     c.most = std::max(c.most, got);
     if (ratio > c.fastest) c.fastest = ratio, c.fastest_nodes = n;
     lesson.value(fmt::format("tokens per step, tree of {}", n), got);
     lesson.value(fmt::format("predicted, tree of {}", n), tree.expected);
+    lesson.value(fmt::format("predicted by hits at every place, tree of {}", n), c.joint.y.back());
     lesson.measured(fmt::format("tokens per second over plain, tree of {}", n), ratio);
     if (n == s.nodes.back())
       lesson.expect("hits of the heads on the text tell the gain of every step: steps that differ",
                     double(steps_off_the_walk(s, tree.shape, d)), Equals{0});
   }
   for (size_t i = 0; i < c.measured.x.size(); ++i) {
-    const double rows = c.measured.x[i] + 1;
-    size_t j = 1;
-    while (j + 1 < pass.x.size() && pass.x[j] < rows) ++j;
-    const double share = (rows - pass.x[j - 1]) / (pass.x[j] - pass.x[j - 1]);
-    const double ms = pass.y[j - 1] + share * (pass.y[j] - pass.y[j - 1]);
-    c.promised.x.push_back(c.measured.x[i]), c.promised.y.push_back(c.measured.y[i] * pass.y[0] / ms);
+    const double x = c.measured.x[i], got = c.measured.y[i];
+    c.promised.x.push_back(x), c.promised.y.push_back(got / slower(s.model_pass, x + 1));
+    c.large.x.push_back(x), c.large.y.push_back(got / slower(s.layer_pass, x + 1));
+    lesson.measured(fmt::format("promised by the large layer, tree of {}", x), c.large.y.back());
   }
   return c;
 }
@@ -100,16 +121,15 @@ inline void decoding_the_book(Lesson& lesson, const Setup& s) {
   PlainDrafter none;
   const Decoded plain = decode("plain", s.models.model, s.prompts, {.max_tokens = s.tokens}, none);
   lesson.measured("plain decoding", plain.per_second(), "tokens/s");
-  const Series pass = model_passes(s.models.model, s.prompts[0], s.rows, s.timings);
-  SpeedCurves c = trees_of_all_sizes(lesson, s, plain, pass);
+  SpeedCurves c = trees_of_all_sizes(lesson, s, plain);
   other_drafters(lesson, s, plain, c);
-  lesson.plot("tokens", {c.product, c.joint, c.measured},
+  lesson.plot("tokens", {c.product, c.joint, c.walked, c.measured},
               {.x = "nodes below the root",
                .y = "tokens per step",
                .log_x = true,
                .y_low = 1,
                .caption = "What accuracies and hits on other texts predict, and what decoding brings."});
-  lesson.plot("speed", {c.speed, c.promised},
+  lesson.plot("speed", {c.speed, c.promised, c.large},
               {.x = "nodes below the root",
                .y = "times plain decoding",
                .log_x = true,
@@ -119,6 +139,7 @@ inline void decoding_the_book(Lesson& lesson, const Setup& s) {
   lesson.expect("texts that differ from plain greedy decoding, all drafters", double(c.different), Equals{0});
   lesson.expect("tokens per step predicted by products, over all trees: largest relative error", c.worst_product,
                 Below{0.08}, Needs::training);
+  lesson.expect("and by a walk over other texts", c.worst_walk, Below{0.08}, Needs::training);
   lesson.expect("tokens per step of a tree of 8 nodes", c.eight, Above{2.2}, Needs::training);
   lesson.expect("63 nodes against one: tokens per step, difference", c.measured.y.back() - c.measured.y[0], Above{0.5},
                 Needs::training);

@@ -123,7 +123,7 @@ inline void one_step(Lesson& lesson, const StepToShow& s) {
   lesson.frame("the model's own head", {{"read so far, its end", shown(s.text, tail)}, {"root", shown(s.text, root)}},
                "From the features of the last character the model's head chooses the next one. That much every decoder "
                "knows after a pass; it is certain, and becomes the root of the draft.");
-  const int64_t ranks = 4;
+  const int64_t ranks = std::max<int64_t>(4, *std::max_element(s.shape.rank().begin(), s.shape.rank().end()) + 1);
   std::vector<std::vector<int64_t>> candidates;
   std::vector<Shot> guesses{{"root", shown(s.text, root)}};
   for (int64_t k = 0; k < s.models.heads.count(); ++k) {

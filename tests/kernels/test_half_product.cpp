@@ -81,8 +81,8 @@ template <class S> struct HalfSetup {
       sum += term, size += std::abs(term);
     }
     sum *= g.alpha, size *= std::abs(g.alpha);
-    for (double more : {g.beta == 0 ? 0 : g.beta * float(old[e * g.c_batch + i * g.c_row + j]),
-                        g.bias ? double(float(bias[j])) : 0})
+    for (double more :
+         {g.beta == 0 ? 0 : g.beta * float(old[e * g.c_batch + i * g.c_row + j]), g.bias ? double(float(bias[j])) : 0})
       sum += more, size += std::abs(more);
     return g.epilogue == Epilogue::relu        ? std::max(sum, 0.)
            : g.epilogue == Epilogue::gelu_tanh ? fn::GeluTanh{}(sum)
@@ -115,9 +115,9 @@ template <class S> auto rounded_once(int64_t k) {
   };
 }
 
-const HalfCase shapes[] = {{1, 1, 1, 1},     {1, 3, 5, 7},     {2, 16, 16, 16}, {1, 1, 70, 130}, {1, 70, 1, 131},
-                           {1, 33, 31, 257}, {3, 25, 65, 128}, {1, 13, 17, 129}, {1, 250, 20, 9}, {1, 7, 530, 40},
-                           {5, 9, 8, 7},     {1, 20, 30, 1}};
+const HalfCase shapes[] = {{1, 1, 1, 1},    {1, 3, 5, 7},     {2, 16, 16, 16},  {1, 1, 70, 130},
+                           {1, 70, 1, 131}, {1, 33, 31, 257}, {3, 25, 65, 128}, {1, 13, 17, 129},
+                           {1, 250, 20, 9}, {1, 7, 530, 40},  {5, 9, 8, 7},     {1, 20, 30, 1}};
 
 }  // namespace
 

@@ -130,8 +130,7 @@ template <class S> struct HalfProduct {  // one matrix of GemmArgs
       }
       int64_t j = 0;
       for (; j + L <= width; j += L) store(out + j, value(P::load(sums.data + j), out + j, col + j));
-      if (const int64_t n = width - j; n > 0)
-        store(out + j, value(P::load(sums.data + j, n), out + j, col + j, n), n);
+      if (const int64_t n = width - j; n > 0) store(out + j, value(P::load(sums.data + j, n), out + j, col + j, n), n);
     }
   }
 };

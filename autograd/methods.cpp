@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "autograd/graph/engine.h"
+#include "autograd/graph/node.h"
 #include "autograd/ops.h"
 #include "autograd/ops/view/inplace.h"
 #include "tensor/raw/raw.h"

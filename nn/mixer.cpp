@@ -24,9 +24,13 @@ void LayerState::keep(int64_t first, const Tensor& rest) {
   keep_(value_, first, rest);
 }
 
+int64_t LayerState::bytes() const { return bytes_of(LayerState(*this).tensors()); }
+std::vector<Tensor*> LayerState::tensors() { return value_.has_value() ? tensors_(value_) : std::vector<Tensor*>(); }
 ValueError LayerState::of_another_layer() {
   return ValueError(
       "LayerState: a layer of another kind made this state; expected the one of the same layer, or an empty one");
 }
+
+Mixer::~Mixer() = default;
 
 }  // namespace ink

@@ -41,14 +41,14 @@ class LayerState {
     return own ? *own : throw of_another_layer();
   }
   int64_t time() const { return value_.has_value() ? time_(value_) : 0; }
-  int64_t bytes() const { return bytes_of(LayerState(*this).tensors()); }
+  int64_t bytes() const;
   // How many columns the state keeps, one a token, of which any may be taken out again; -1 if it sums tokens up.
   int64_t columns() const { return columns_ ? columns_(value_) : -1; }
   // Of its columns the first ones stay, and after them those that `rest` names (i64 [n] or [batch, n], 0 is the first
   // of all). The new time is first + n. NotSupported if there are no columns.
   void keep(int64_t first, const Tensor& rest);
   // Handles to replace: to move a state to a device, or to pick samples of its batch.
-  std::vector<Tensor*> tensors() { return value_.has_value() ? tensors_(value_) : std::vector<Tensor*>(); }
+  std::vector<Tensor*> tensors();
 
  private:
   static ValueError of_another_layer();
@@ -60,7 +60,7 @@ class LayerState {
 };
 
 struct Mixer {
-  virtual ~Mixer() = default;
+  virtual ~Mixer();
   // x [batch, time, dim] -> the same shape. `mask` as the layer takes it, or undefined.
   virtual Tensor forward(const Tensor& x, const Tensor& mask) const = 0;
   // The next tokens of a sequence: the same as the last rows of forward() over all of it.
@@ -120,12 +120,12 @@ template <class Layer> class MixerOf final : public Mixer {
     else
       f(name_, layer_);
   }
-  std::unique_ptr<Mixer> clone() const override { return std::make_unique<MixerOf>(*this); }
+  std::unique_ptr<Mixer> clone() const override { return std::unique_ptr<Mixer>(new MixerOf(*this)); }
 };
 // `name`: what the layer is called among the block's fields; empty for a layer without a training mode of its own,
 // whose fields then stand among the block's.
 template <class Layer> AnyMixer mixer(std::string name, Layer layer) {
-  return AnyMixer(std::make_unique<MixerOf<Layer>>(std::move(name), std::move(layer)));
+  return AnyMixer(std::unique_ptr<Mixer>(new MixerOf<Layer>(std::move(name), std::move(layer))));
 }
 
 }  // namespace ink

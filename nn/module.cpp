@@ -170,6 +170,9 @@ std::vector<std::pair<std::string, Module*>> Module::named_modules() {
   walk(*this, skip, skip, [&](const std::string& n, Module& m) { list.emplace_back(n, &m); });
   return list;
 }
+void Module::each_module(FunctionRef<void(const std::string&, Module&)> f) {
+  for (auto& [name, m] : named_modules()) f(name, *m);
+}
 int64_t Module::num_parameters() {
   int64_t n = 0;
   for (const Tensor& p : parameters()) n += p.numel();

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "nn/state.h"
+#include "tensor/function_ref.h"
 #include "tensor/tensor.h"
 
 namespace ink {
@@ -102,11 +103,12 @@ class Module {
   int64_t num_parameters();
   // Calls f(module), or f(path, module), for this module and every one below it.
   template <class F> void apply(F f) {
-    for (auto& [name, m] : named_modules())
+    each_module([&f](const std::string& name, Module& m) {
       if constexpr (std::is_invocable_v<F, Module&>)
-        f(*m);
+        f(m);
       else
-        f(name, *m);
+        f(name, m);
+    });
   }
 
   void to(DType dtype);  // floating point parameters and buffers; gradients are dropped
@@ -137,6 +139,7 @@ class Module {
   Module& operator=(const Module&) = default;
 
  private:
+  void each_module(FunctionRef<void(const std::string&, Module&)> f);
   bool training_ = true;
 };
 

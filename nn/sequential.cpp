@@ -5,6 +5,22 @@ namespace ink {
 
 Sequential::Layer::~Layer() = default;
 
+Sequential::Sequential() = default;
+Sequential::Sequential(const Sequential& other) = default;
+Sequential::Sequential(Sequential&& other) noexcept = default;
+Sequential& Sequential::operator=(Sequential other) {
+  Module::operator=(other);
+  layers_ = std::move(other.layers_);
+  return *this;
+}
+Sequential::~Sequential() = default;
+
+Sequential& Sequential::append(std::unique_ptr<Layer> layer) {
+  layers_.emplace_back(std::move(layer));
+  return *this;
+}
+size_t Sequential::size() const { return layers_.size(); }
+
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;
   for (const Any<Layer>& layer : layers_) y = layer->forward(y);

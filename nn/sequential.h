@@ -9,7 +9,11 @@ namespace ink {
 
 class Sequential : public Module {
  public:
-  Sequential() = default;
+  Sequential();
+  Sequential(const Sequential& other);  // copies the layers
+  Sequential(Sequential&& other) noexcept;
+  Sequential& operator=(Sequential other);
+  ~Sequential() override;
   // Modules with Tensor forward(const Tensor&), or callables Tensor(const Tensor&).
   template <class... L>
   requires(sizeof...(L) > 1 ||
@@ -17,11 +21,10 @@ class Sequential : public Module {
     (add(std::move(layers)), ...);
   }
   template <class L> Sequential& add(L layer) {
-    layers_.emplace_back(std::make_unique<Holder<L>>(std::move(layer)));
-    return *this;
+    return append(std::unique_ptr<Layer>(new Holder<L>(std::move(layer))));
   }
   Tensor forward(const Tensor& x);
-  size_t size() const { return layers_.size(); }
+  size_t size() const;
   // Layer i: `net.at<Linear>(0).weight`. IndexError if there is none, ValueError if it is a callable or (at) of another
   // type.
   Module& operator[](size_t i);
@@ -57,8 +60,9 @@ class Sequential : public Module {
       else
         return nullptr;
     }
-    std::unique_ptr<Layer> clone() const override { return std::make_unique<Holder>(layer); }
+    std::unique_ptr<Layer> clone() const override { return std::unique_ptr<Layer>(new Holder(layer)); }
   };
+  Sequential& append(std::unique_ptr<Layer> layer);
   std::vector<Any<Layer>> layers_;
 };
 

@@ -52,7 +52,7 @@ template <class F> PreparedState prepared_state(F f) {
     explicit Change(F f) : f(std::move(f)) {}
     void commit() noexcept override { f(); }
   };
-  return std::make_unique<Change>(std::move(f));
+  return PreparedState(new Change(std::move(f)));
 }
 
 // A part of a run: its name, and what it is loaded into: a generator, a count of steps, or whatever has

@@ -19,7 +19,11 @@ void check_option(const char* optimizer, const char* option, double value, doubl
   throw ValueError(fmt::format("{}: {} got {}; expected {}", optimizer, option, value, range));
 }
 
+Optimizer::Optimizer(std::vector<std::string> slot_names) : slot_names_(std::move(slot_names)) {}
 Optimizer::~Optimizer() = default;
+
+int64_t Optimizer::num_groups() const { return int64_t(groups_.size()); }
+std::vector<Optimizer::Slots>& Optimizer::group(int64_t i) { return groups_[index(i)]; }
 
 size_t Optimizer::index(int64_t group) const {
   if (group < 0 || group >= num_groups())

@@ -21,7 +21,7 @@ class Optimizer {
   virtual ~Optimizer();
   virtual void step() = 0;
   void zero_grad();
-  int64_t num_groups() const { return int64_t(groups_.size()); }
+  int64_t num_groups() const;
   std::vector<Tensor> parameters() const;  // of all groups, in order
   // The learning rate of a group; schedules set it.
   virtual double lr(int64_t group) const = 0;
@@ -42,10 +42,10 @@ class Optimizer {
     std::vector<Tensor> state;
     int64_t steps = 0;
   };
-  explicit Optimizer(std::vector<std::string> slot_names) : slot_names_(std::move(slot_names)) {}
+  explicit Optimizer(std::vector<std::string> slot_names);
   void add_group(const std::vector<Tensor>& params);
   void check_not_empty() const;  // ValueError for no parameters at all
-  std::vector<Slots>& group(int64_t i) { return groups_[index(i)]; }
+  std::vector<Slots>& group(int64_t i);
   size_t index(int64_t group) const;  // IndexError if there is no such group
   // The gradient, contiguous; undefined if there is none. It and the state have the parameter's dtype, or f32 where
   // that is f16 or bf16: small steps of an average would be lost. Makes missing state (zeros), and casts or moves state

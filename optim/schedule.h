@@ -37,8 +37,7 @@ class Scheduler {
  public:
   // The optimizer must outlive the schedule. Sets the rates of step 0 at once.
   template <class S>
-  Scheduler(Optimizer& optimizer, const S& schedule)
-      : optimizer_(optimizer), curve_(std::make_unique<Holder<S>>(schedule)) {
+  Scheduler(Optimizer& optimizer, const S& schedule) : optimizer_(optimizer), curve_(new Holder<S>(schedule)) {
     start();
   }
   void step();

@@ -7,6 +7,10 @@
 
 namespace ink {
 
+template class OptimizerWith<SGDOptions>;
+
+SGD::SGD(const std::vector<Tensor>& params, const SGDOptions& options)
+    : SGD(std::vector<Group<SGDOptions>>{{params, options}}) {}
 SGD::SGD(const std::vector<Group<SGDOptions>>& groups) : OptimizerWith({"momentum"}, groups) {
   for (auto& g : groups) {
     check_option("SGD", "lr", g.options.lr);

@@ -11,10 +11,11 @@ struct SGDOptions {
   double weight_decay = 0;  // added to the gradient: g + weight_decay p
 };
 
+extern template class OptimizerWith<SGDOptions>;
+
 class SGD : public OptimizerWith<SGDOptions> {
  public:
-  SGD(const std::vector<Tensor>& params, const SGDOptions& options = {})
-      : SGD(std::vector<Group<SGDOptions>>{{params, options}}) {}
+  SGD(const std::vector<Tensor>& params, const SGDOptions& options = {});
   explicit SGD(const std::vector<Group<SGDOptions>>& groups);
   void step() override;
 };

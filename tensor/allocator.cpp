@@ -41,7 +41,7 @@ constexpr size_t class_size(int c) {
 static_assert(class_of(kSmall) == kClasses - 1 && class_size(kClasses - 1) == kSmall);
 
 // How many free blocks of a class a thread keeps to itself.
-constexpr int keep(int c) { return int(std::clamp<size_t>((size_t(256) << 10) / class_size(c), 4, 256)); }
+constexpr int most_kept(int c) { return int(std::clamp<size_t>((size_t(256) << 10) / class_size(c), 4, 256)); }
 constexpr size_t slab_size(int c) { return std::max(kSmall, 4 * class_size(c)); }
 constexpr int64_t slab_blocks(int c) { return int64_t(slab_size(c) / class_size(c)); }
 
@@ -113,7 +113,7 @@ class CpuAllocator final : public Allocator {
     if (bytes > kSmall) return void(segments_.deallocate(p));
     int c = class_of(bytes);
     List& list = mine.list[c];
-    if (mine.state == ThreadLists::open && list.count < keep(c)) [[likely]]
+    if (mine.state == ThreadLists::open && list.count < most_kept(c)) [[likely]]
       return list.push(static_cast<Block*>(p));
     give_back(c, static_cast<Block*>(p));
   }
@@ -179,7 +179,7 @@ class CpuAllocator final : public Allocator {
     std::lock_guard lock(shared.mutex);
     if (!shared.free.head && !add_slab(c)) return nullptr;
     if (mine.state == ThreadLists::open)
-      for (int i = 0; i < keep(c) / 2 && shared.free.count > 1; i++) mine.list[c].push(shared.free.pop());
+      for (int i = 0; i < most_kept(c) / 2 && shared.free.count > 1; i++) mine.list[c].push(shared.free.pop());
     return shared.free.pop();
   }
 
@@ -187,7 +187,7 @@ class CpuAllocator final : public Allocator {
     open_lists();
     mine.list[c].push(b);
     if (mine.state == ThreadLists::closed) hand_over(c, 1);
-    if (mine.list[c].count > keep(c)) hand_over(c, keep(c) / 2);
+    if (mine.list[c].count > most_kept(c)) hand_over(c, most_kept(c) / 2);
   }
 
   bool add_slab(int c) noexcept {

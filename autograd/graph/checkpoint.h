@@ -24,7 +24,7 @@ template <class F> Tensor checkpoint(F f, const TensorList& inputs) {
     explicit Holder(F f) : f(std::move(f)) {}
     Tensor call(const TensorList& in) override { return f(in); }
   };
-  return detail::checkpoint(std::make_unique<Holder>(std::move(f)), inputs);
+  return detail::checkpoint(std::unique_ptr<detail::CheckpointFn>(new Holder(std::move(f))), inputs);
 }
 
 }  // namespace ink

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "autograd/graph/mode.h"
+#include "autograd/graph/node.h"
 #include "autograd/ops.h"
 #include "tensor/raw/raw.h"
 
@@ -318,6 +319,15 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
   return result;
 } catch (const std::bad_alloc&) { detail::out_of_memory("grad"); }
 
+std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::span<const Tensor> inputs,
+                         std::initializer_list<Tensor> grad_outputs, const GradOptions& options) {
+  return grad(std::span(outputs.begin(), outputs.size()), inputs, std::span(grad_outputs.begin(), grad_outputs.size()),
+              options);
+}
+std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,
+                         std::initializer_list<Tensor> grad_outputs, const GradOptions& options) {
+  return grad(outputs, std::span(inputs.begin(), inputs.size()), grad_outputs, options);
+}
 Tensor grad(const Tensor& output, const Tensor& input, const Tensor& grad_output, const GradOptions& options) {
   return grad(std::span(&output, 1), std::span(&input, 1), std::span(&grad_output, 1), options)[0];
 }
@@ -357,6 +367,10 @@ void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outp
   for (Goal& goal : run.goals())
     if (goal.slot.sum.defined()) add_to_grad(*goal.vertex, std::move(goal.slot.sum), options.create_graph);
 } catch (const std::bad_alloc&) { detail::out_of_memory("backward"); }
+void backward(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> grad_outputs,
+              const GradOptions& options) {
+  backward(std::span(outputs.begin(), outputs.size()), std::span(grad_outputs.begin(), grad_outputs.size()), options);
+}
 
 void add_hook(const Tensor& t, Ref<TensorHook> hook) {
   Vertex* v = vertex_of(t);

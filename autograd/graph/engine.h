@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/graph/node.h"
+#include "tensor/tensor.h"
 
 namespace ink {
 
@@ -22,23 +22,21 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
                          std::span<const Tensor> grad_outputs = {}, const GradOptions& options = {});
 Tensor grad(const Tensor& output, const Tensor& input, const Tensor& grad_output = {}, const GradOptions& options = {});
 // Lists in braces: grad({loss}, {a, b}), grad({loss}, net.parameters()).
-inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::span<const Tensor> inputs,
-                                std::initializer_list<Tensor> grad_outputs = {}, const GradOptions& options = {}) {
-  return grad(std::span(outputs.begin(), outputs.size()), inputs, std::span(grad_outputs.begin(), grad_outputs.size()),
-              options);
-}
-inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,
-                                std::initializer_list<Tensor> grad_outputs = {}, const GradOptions& options = {}) {
-  return grad(outputs, std::span(inputs.begin(), inputs.size()), grad_outputs, options);
-}
+std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::span<const Tensor> inputs,
+                         std::initializer_list<Tensor> grad_outputs = {}, const GradOptions& options = {});
+std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,
+                         std::initializer_list<Tensor> grad_outputs = {}, const GradOptions& options = {});
 // The same, added to the .grad of every leaf (and retain_grad tensor) the outputs depend on.
 void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs = {},
               const GradOptions& options = {});
-inline void backward(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> grad_outputs = {},
-                     const GradOptions& options = {}) {
-  backward(std::span(outputs.begin(), outputs.size()), std::span(grad_outputs.begin(), grad_outputs.size()), options);
-}
+void backward(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> grad_outputs = {},
+              const GradOptions& options = {});
 
+// What is called with a gradient once it is complete.
+struct TensorHook : RefCounted {
+  virtual ~TensorHook() = default;
+  virtual Tensor call(const Tensor& grad) = 0;  // an undefined result leaves the gradient as it is
+};
 void add_hook(const Tensor& t, Ref<TensorHook> hook);
 // Calls hook(gradient) when the gradient of t is complete; a defined result replaces it. GradError if t has no
 // gradient.

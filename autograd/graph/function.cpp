@@ -9,6 +9,9 @@
 
 namespace ink {
 
+FunctionBase::FunctionBase() = default;
+FunctionBase::~FunctionBase() = default;
+
 void FunctionBase::save(const Tensor& t) { saved_.push_back({t, t.impl()->storage->version, {}, 0}); }
 Tensor FunctionBase::saved(size_t i) const {
   if (i >= saved_.size())

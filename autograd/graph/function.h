@@ -9,14 +9,16 @@
 // backward is written in differentiable ops, so higher derivatives follow. State of the op lives in the struct's
 // members; tensors needed later go through save() (the version check then guards them).
 #pragma once
-#include "autograd/graph/node.h"
 #include "autograd/observe/gradcheck.h"
 
 namespace ink {
 
+struct SavedTensor;  // autograd/graph/node.h
+
 class FunctionBase {
  public:
-  virtual ~FunctionBase() = default;
+  FunctionBase();
+  virtual ~FunctionBase();
   virtual TensorList backward(const Tensor& grad) = 0;  // one gradient per input; undefined where there is none
 
  protected:

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "autograd/graph/call.h"
+#include "autograd/graph/engine.h"
 #include "autograd/ops.h"
 #include "tensor/fork.h"
 #include "tensor/raw/raw.h"
@@ -18,6 +19,9 @@ namespace ink {
 // freed after the thread's own variables.
 static constinit thread_local Node* to_free = nullptr;
 static constinit thread_local bool freeing = false;
+
+Node::Node(const Op& op) : op(&op) {}
+Node::~Node() = default;
 
 Vertex::~Vertex() {
   if (!creator) return;

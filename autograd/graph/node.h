@@ -15,6 +15,7 @@ namespace ink {
 
 struct Node;
 struct Call;
+struct TensorHook;  // autograd/graph/engine.h
 class ForkMutex;
 class Backward;
 
@@ -70,11 +71,6 @@ struct Op {
 };
 
 // ---- the graph
-struct TensorHook : RefCounted {
-  virtual ~TensorHook() = default;
-  virtual Tensor call(const Tensor& grad) = 0;  // an undefined result leaves the gradient as it is
-};
-
 struct Vertex : GraphSlot {
   Ref<Node> creator;  // null for a leaf
   int index = 0;      // which output of the creator
@@ -117,7 +113,8 @@ struct Node : RefCounted {
   std::shared_ptr<void> state;
   bool released = false;
   Node* next = nullptr;  // while it waits to be freed
-  explicit Node(const Op& op) : op(&op) {}
+  explicit Node(const Op& op);
+  ~Node();
 };
 
 // Held while .grad of a vertex is read or written: threads may differentiate through one parameter.

@@ -66,51 +66,8 @@ void ideal(Lesson& lesson, const Tensor& pictures) {
                 Below{1e-6});
 }
 
-void trained_digits(Lesson& lesson, const Tensor& pictures, const Tensor& labels, int64_t steps) {
-  const int64_t kept = 1500;
-  const Tensor x = pictures.narrow(0, 0, kept).to(lesson.device()), y = labels.narrow(0, 0, kept).to(lesson.device());
-  const Tensor held = pictures.narrow(0, kept, pictures.size(0) - kept);
-  default_generator() = Generator(lesson.seed());
-  UNet net({.width = 32, .multiples = {1, 2}, .attention = {1}, .noise = {.features = 32, .scale = 16}, .classes = 10});
-  net.to(lesson.device());
-  lesson.value("parameters of the U-Net", double(net.num_parameters()));
-  const EdmPreconditioner edm(measure_sigma_data(pictures));
-  auto f = [&](const Tensor& in, const Tensor& noise, const Tensor& label) { return net.forward(in, noise, label); };
-  const NetworkDenoiser denoiser{edm, f};
-  const LogNormalNoise noise;
-  AdamW optimizer(net.parameters(), {.lr = 2e-3, .weight_decay = 0.01});
-  Scheduler schedule(optimizer, Cosine{.steps = steps, .warmup = std::min<int64_t>(100, steps / 4), .floor = 0.02});
-  const int64_t batch = 64;
-  EMA average(net.parameters(), HalfLife{.samples = 0.05 * double(steps * batch)});
-  Series curve{.name = "loss"};
-  double sum = 0;
-  const int64_t every = std::max<int64_t>(1, steps / 40);
-  Progress progress = lesson.progress("digits", steps);
-  for (int64_t step = 1; step <= steps; ++step) {
-    const Tensor rows = randint(0, kept, {batch}, {i64, lesson.device()});
-    const Tensor x0 = index_select(x, 0, rows);
-    const Tensor loss =
-        denoising_loss(denoiser, x0, randn_like(x0), noise.draw(batch), index_select(y, 0, rows)).mean();
-    optimizer.zero_grad();
-    loss.backward();
-    clip_grad_norm_(net.parameters(), 1);
-    optimizer.step();
-    schedule.step();
-    average.update(batch);
-    sum += loss.item();
-    if (step % every == 0) {
-      curve.x.push_back(double(step)), curve.y.push_back(sum / double(every));
-      sum = 0;
-    }
-    progress.step(fmt::format("loss {:.3f}", loss.item()));
-  }
-  average.swap();
-  net.eval();
-  if (curve.y.size() > 2)
-    lesson.plot(
-        "digits-loss", {curve},
-        {.x = "step", .y = "loss", .caption = "1,500 digits of 8 x 8 pixels; a label is forgotten one time in ten."});
-
+// Digits of each class at four weights of guidance, and the nearest digits that the net was trained on.
+void guided_digits(Lesson& lesson, const Denoiser& denoiser, const Digits& learnt, const Tensor& held) {
   NoGrad guard;
   const Edm process(80);
   Heun heun;
@@ -121,13 +78,12 @@ void trained_digits(Lesson& lesson, const Tensor& pictures, const Tensor& labels
     const ClassifierFree guided{.denoiser = denoiser, .weight = w};
     const Tensor z = source.draw({100, 1, 8, 8}, lesson.device()) * 80;
     const Tensor got = sample(process, guided, heun, z, through(edm_grid(18)), {.cond = label}).to(Device::cpu());
-    const Nearest near = nearest_of(got, pictures.narrow(0, 0, kept));
-    const double share = (index_select(labels, 0, near.place) == label.to(Device::cpu())).to(f64).mean().item();
+    const Nearest near = nearest_of(got, learnt.pictures);
+    const double share = (index_select(learnt.labels, 0, near.place) == label.to(Device::cpu())).to(f64).mean().item();
     right.push_back(share);
     lesson.value(fmt::format("share whose nearest digit has the class, w = {}", w), share);
     if (w == 1) {
-      const double ratio =
-          near.distance.mean().item() / nearest_of(held, pictures.narrow(0, 0, kept)).distance.mean().item();
+      const double ratio = near.distance.mean().item() / nearest_of(held, learnt.pictures).distance.mean().item();
       lesson.value("distance to the nearest digit, over that of held-out ones", ratio);
       lesson.expect("w = 1: distance to the nearest training digit, over that of digits held out", ratio,
                     Within{0.6, 1.3}, Needs::full_run);
@@ -147,6 +103,35 @@ void trained_digits(Lesson& lesson, const Tensor& pictures, const Tensor& labels
   lesson.expect("w = 1: share whose nearest digit has the class", right[1], Above{0.85}, Needs::full_run);
   lesson.expect("w = 0 asks for no class: the same share", right[0], Below{0.3}, Needs::full_run);
   lesson.expect("w = 2 has at least as many as w = 1", right[2] >= right[1], Needs::full_run);
+}
+
+void trained_digits(Lesson& lesson, const Tensor& pictures, const Tensor& labels, int64_t steps) {
+  const int64_t kept = 1500;
+  const Tensor x = pictures.narrow(0, 0, kept).to(lesson.device()), y = labels.narrow(0, 0, kept).to(lesson.device());
+  const Tensor held = pictures.narrow(0, kept, pictures.size(0) - kept);
+  default_generator() = Generator(lesson.seed());
+  UNet net({.width = 32, .multiples = {1, 2}, .attention = {1}, .noise = {.features = 32, .scale = 16}, .classes = 10});
+  net.to(lesson.device());
+  lesson.value("parameters of the U-Net", double(net.num_parameters()));
+  const EdmPreconditioner edm(measure_sigma_data(pictures));
+  auto f = [&](const Tensor& in, const Tensor& noise, const Tensor& label) { return net.forward(in, noise, label); };
+  const NetworkDenoiser denoiser{edm, f};
+  const LogNormalNoise noise;
+  AdamW optimizer(net.parameters(), {.lr = 2e-3, .weight_decay = 0.01});
+  const int64_t batch = 64;
+  Series curve =
+      train_averaged(lesson, "digits", optimizer, {.steps = steps, .batch = batch, .warmup = 100, .clip = 1}, [&] {
+        const Tensor rows = randint(0, kept, {batch}, {i64, lesson.device()}), x0 = index_select(x, 0, rows);
+        return denoising_loss(denoiser, x0, randn_like(x0), noise.draw(batch), index_select(y, 0, rows)).mean();
+      });
+  curve.name = "loss";
+  net.eval();
+  if (curve.y.size() > 2)
+    lesson.plot(
+        "digits-loss", {curve},
+        {.x = "step", .y = "loss", .caption = "1,500 digits of 8 x 8 pixels; a label is forgotten one time in ten."});
+
+  guided_digits(lesson, denoiser, {pictures.narrow(0, 0, kept), labels.narrow(0, 0, kept)}, held);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "include/inkstone/diffusion.h"
 #include "include/inkstone/ink.h"
 
 namespace ink::lesson {

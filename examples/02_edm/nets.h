@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "examples/support/lesson/lesson.h"
+#include "include/inkstone/diffusion.h"
 #include "include/inkstone/ink.h"
 
 namespace ink::lesson {
@@ -58,38 +59,53 @@ struct Learner {
   }
 };
 
-// EDM's training step (the noise law, the loss weighted by 1 / c_out^2, Adam, an average with a half-life), `steps`
-// times; leaves the averages in the net. The loss of each fortieth.
-inline Series train(Lesson& lesson, const std::string& name, Learner& learner, const diffusion::Mixture& law,
-                    int64_t steps, int64_t batch) {
-  using namespace diffusion;
-  Adam optimizer(learner.net.parameters(), {.lr = 2e-3});
-  Scheduler schedule(optimizer, Cosine{.steps = steps, .warmup = std::min<int64_t>(50, steps / 4), .floor = 0.02});
-  EMA average(learner.net.parameters(), HalfLife{.samples = 0.05 * double(steps * batch)});
-  const LogNormalNoise noise;  // ln sigma ~ N(-1.2, 1.2^2)
-  auto f = [&](const Tensor& x, const Tensor& level, const Tensor&) { return learner.net.forward(x, level); };
-  const NetworkDenoiser denoiser{*learner.preconditioner, f};
+// `steps` of an optimizer whose rate rises and falls, with an average of the weights that has a half-life (EDM,
+// appendix F.2), which is left in the net. `loss` is that of a new batch. The mean loss of each fortieth.
+struct TrainingLoop {
+  int64_t steps, batch, warmup;
+  double clip = 0;  // the largest norm of the gradient; 0: any
+};
+inline Series train_averaged(Lesson& lesson, const std::string& name, Optimizer& optimizer, const TrainingLoop& loop,
+                             FunctionRef<Tensor()> loss) {
+  const auto [steps, batch, warmup, clip] = loop;
+  Scheduler schedule(optimizer, Cosine{.steps = steps, .warmup = std::min<int64_t>(warmup, steps / 4), .floor = 0.02});
+  const std::vector<Tensor> parameters = optimizer.parameters();
+  EMA average(parameters, HalfLife{.samples = 0.05 * double(steps * batch)});
   Series curve{.name = name};
   double sum = 0;
   const int64_t every = std::max<int64_t>(1, steps / 40);
   Progress progress = lesson.progress(name, steps);
   for (int64_t step = 1; step <= steps; ++step) {
-    const Tensor x0 = law.sample(batch).to(Options{f32, lesson.device()}), eps = randn_like(x0);
-    const Tensor loss = denoising_loss(denoiser, x0, eps, noise.draw(batch)).mean();
+    const Tensor now = loss();
     optimizer.zero_grad();
-    loss.backward();
+    now.backward();
+    if (clip > 0) clip_grad_norm_(parameters, clip);
     optimizer.step();
     schedule.step();
     average.update(batch);
-    sum += loss.item();
+    sum += now.item();
     if (step % every == 0) {
       curve.x.push_back(double(step)), curve.y.push_back(sum / double(every));
       sum = 0;
     }
-    progress.step(fmt::format("loss {:.3f}", loss.item()));
+    progress.step(fmt::format("loss {:.3f}", now.item()));
   }
   average.swap();
   return curve;
+}
+
+// EDM's training step: the noise law, the loss weighted by 1 / c_out^2, Adam, averaged weights.
+inline Series train(Lesson& lesson, const std::string& name, Learner& learner, const diffusion::Mixture& law,
+                    int64_t steps, int64_t batch) {
+  using namespace diffusion;
+  Adam optimizer(learner.net.parameters(), {.lr = 2e-3});
+  const LogNormalNoise noise;  // ln sigma ~ N(-1.2, 1.2^2)
+  auto f = [&](const Tensor& x, const Tensor& level, const Tensor&) { return learner.net.forward(x, level); };
+  const NetworkDenoiser denoiser{*learner.preconditioner, f};
+  return train_averaged(lesson, name, optimizer, {.steps = steps, .batch = batch, .warmup = 50}, [&] {
+    const Tensor x0 = law.sample(batch).to(Options{f32, lesson.device()}), eps = randn_like(x0);
+    return denoising_loss(denoiser, x0, eps, noise.draw(batch)).mean();
+  });
 }
 
 // What a denoiser loses beyond the best possible one, the law's own, in EDM's weight: its loss on n samples at these

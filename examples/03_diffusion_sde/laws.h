@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "examples/support/lesson/lesson.h"
+#include "include/inkstone/diffusion.h"
 #include "include/inkstone/ink.h"
 
 namespace ink::lesson {

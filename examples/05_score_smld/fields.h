@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "examples/support/plot/plot.h"
+#include "include/inkstone/diffusion.h"
 #include "include/inkstone/ink.h"
 
 namespace ink::lesson {

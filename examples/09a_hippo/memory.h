@@ -8,6 +8,7 @@
 
 #include "examples/support/plot/plot.h"
 #include "include/inkstone/ink.h"
+#include "include/inkstone/ssm.h"
 
 namespace ink::lesson {
 

@@ -8,6 +8,7 @@
 
 #include "examples/09b_s4/digits.h"
 #include "examples/support/lesson/lesson.h"
+#include "include/inkstone/ssm.h"
 
 namespace ink::lesson {
 

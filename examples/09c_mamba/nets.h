@@ -11,6 +11,7 @@
 #include "examples/09c_mamba/tasks.h"
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
+#include "include/inkstone/ssm.h"
 
 namespace ink::lesson {
 

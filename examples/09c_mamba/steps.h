@@ -9,6 +9,7 @@
 
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
+#include "include/inkstone/ssm.h"
 
 namespace ink::lesson {
 

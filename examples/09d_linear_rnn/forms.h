@@ -5,6 +5,7 @@
 
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
+#include "include/inkstone/ssm.h"
 #include "nn/models/transformer.h"
 #include "nn/ssm/linear/retention.h"
 #include "nn/ssm/rwkv/rwkv7.h"

@@ -7,6 +7,7 @@
 
 #include "examples/10_mixed_precision/bits.h"
 #include "include/inkstone/ink.h"
+#include "include/inkstone/precision.h"
 #include "tensor/allocator.h"
 
 namespace ink::lesson {

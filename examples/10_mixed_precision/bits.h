@@ -7,6 +7,7 @@
 
 #include "examples/support/lesson/lesson.h"
 #include "include/inkstone/ink.h"
+#include "include/inkstone/precision.h"
 
 namespace ink::lesson {
 

@@ -8,6 +8,7 @@
 
 #include "examples/10_mixed_precision/toy.h"
 #include "include/inkstone/ink.h"
+#include "include/inkstone/precision.h"
 #include "nn/data/idx.h"
 
 namespace ink::lesson {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "include/inkstone/ink.h"
+#include "include/inkstone/precision.h"
 
 namespace ink::lesson {
 

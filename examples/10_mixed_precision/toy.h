@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "include/inkstone/ink.h"
+#include "include/inkstone/precision.h"
 
 namespace ink::lesson {
 

@@ -9,10 +9,8 @@
 #include <vector>
 
 #include "examples/support/lesson/lesson.h"
+#include "include/inkstone/decoding.h"
 #include "include/inkstone/ink.h"
-#include "nn/decoding/medusa/accuracy.h"
-#include "nn/decoding/medusa/heads.h"
-#include "nn/decoding/medusa/training.h"
 #include "nn/state.h"
 
 namespace ink::lesson {

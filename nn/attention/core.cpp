@@ -30,6 +30,7 @@ void AttentionState::keep(int64_t first, const Tensor& rest) {
   }
   time = first + rest.size(-1);
 }
+std::vector<Tensor*> AttentionState::tensors() { return {&key, &value, &sum, &norm, &extra}; }
 int64_t AttentionState::bytes() const {
   AttentionState handles = *this;
   return bytes_of(handles.tensors());

@@ -23,7 +23,7 @@ struct AttentionState {
   int64_t columns() const;
   // As LayerState::keep.
   void keep(int64_t first, const Tensor& rest);
-  std::vector<Tensor*> tensors() { return {&key, &value, &sum, &norm, &extra}; }
+  std::vector<Tensor*> tensors();
   int64_t bytes() const;  // of all tensors
 
  private:
@@ -61,7 +61,7 @@ using AnyCore = Any<AttentionCore>;
 // struct SoftmaxCore : Core<SoftmaxCore> { ... }: clone() by the copy constructor.
 template <class Derived> struct Core : AttentionCore {
   std::unique_ptr<AttentionCore> clone() const override {
-    return std::make_unique<Derived>(static_cast<const Derived&>(*this));
+    return std::unique_ptr<AttentionCore>(new Derived(static_cast<const Derived&>(*this)));
   }
 };
 

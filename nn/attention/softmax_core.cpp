@@ -11,6 +11,8 @@ Tensor alibi_slopes(int64_t heads, Device device) {
   return pow(Scalar(2.0), arange(1, heads + 1, 1, {f32, device}) * (-8.0 / double(heads)));
 }
 
+SoftmaxCore::SoftmaxCore(const AttentionOptions& options, bool alibi) : options(options), alibi(alibi) {}
+
 AttentionOptions SoftmaxCore::of(int64_t heads, const Tensor& like) const {
   AttentionOptions o = options;
   if (!is_training()) o.dropout = 0;

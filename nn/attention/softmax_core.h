@@ -10,7 +10,7 @@ namespace ink {
 struct SoftmaxCore : Core<SoftmaxCore> {
   AttentionOptions options;
   bool alibi;  // penalties by distance; Press et al. 2022
-  explicit SoftmaxCore(const AttentionOptions& options = {}, bool alibi = false) : options(options), alibi(alibi) {}
+  explicit SoftmaxCore(const AttentionOptions& options = {}, bool alibi = false);
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) const override;
   Tensor step(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const override;
   Tensor step_seen(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state,

@@ -144,9 +144,9 @@ std::vector<int64_t> TreeShape::tree_index(int64_t top_k) const {
   for (size_t i = 1; i < parent_.size(); ++i) {
     if (rank_[i] >= top_k)
       throw ValueError(
-          fmt::format("tree_index: {} names a rank that is not among the top_k; got top_k {}; expected at "
-                      "least {}",
-                      path_text(path(int64_t(i))), top_k, rank_[i] + 1));
+          fmt::format("tree_index: {} names a rank that is not among the top_k; got rank {}; expected less "
+                      "than {}",
+                      path_text(path(int64_t(i))), rank_[i], top_k));
     const int64_t before = checked_product("tree_index", top_k, depth_[i] - 1);  // of the heads above
     index.push_back(checked_sum("tree_index", before, rank_[i] + 1));
   }

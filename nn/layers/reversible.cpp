@@ -102,9 +102,10 @@ Streams ReversibleBlock::inverse(const Tensor& y1, const Tensor& y2) const {
   return {y1 - same_shape("F", f(x2), y1), x2};  // (11.12)
 }
 
-Streams reversible(std::span<const ReversibleBlock* const> blocks, const Tensor& x1, const Tensor& x2) {
+Streams reversible(std::span<const ReversibleBlock* const> blocks, const Tensor& x1, const Tensor& x2,
+                   bool reconstruct) {
   Streams x{x1, x2};
-  if (!grad_enabled()) {
+  if (!reconstruct || !grad_enabled()) {
     for (const ReversibleBlock* b : blocks) x = b->forward(std::get<0>(x), std::get<1>(x));
     return x;
   }

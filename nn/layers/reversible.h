@@ -7,6 +7,7 @@
 #pragma once
 #include <span>
 #include <tuple>
+#include <vector>
 
 #include "nn/module.h"
 
@@ -38,22 +39,19 @@ template <class F, class G> struct Reversible : ReversibleBlock {
 // and an inverse more than storing. Gradients of parameters and of any order as usual (with create_graph or
 // retain_graph the blocks' values are kept from then on). The blocks must stay where they are until the backward pass;
 // the outputs may not be overwritten before (GradError). ShapeError if f or g changes the shape.
+// reconstruct: false for an ordinary residual network, which stores.
 std::tuple<Tensor, Tensor> reversible(std::span<const ReversibleBlock* const> blocks, const Tensor& x1,
-                                      const Tensor& x2);
+                                      const Tensor& x2, bool reconstruct = true);
 
 template <class Block> struct ReversibleSequence : Module {
   std::vector<Block> blocks;
   bool reconstruct = true;  // false: an ordinary residual network, which stores
   ReversibleSequence(int64_t depth, const Block& block) : blocks(size_t(depth), block) {}
   explicit ReversibleSequence(std::vector<Block> b) : blocks(std::move(b)) {}
-  std::tuple<Tensor, Tensor> forward(Tensor x1, Tensor x2) const {
-    if (!reconstruct) {
-      for (const Block& b : blocks) std::tie(x1, x2) = b.forward(x1, x2);
-      return {x1, x2};
-    }
+  std::tuple<Tensor, Tensor> forward(const Tensor& x1, const Tensor& x2) const {
     std::vector<const ReversibleBlock*> list;
     for (const Block& b : blocks) list.push_back(&b);
-    return reversible(list, x1, x2);
+    return reversible(list, x1, x2, reconstruct);
   }
   void fields(Fields& f) override { f("blocks", blocks); }
 };

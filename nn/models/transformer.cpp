@@ -22,12 +22,16 @@ std::vector<AnyMixer> mixers_of(MultiHeadAttentionOptions o) {
 
 }  // namespace
 
+FeedForward::FeedForward(int64_t dim, int64_t hidden, GeluForm form) : up(dim, hidden), down(hidden, dim), form(form) {}
+
 std::vector<AnyMixer> block_mixers(const SsmOptions& o) {
   std::vector<AnyMixer> made = row_of(o.kind).mixers(o);
   if (made.size() == 1) made.push_back(mixer("", FeedForward(o.dim, 4 * o.dim)));
   return made;
 }
 
+int64_t BlockState::time() const { return mixers.empty() ? 0 : mixers[0].time(); }
+int64_t BlockState::bytes() const { return bytes_of(BlockState(*this).tensors()); }
 std::vector<Tensor*> BlockState::tensors() {
   std::vector<Tensor*> all;
   for (LayerState& state : mixers)

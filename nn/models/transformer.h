@@ -15,8 +15,7 @@ namespace ink {
 struct FeedForward : Module {
   Linear up, down;
   GeluForm form;
-  FeedForward(int64_t dim, int64_t hidden, GeluForm form = GeluForm::erf)
-      : up(dim, hidden), down(hidden, dim), form(form) {}
+  FeedForward(int64_t dim, int64_t hidden, GeluForm form = GeluForm::erf);
   Tensor forward(const Tensor& x) const { return down.forward(gelu(up.forward(x), form)); }
   void fields(Fields& f) override { f("up", up)("down", down); }
 };
@@ -27,8 +26,8 @@ std::vector<AnyMixer> block_mixers(const SsmOptions& options);
 // What a block remembers of the tokens before, a state for each of its mixers; empty at the start.
 struct BlockState {
   std::vector<LayerState> mixers;
-  int64_t time() const { return mixers.empty() ? 0 : mixers[0].time(); }
-  int64_t bytes() const { return bytes_of(BlockState(*this).tensors()); }
+  int64_t time() const;
+  int64_t bytes() const;
   // The columns that its mixers with a state keep, one a token; -1 if one of them keeps none.
   int64_t columns() const;
   void keep(int64_t first, const Tensor& rest);  // LayerState::keep of each mixer with a state

@@ -29,6 +29,10 @@ template <class F> DiscreteSystem in_common(const char* op, const Tensor& A, con
   const DiscreteSystem s = f(to(A, wide), to(B, wide));
   return {to(s.A, t), to(s.B, t)};
 }
+DiscreteSystem watched(const char* op, const DiscreteSystem& s) {
+  warn_if_unstable_matrix(op, s.A);
+  return s;
+}
 void check_step(const char* op, double step) {
   if (!(step > 0) || !std::isfinite(step))
     throw ValueError(fmt::format("{}: got a step of {}; expected a positive, finite one", op, step));
@@ -125,8 +129,9 @@ DiscreteSystem over_time_step(const Tensor& A, const Tensor& B, int64_t k, OverT
 
 DiscreteSystem discretise(const Tensor& A, const Tensor& B, double step, Discretisation method) {
   check_step("discretise", step);
-  return in_common("discretise", A, B,
-                   [&](const Tensor& A, const Tensor& B) { return dense_step(A, B, step, method); });
+  return in_common("discretise", A, B, [&](const Tensor& A, const Tensor& B) {
+    return watched("discretise", dense_step(A, B, step, method));
+  });
 }
 
 DiscreteSystem discretise_gbt(const Tensor& A, const Tensor& B, double step, double alpha) {
@@ -134,7 +139,7 @@ DiscreteSystem discretise_gbt(const Tensor& A, const Tensor& B, double step, dou
   if (!(alpha >= 0 && alpha <= 1))
     throw ValueError(fmt::format("discretise_gbt: got alpha {}; expected 0 to 1", alpha));
   return in_common("discretise_gbt", A, B, [&](const Tensor& A, const Tensor& B) {
-    return implicit_step(A, B, alpha * step, (1 - alpha) * step, step);
+    return watched("discretise_gbt", implicit_step(A, B, alpha * step, (1 - alpha) * step, step));
   });
 }
 

@@ -21,7 +21,7 @@ struct DiscreteSystem {
 
 // A [n, n], B [n], real or complex (both become complex if one is); halves are computed in f32. ValueError for a step
 // size that is not positive and finite, ShapeError if shapes do not fit, LinalgError where an implicit method has a
-// singular I - Delta A.
+// singular I - Delta A. A pole outside the unit circle is told by warn_if_unstable_matrix.
 DiscreteSystem discretise(const Tensor& A, const Tensor& B, double step, Discretisation method);
 // A system with a diagonal A: `a`, B and step (all real and complex dtypes) broadcast; a step may be a tensor that is
 // learnt. zoh is exact at a = 0 too. ValueError as above, which looks at the step on the host (while a graph is

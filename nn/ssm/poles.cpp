@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "nn/warning.h"
 #include "tensor/capture.h"
+#include "tensor/raw/linalg.h"
 
 namespace ink {
 
@@ -35,6 +38,14 @@ bool warn_if_unstable(const char* op, const Tensor& poles) {
         "an implicit or exact discretisation",
         op, found));
   return !found.empty();
+}
+
+bool warn_if_unstable_matrix(const char* op, const Tensor& A) {
+  if (capture::active()) return false;
+  NoGrad guard;
+  const Tensor finite = isfinite(abs(A.detach()));
+  if (all(finite).item<bool>()) return warn_if_unstable(op, raw::eigvals(op, A.detach()));
+  return warn_if_unstable(op, full({A.size(0)}, NAN, {f64, A.device()}));
 }
 
 }  // namespace ink

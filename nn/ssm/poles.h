@@ -15,4 +15,7 @@ std::string instability(const Tensor& poles, double tolerance = 1e-5);
 // is asked of a device while a graph is being captured: false.
 bool warn_if_unstable(const char* op, const Tensor& poles);
 
+// The same for h_t = A h_{t-1} + b_t with a dense A [n, n]: the poles are its eigenvalues, O(n^3).
+bool warn_if_unstable_matrix(const char* op, const Tensor& A);
+
 }  // namespace ink

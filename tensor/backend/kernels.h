@@ -96,7 +96,7 @@ enum class Epilogue {  // what a product does to its result
 };
 // c = epilogue(alpha a b + beta c + bias), per batch entry; strides in elements, batch strides may be 0
 struct GemmArgs {
-  DType dtype;  // f32 f64 c64 c128, and i64 i32 u8; on a CUDA device also f16 bf16, computed in f32
+  DType dtype;  // f32 f64 c64 c128, and i64 i32 u8; with half_products also f16 bf16, computed in f32
   int64_t batch, m, n, k;
   const void* a;
   int64_t a_row, a_col, a_batch;
@@ -118,6 +118,12 @@ struct GemmArgs {
 // h / (heads / kv_heads).
 inline constexpr int64_t kMaskTile = 64;               // rows and columns of a tile of a block mask
 inline constexpr int64_t kNoBound = int64_t(1) << 40;  // of low (negative) and high: all keys
+// The gradients to be written, and what they follow from: contiguous, but for q, k and v, whose strides AttentionArgs
+// has. dlse may be null.
+struct AttentionBackwardArrays {
+  void *dq, *dk, *dv;
+  const void *dout, *dlse, *q, *k, *v, *out, *lse;
+};
 struct AttentionArgs {
   DType dtype;  // f32 f64; on a CUDA device also f16 bf16, with f32 inside. lse is f64 for f64, else f32
   int64_t batch, heads, kv_heads, nq, nk, d, dv;
@@ -243,7 +249,8 @@ struct Kernels {
   void (*cross_entropy_backward)(const CrossEntropyArgs&, void* dlogits, const void* dloss, const void* logits, const void* lse,
                                  const int64_t* target);  // dloss [rows]
   // ---- products and convolutions
-  bool half_products;  // whether gemm takes f16 and bf16 (products in f32 inside, one rounding)
+  bool half_products;   // whether gemm takes f16 and bf16 (in f32 inside, one rounding),
+  bool half_attention;  // and attention
   // false, and nothing is done, if it cannot take this bias or epilogue, or sums without terms (k = 0)
   bool (*gemm)(const GemmArgs&);
   void (*conv2d)(const ConvArgs&, void* y, const void* x, const void* weight, const void* bias);  // bias may be null
@@ -255,16 +262,15 @@ struct Kernels {
   void (*avg_pool2d_backward)(const PoolArgs&, void* dx, const void* dy);
   // van Herk; indices along the dim
   void (*window_max)(DType dtype, void* y, int64_t* indices, const void* x, Lines lines, int64_t window);
-  // c64, c128; rows contiguous
+  // Rows contiguous. c64, c128: n numbers to n. f32, f64, on the CPU only: n real numbers to the first n / 2 + 1 entries
+  // of their transform, and with `inverse` those back to n real numbers.
   void (*fft)(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale);
   // false, and nothing is done, where fft and elementwise kernels have to be put together instead; batch, channels >= 1
   bool (*fft_convolution)(const FftConvolutionArgs&, void* out, const void* a, const void* b);
   // ---- attention
   // lse [batch, heads, nq]
   void (*attention)(const AttentionArgs&, void* out, void* lse, const void* q, const void* k, const void* v);
-  void (*attention_backward)(const AttentionArgs&, void* dq, void* dk, void* dv, const void* dout, const void* dlse, const void* q,
-                             // contiguous; dlse may be null
-                             const void* k, const void* v, const void* out, const void* lse);
+  void (*attention_backward)(const AttentionArgs&, const AttentionBackwardArrays&);
   void (*linear_attention)(const LinearAttentionArgs&, void* out, const void* q, const void* k, const void* v, const void* decay);
   // ---- recurrences
   void (*recurrence)(const RecurrenceArgs&, void* h, const void* a, const void* b, const void* start);

@@ -69,61 +69,26 @@ template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; 
 template <> struct DTypeOf<bool> { static constexpr DType value = DType::boolean; };
 template <class T> inline constexpr DType dtype_of = DTypeOf<T>::value;
 
-// Calls f.template operator()<T>() with the C++ type of t. `visit(t, []<class T>() { ... })`.
+// Calls f.template operator()<T>() with that C++ type of the list which t names; callers have checked that it is there.
+template <class First, class... Others, class F> INK_INLINE decltype(auto) visit_among(DType t, F&& f) {
+  if constexpr (sizeof...(Others) > 0)
+    if (t != dtype_of<First>) return visit_among<Others...>(t, f);
+  return f.template operator()<First>();
+}
+// Among all types: `visit(t, []<class T>() { ... })`.
 template <class F> INK_INLINE decltype(auto) visit(DType t, F&& f) {
-  switch (t) {
-    case DType::f32:
-      return f.template operator()<float>();
-    case DType::f64:
-      return f.template operator()<double>();
-    case DType::f16:
-      return f.template operator()<half>();
-    case DType::bf16:
-      return f.template operator()<bfloat16>();
-    case DType::c64:
-      return f.template operator()<complex<float>>();
-    case DType::c128:
-      return f.template operator()<complex<double>>();
-    case DType::i64:
-      return f.template operator()<int64_t>();
-    case DType::i32:
-      return f.template operator()<int32_t>();
-    case DType::u8:
-      return f.template operator()<uint8_t>();
-    default:
-      return f.template operator()<bool>();
-  }
+  return visit_among<float, double, half, bfloat16, complex<float>, complex<double>, int64_t, int32_t, uint8_t, bool>(
+      t, f);
 }
-// The same over float and double only; callers have checked that t is one of them.
-template <class F> INK_INLINE decltype(auto) visit_float(DType t, F&& f) {
-  if (t == DType::f64) return f.template operator()<double>();
-  return f.template operator()<float>();
-}
-// The same for all floating types, f16 and bf16 too.
+// Float and double only.
+template <class F> INK_INLINE decltype(auto) visit_float(DType t, F&& f) { return visit_among<double, float>(t, f); }
+// All floating types, f16 and bf16 too.
 template <class F> INK_INLINE decltype(auto) visit_real(DType t, F&& f) {
-  switch (t) {
-    case DType::f64:
-      return f.template operator()<double>();
-    case DType::f16:
-      return f.template operator()<half>();
-    case DType::bf16:
-      return f.template operator()<bfloat16>();
-    default:
-      return f.template operator()<float>();
-  }
+  return visit_among<double, half, bfloat16, float>(t, f);
 }
-// The same for f32, f64, c64 and c128.
+// f32, f64, c64 and c128.
 template <class F> INK_INLINE decltype(auto) visit_field(DType t, F&& f) {
-  switch (t) {
-    case DType::f32:
-      return f.template operator()<float>();
-    case DType::f64:
-      return f.template operator()<double>();
-    case DType::c64:
-      return f.template operator()<complex<float>>();
-    default:
-      return f.template operator()<complex<double>>();
-  }
+  return visit_among<float, double, complex<float>, complex<double>>(t, f);
 }
 
 }  // namespace ink

@@ -59,20 +59,7 @@ template <class F> INK_INLINE void visit_sortable(DType dtype, int64_t n, F&& f)
     else
       f.template operator()<T, WideEntry>();
   };
-  switch (dtype) {
-    case DType::f32:
-      return with.template operator()<float>();
-    case DType::f64:
-      return with.template operator()<double>();
-    case DType::i64:
-      return with.template operator()<int64_t>();
-    case DType::i32:
-      return with.template operator()<int32_t>();
-    case DType::u8:
-      return with.template operator()<uint8_t>();
-    default:
-      return with.template operator()<bool>();
-  }
+  visit_among<float, double, int64_t, int32_t, uint8_t, bool>(dtype, with);
 }
 
 }  // namespace ink

@@ -44,7 +44,7 @@ AttentionArgs attention_sizes(const Tensor& q, const Tensor& k, const Tensor& v)
 std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor& q, const Tensor& k, const Tensor& v,
                                 const AttentionMasks& masks) {
   Device device = common_device(op, {&q, &k, &v, &masks.slopes, &masks.mask, &masks.tiles, &masks.bits});
-  const DType t = product_dtype(q.dtype(), q.device());
+  const DType t = attention_dtype(q.dtype(), q.device());
   Tensor qi = rows_contiguous_in(q, t), ki = rows_contiguous_in(k, t), vi = rows_contiguous_in(v, t), slopes;
   Tensor out = empty({args.batch, args.heads, args.nq, args.dv}, {t, device});
   Tensor lse = empty({args.batch, args.heads, args.nq}, {statistics(t), device});
@@ -59,10 +59,9 @@ std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor
   return {cast(out, q.dtype()), lse};
 }
 
-std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
-                                         const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
-                                         const AttentionMasks& masks) {
-  const DType t = product_dtype(q.dtype(), q.device());
+std::array<Tensor, 3> attention_backward(AttentionArgs args, const AttentionCall& call, const AttentionMasks& masks) {
+  const auto& [q, k, v, out, lse, dout, dlse] = call;
+  const DType t = attention_dtype(q.dtype(), q.device());
   Tensor qi = rows_contiguous_in(q, t), ki = rows_contiguous_in(k, t), vi = rows_contiguous_in(v, t), slopes;
   Tensor g = contiguous_in(dout, t), o = contiguous_in(out, t), gl = contiguous_in(dlse, lse.dtype());
   std::array<Tensor, 3> d{empty(q.shape(), qi.options()), empty(k.shape(), qi.options()),
@@ -71,9 +70,17 @@ std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout,
     for (const Tensor& x : d) fill(x, 0);
   } else {
     describe(args, slopes, qi, ki, vi, masks);
-    kernels_of(q).attention_backward(args, d[0].raw_data(), d[1].raw_data(), d[2].raw_data(), g.raw_data(),
-                                     data_or_null(gl), qi.raw_data(), ki.raw_data(), vi.raw_data(), o.raw_data(),
-                                     contiguous(lse).raw_data());
+    const Tensor own_lse = contiguous(lse);
+    kernels_of(q).attention_backward(args, {.dq = d[0].raw_data(),
+                                            .dk = d[1].raw_data(),
+                                            .dv = d[2].raw_data(),
+                                            .dout = g.raw_data(),
+                                            .dlse = data_or_null(gl),
+                                            .q = qi.raw_data(),
+                                            .k = ki.raw_data(),
+                                            .v = vi.raw_data(),
+                                            .out = o.raw_data(),
+                                            .lse = own_lse.raw_data()});
   }
   for (Tensor& x : d) x = cast(x, q.dtype());
   return d;

@@ -22,10 +22,12 @@ AttentionArgs attention_sizes(const Tensor& q, const Tensor& k, const Tensor& v)
 // tensors lie: their dtype, strides and pointers are filled in here.
 std::array<Tensor, 2> attention(const char* op, AttentionArgs args, const Tensor& q, const Tensor& k, const Tensor& v,
                                 const AttentionMasks& masks);
-// {dq, dk, dv} from the gradients of out and lse; dlse may be undefined.
-std::array<Tensor, 3> attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& dlse, const Tensor& q,
-                                         const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,
-                                         const AttentionMasks& masks);
+// What a call of attention took and gave, and the gradients of what it gave; dlse may be undefined.
+struct AttentionCall {
+  Tensor q, k, v, out = {}, lse = {}, dout = {}, dlse = {};
+};
+// {dq, dk, dv}
+std::array<Tensor, 3> attention_backward(AttentionArgs args, const AttentionCall& call, const AttentionMasks& masks);
 
 // q, k [batch, n, d], v [batch, n, dv], decay [batch, n] or undefined, of one dtype.
 Tensor linear_attention(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay,

@@ -24,10 +24,24 @@ Tensor right_angle(int64_t n, const Options& options) {
   return cast(binary("complex", fn::MakeComplex{}, re, im), options.dtype);
 }
 
-Tensor first_of_rows(const Tensor& x, int64_t n) {  // a view
+Shape with_rows(const Tensor& x, int64_t n) {
   Shape shape = x.shape();
   shape[x.dim() - 1] = n;
-  return as_strided(x, shape, x.strides(), x.storage_offset());
+  return shape;
+}
+Tensor first_of_rows(const Tensor& x, int64_t n) {  // a view
+  return as_strided(x, with_rows(x, n), x.strides(), x.storage_offset());
+}
+
+// f, which transforms contiguous rows, along `dim`.
+template <class F> Tensor along_rows(const Tensor& x, int dim, F f) {
+  Shape order, back;
+  for (int d = 0; d < x.dim(); ++d)
+    if (d != dim) order.push_back(d);
+  order.push_back(dim);
+  for (int d = 0; d < x.dim(); ++d) back.push_back(d < dim ? d : d == dim ? x.dim() - 1 : d - 1);
+  const Tensor y = f(contiguous(permute(x, order)));
+  return dim == x.dim() - 1 ? y : clone(permute(y, back));
 }
 
 // The convolution by transforms of n complex numbers. A product of polynomials modulo z^n + i is the whole convolution
@@ -38,9 +52,7 @@ Tensor by_transforms(const char* op, const FftConvolutionArgs& a, const Tensor& 
   const auto conjugate = [&](const Tensor& p) { return unary(op, fn::Conj{}, p); };
   const Tensor w = right_angle(a.n, {complex_of(a.dtype), x.device()});
   const auto spectrum = [&](const Tensor& p) {
-    Shape shape = p.shape();
-    shape[p.dim() - 1] = a.n;
-    Tensor rows = zeros(shape, w.options());
+    Tensor rows = zeros(with_rows(p, a.n), w.options());
     copy_into(first_of_rows(rows, p.size(-1)), p);
     return dft(op, times(w, rows), p.dim() - 1, false, 1);
   };
@@ -119,15 +131,50 @@ Tensor avg_pool2d_backward(const char* op, PoolArgs a, const Tensor& dy) {
 
 Tensor dft(const char* op, const Tensor& x, int dim, bool inverse, double scale) {
   check_domain(op, x.dtype(), kComplex);
-  Shape order, back;
-  for (int d = 0; d < x.dim(); ++d)
-    if (d != dim) order.push_back(d);
-  order.push_back(dim);
-  for (int d = 0; d < x.dim(); ++d) back.push_back(d < dim ? d : d == dim ? x.dim() - 1 : d - 1);
-  Tensor in = contiguous(permute(x, order)), y = empty(in.shape(), in.options());
-  const int64_t n = x.size(dim);
-  if (y.numel() > 0) kernels_of(x).fft(x.dtype(), y.raw_data(), in.raw_data(), y.numel() / n, n, inverse, scale);
-  return dim == x.dim() - 1 ? y : clone(permute(y, back));
+  return along_rows(x, dim, [&](const Tensor& in) {
+    Tensor y = empty(in.shape(), in.options());
+    const int64_t n = in.size(-1);
+    if (y.numel() > 0) kernels_of(x).fft(x.dtype(), y.raw_data(), in.raw_data(), y.numel() / n, n, inverse, scale);
+    return y;
+  });
+}
+
+Tensor dft_of_real(const char* op, const Tensor& x, int dim, double scale) {
+  check_domain(op, x.dtype(), kFloat);
+  return along_rows(x, dim, [&](const Tensor& in) {
+    const int64_t n = in.size(-1);
+    const Options result(complex_of(x.dtype()), x.device());
+    if (!x.device().is_cpu())
+      return clone(first_of_rows(dft(op, cast(in, result.dtype), in.dim() - 1, false, scale), n / 2 + 1));
+    Tensor y = empty(with_rows(in, n / 2 + 1), result);
+    if (y.numel() > 0) kernels_of(x).fft(x.dtype(), y.raw_data(), in.raw_data(), in.numel() / n, n, false, scale);
+    return y;
+  });
+}
+
+// y_j = scale Re sum_k c_k X_k e^(2 pi i j k / n), k = 0 .. n/2, where c_k = 2 counts X_k and its conjugate X_(n-k),
+// and c_k = 1 for the entries that are their own partner, 0 and (n even) n/2.
+Tensor dft_to_real(const char* op, const Tensor& x, int dim, int64_t n, double scale) {
+  check_domain(op, x.dtype(), kComplex);
+  return along_rows(x, dim, [&](const Tensor& in) {
+    const Options result(real_of(x.dtype()), x.device());
+    Tensor y = empty(with_rows(in, n), result);
+    if (y.numel() == 0) return y;
+    if (x.device().is_cpu()) {
+      kernels_of(x).fft(result.dtype, y.raw_data(), in.raw_data(), y.numel() / n, n, true, scale);
+      return y;
+    }
+    Tensor whole = zeros(with_rows(in, n), x.options());
+    copy_into(first_of_rows(whole, n / 2 + 1), binary(op, fn::Mul{}, in, partners(n, result)));
+    return unary(op, fn::RealPart{}, dft(op, whole, in.dim() - 1, true, scale));
+  });
+}
+
+Tensor partners(int64_t n, const Options& options) {
+  Tensor c = full({n / 2 + 1}, 2., options);
+  fill(first_of_rows(c, 1), 1.);
+  if (n % 2 == 0) fill(as_strided(c, {1}, {1}, n / 2), 1.);
+  return c;
 }
 
 Tensor fft_convolution(const char* op, FftConvolutionArgs args, const Tensor& a, const Tensor& b) {

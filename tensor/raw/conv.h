@@ -21,6 +21,15 @@ Tensor avg_pool2d_backward(const char* op, PoolArgs args, const Tensor& dy);
 // scale * sum_j x_j e^(-+ 2 pi i j k / n) along `dim` (+ when inverse), for complex x.
 Tensor dft(const char* op, const Tensor& x, int dim, bool inverse, double scale);
 
+// The transform of n real numbers along `dim`, of which the first n / 2 + 1 entries are kept, and from those the n real
+// numbers: parts of entries that are their own partner count as real. f32 and f64, c64 and c128.
+Tensor dft_of_real(const char* op, const Tensor& x, int dim, double scale);
+Tensor dft_to_real(const char* op, const Tensor& x, int dim, int64_t n, double scale);
+
+// How often each of the n / 2 + 1 entries counts in a transform of n real numbers: 2, for it and its conjugate, but 1
+// for entries that are their own partner, the first and (n even) the last.
+Tensor partners(int64_t n, const Options& options);
+
 // A causal convolution of rows or one of its adjoints: operands and result as FftConvolutionArgs says, checked by the
 // caller; args.dtype is filled in.
 Tensor fft_convolution(const char* op, FftConvolutionArgs args, const Tensor& a, const Tensor& b);

@@ -15,5 +15,7 @@ Tensor cholesky(const char* op, const Tensor& a);           // lower L with L L^
 std::array<Tensor, 2> qr(const char* op, const Tensor& a);  // {q [..., m, k], r [..., k, n]}, k = min(m, n)
 std::array<Tensor, 2> eigh(const char* op,
                            const Tensor& a);  // {ascending eigenvalues, vectors}; reads the lower triangle
+// The eigenvalues of any square matrix, complex, in no order. What is not finite must not be asked: LAPACK may not end.
+Tensor eigvals(const char* op, const Tensor& a);
 
 }  // namespace ink::raw

@@ -25,8 +25,9 @@ inline Working working_dtypes(const char* op, std::initializer_list<const Tensor
   check_domain(op, t, kFloat);
   return {t, compute_type(t)};
 }
-// What a device's kernels of products and attention compute t in: f16 and bf16 themselves where they take them.
+// What a device's kernels of products, and of attention, compute t in: f16 and bf16 themselves where they take them.
 inline DType product_dtype(DType t, Device device) { return kernels(device).half_products ? t : compute_type(t); }
+inline DType attention_dtype(DType t, Device device) { return kernels(device).half_attention ? t : compute_type(t); }
 
 // ---- operands
 // Contiguous, in dtype t.

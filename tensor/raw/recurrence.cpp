@@ -53,13 +53,13 @@ std::array<Tensor, 2> recurrence_backward(const Tensor& dh, const Tensor& a, con
   return {cast(da, h.dtype()), cast(db, h.dtype())};
 }
 
-std::array<Tensor, 3> selective_scan(const char* op, const SelectiveScanTensors& tensors, bool keep) {
+std::array<Tensor, 3> selective_scan(const char* op, const SelectiveScanTensors& tensors, bool keep_states) {
   common_device(op, {&tensors.x, &tensors.delta, &tensors.a, &tensors.b, &tensors.c, &tensors.start});
   const DType result = tensors.x.dtype(), t = compute_type(result);
   const SelectiveScanTensors in = laid_out(tensors, t);
   const SelectiveScanArgs s = describe(in);
   Tensor y = empty(in.x.shape(), in.x.options()), last = empty({s.batch, s.channels, s.states}, in.x.options()), kept;
-  if (keep) kept = empty({s.batch, (s.n + kScanChunk - 1) / kScanChunk, s.states, s.channels}, in.x.options());
+  if (keep_states) kept = empty({s.batch, (s.n + kScanChunk - 1) / kScanChunk, s.states, s.channels}, in.x.options());
   if (s.batch * s.channels * s.states == 0)
     fill(y, 0);
   else

@@ -19,8 +19,8 @@ std::array<Tensor, 2> recurrence_backward(const Tensor& dh, const Tensor& a, con
 struct SelectiveScanTensors {
   Tensor x, delta, a, b, c, start;
 };
-// {y, last state, states kept for the backward pass (undefined unless `keep`)}. n is at least 1.
-std::array<Tensor, 3> selective_scan(const char* op, const SelectiveScanTensors& in, bool keep);
+// {y, last state, states kept for the backward pass (undefined unless `keep_states`)}. n is at least 1.
+std::array<Tensor, 3> selective_scan(const char* op, const SelectiveScanTensors& in, bool keep_states);
 // dlast may be undefined; start's gradient is made in any case.
 SelectiveScanTensors selective_scan_backward(const Tensor& dy, const Tensor& dlast, const SelectiveScanTensors& in,
                                              const Tensor& kept);

@@ -162,6 +162,7 @@ template <class T> struct KeptPlans {
   ForkMutex mutex{ForkOrder::cache, ForkMutex::recursive};
   std::map<int64_t, std::unique_ptr<OwnedPlan<T>>> plans;
   std::map<int64_t, std::unique_ptr<OwnedConvolutionPlan<T>>> convolutions;
+  std::map<int64_t, std::vector<T>> turns;
   static KeptPlans& all() {
     static auto& one = *new KeptPlans;  // never destroyed
     return one;
@@ -181,6 +182,22 @@ template <class T> const FftPlan<T>& fft_plan(int64_t n) {
 }
 template const FftPlan<float>& fft_plan<float>(int64_t);
 template const FftPlan<double>& fft_plan<double>(int64_t);
+
+template <class T> const T* real_fft_turns(int64_t half) {
+  KeptPlans<T>& kept = KeptPlans<T>::all();
+  std::lock_guard lock(kept.mutex);
+  std::vector<T>& table = kept.turns[half];
+  if (table.empty()) {
+    table.resize(2 * (half + 1));
+    for (int64_t k = 0; k <= half; ++k) {
+      const std::complex<double> w = root_of_unity(k, 2 * half);
+      table[k] = T(w.real()), table[half + 1 + k] = T(w.imag());
+    }
+  }
+  return table.data();
+}
+template const float* real_fft_turns<float>(int64_t);
+template const double* real_fft_turns<double>(int64_t);
 
 template <class T> const ConvolutionPlan<T>& convolution_plan(int64_t n) {
   n = convolution_length(n);

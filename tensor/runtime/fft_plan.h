@@ -35,6 +35,12 @@ template <class T> const FftPlan<T>& fft_plan(int64_t n);
 extern template const FftPlan<float>& fft_plan<float>(int64_t);
 extern template const FftPlan<double>& fft_plan<double>(int64_t);
 
+// [half + 1] of exp(-pi i k / half), all real parts, then all imaginary parts, from a cache: what ties a transform of
+// 2 half real numbers to one of `half` complex numbers.
+template <class T> const T* real_fft_turns(int64_t half);
+extern template const float* real_fft_turns<float>(int64_t);
+extern template const double* real_fft_turns<double>(int64_t);
+
 // What a convolution of rows of real numbers needs: a transform of n complex numbers x_j twist_j, kind split, rows and
 // columns multiples of every level's lanes.
 template <class T> struct ConvolutionPlan {

@@ -28,8 +28,9 @@ std::vector<Case> scan_cases();
 std::vector<Case> ssm_cases();
 std::vector<Case> s4_cases();
 std::vector<Case> diffusion_cases();
-std::vector<Case> decoding_cases();   // passes, the loop of generation, a checkpoint
-std::vector<Case> precision_cases();  // 16 bits against f32
+std::vector<Case> decoding_cases();         // passes, the loop of generation, a checkpoint
+std::vector<Case> batch_invariant_cases();  // a few rows within BatchInvariant against the same without
+std::vector<Case> precision_cases();        // 16 bits against f32
 std::vector<Case> cuda_cases();  // sizes that fill a GPU; the first is the device copy that others are compared with
 
 // Runs body for about `seconds`, at least 5 times after two warm-up calls. On a device that works while the program

@@ -6,9 +6,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "inkstone/decoding.h"
 #include "inkstone/ink.h"
-#include "nn/decoding/generate.h"
-#include "nn/decoding/tree.h"
 #include "tensor/io.h"
 #include "tests/bench/bench.h"
 

@@ -1,4 +1,5 @@
 // Diffusion models: a training step of the net for points, samples of a U-Net, and what the sampler itself costs.
+#include "inkstone/diffusion.h"
 #include "inkstone/ink.h"
 #include "tests/bench/bench.h"
 

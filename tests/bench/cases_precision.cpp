@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "inkstone/ink.h"
+#include "inkstone/precision.h"
 #include "tests/bench/bench.h"
 
 namespace bench {
@@ -68,7 +69,7 @@ std::vector<Case> precision_cases() {
   for (DType t : {f16, bf16}) {
     c.push_back(conversion(fmt::format("16 x f32 to {} 4Ki", name_of(t)), f32, t));
     c.push_back(conversion(fmt::format("16 x {} to f32 4Ki", name_of(t)), t, f32));
-    for (int64_t n : {128, 512, 1024})
+    for (int64_t n : {64, 128, 512, 1024})
       c.push_back(quiet(fmt::format("matmul {} {}", n, name_of(t)), 2. * double(n * n * n), 0, 0.9,
                         fmt::format("matmul {}", n), [=] {
                           Tensor x = randn({n, n}).to(t), y = randn({n, n}).to(t);

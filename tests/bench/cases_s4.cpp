@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "inkstone/ink.h"
+#include "inkstone/ssm.h"
 #include "tests/bench/bench.h"
 
 namespace bench {

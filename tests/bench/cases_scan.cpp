@@ -1,5 +1,6 @@
 // Cases of state space models: scans against the memory they move, steps of LegS against dense ones.
 #include "inkstone/ink.h"
+#include "inkstone/ssm.h"
 #include "tests/bench/bench.h"
 
 namespace bench {

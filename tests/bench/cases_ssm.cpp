@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "inkstone/ink.h"
+#include "inkstone/ssm.h"
 #include "tests/bench/bench.h"
 
 namespace bench {

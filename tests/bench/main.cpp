@@ -148,7 +148,8 @@ int main(int argc, char** argv) {
   if (device.is_cpu() && (args.what == "diffusion" || args.what == "all"))
     for (auto& c : bench::diffusion_cases()) cases.push_back(c);
   if (device.is_cpu() && (args.what == "decoding" || args.what == "all"))
-    for (auto& c : bench::decoding_cases()) cases.push_back(c);
+    for (const auto& family : {bench::decoding_cases(), bench::batch_invariant_cases()})
+      cases.insert(cases.end(), family.begin(), family.end());
   if (device.is_cpu() && args.what == "all")  // against rows of the others
     for (auto& c : bench::precision_cases()) cases.push_back(c);
   bool first = true;

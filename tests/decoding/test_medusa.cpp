@@ -145,6 +145,10 @@ TEST_CASE("halves: the sum in a block is rounded once", "[medusa]") {
   const Tensor u = linear(h, b.weight, b.bias).to(f32);
   CHECK(same(heads.heads[0].forward(h), (h.to(f32) + silu(u)).to(bf16)));
   CHECK(medusa_loss(heads, tokens({2, 6}, 7, 1)).dtype() == f32);
+  heads.to(f32);  // to be trained beside a model in halves
+  const Tensor loss = medusa_loss(heads, tokens({2, 6}, 7, 1));
+  loss.backward();
+  CHECK(heads.heads[0].blocks[0].weight.grad().dtype() == f32);
 }
 
 TEST_CASE("losses on five tokens, by hand", "[medusa]") {

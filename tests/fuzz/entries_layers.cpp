@@ -199,6 +199,7 @@ void add_layers(Entries& e) {
   OP(ifft, X(ones({2, 6}, c64)), 6, -1);
   OP(rfft, X(ones({2, 6})), 6, -1);
   OP(irfft, X(ones({2, 4}, c64)), 6, -1);
+  OP(causal_convolution, X(ones({2, 3, 6})), X(ones({3, 6})));
 }
 
 void add_attention(Entries& e) {

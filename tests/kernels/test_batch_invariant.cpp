@@ -48,7 +48,8 @@ struct Size {
 };
 std::vector<Size> sizes() {
   if (on_device()) return {{1, 1}, {7, 5}, {33, 18}};
-  return {{1, 1}, {5, 1}, {1, 64}, {7, 5}, {24, 16}, {31, 33}, {50, 131}, {103, 250}, {128, 128}, {384, 128}};
+  return {{1, 1},    {5, 1},     {1, 64},    {7, 5},     {24, 16},  {31, 33},
+          {50, 131}, {103, 250}, {128, 128}, {384, 128}, {9, 2000}, {400, 270}};
 }
 
 // f of the first rows of x, and of rows from the middle, against f of each row alone. f takes [m, k].
@@ -143,6 +144,22 @@ TEST_CASE("a product within the guard is right", "[batch_invariant]") {
         CHECK(off(matmul(x, w.t().contiguous()), wide) < most);
         CHECK(off(addmm(c, x, w.t(), 0.5, -2), wide * -2 + to(c, f64) * 0.5) < most * 2);
       }
+}
+
+TEST_CASE("a device sums from the first product to the last, by a kernel of its own", "[batch_invariant]") {
+  if (!on_device()) return;
+  const int64_t m = 3, n = 5, k = 40;
+  const Tensor x = normal({m, k}, 1, f32), w = normal({n, k}, 2, f32);
+  std::vector<double> expected;
+  const Values a = values(x), b = values(w);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      float sum = 0;
+      for (int64_t p = 0; p < k; ++p) sum += float(a[size_t(i * k + p)]) * float(b[size_t(j * k + p)]);
+      expected.push_back(sum);
+    }
+  BatchInvariant guard;
+  CHECK(values(linear(x, w)) == expected);
 }
 
 TEST_CASE("products of nothing, and what a row of NaN touches", "[batch_invariant]") {
@@ -279,6 +296,22 @@ TEST_CASE("attention within the guard is that of the tiles, to rounding", "[batc
         CHECK(same_bits(isinf(lse), nothing));
         CHECK(difference(where(nothing, zero, lse), where(nothing, zero, expected_lse)) < (t == f32 ? 2e-6 : 1e-14));
       }
+}
+
+TEST_CASE("gradients flow within the guard as without it", "[batch_invariant]") {
+  const Problem p = problem({1, 2, 1, 5, 9, 4, 6}, f64);
+  const Tensor weight = normal({3, 6}, 7);
+  const auto gradients = [&] {
+    TensorList in{p.q.detach(), p.k.detach(), p.v.detach(), weight.detach()};
+    for (Tensor& t : in) t.requires_grad_();
+    const auto [o, lse] = attention_with_lse(in[0], in[1], in[2], {.causal = Causal::bottom_right, .softcap = 3});
+    Tensor total = sum(square(linear(o, in[3]))) + sum(square(lse));
+    return grad(std::span(&total, 1), in);
+  };
+  const auto expected = gradients();
+  BatchInvariant guard;
+  const auto got = gradients();
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(difference(got[i], expected[i]) < 1e-13);
 }
 
 TEST_CASE("block masks, rows that see nothing, and what is refused within the guard", "[batch_invariant]") {

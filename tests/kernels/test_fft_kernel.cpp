@@ -65,6 +65,34 @@ template <class T> void check(int64_t rows, int64_t n) {
   CHECK(worst <= 16 * eps * (std::log2(double(n)) + 2));
 }
 
+// Real rows beside the same numbers as complex ones, and back from a spectrum whose ends are not real.
+template <class T> void check_real(int64_t rows, int64_t n) {
+  std::normal_distribution<double> normal;
+  const int64_t half = n / 2 + 1;
+  std::vector<T> x(rows * n), back(rows * n + 1, T(77));
+  std::vector<std::complex<T>> z(rows * n), full(rows * n), y(rows * half + 1, T(77));
+  for (int64_t i = 0; i < rows * n; i++) z[i] = x[i] = T(normal(generator));
+  const Kernels& k = kernels(Device::cpu());
+  const DType real = sizeof(T) == 4 ? DType::f32 : DType::f64, whole = sizeof(T) == 4 ? DType::c64 : DType::c128;
+  k.fft(whole, full.data(), z.data(), rows, n, false, 0.5);
+  k.fft(real, y.data(), x.data(), rows, n, false, 0.5);
+  double worst = 0, worst_back = 0;
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < half; i++) worst = std::max(worst, double(std::abs(y[r * half + i] - full[r * n + i])));
+  CHECK(y[rows * half] == std::complex<T>(77));
+  for (int64_t r = 0; r < rows; r++) {
+    y[r * half] += std::complex<T>(0, 3);
+    if (n % 2 == 0) y[r * half + n / 2] += std::complex<T>(0, 5);
+  }
+  k.fft(real, back.data(), y.data(), rows, n, true, 2.0 / double(n));
+  for (int64_t i = 0; i < rows * n; i++) worst_back = std::max(worst_back, double(std::abs(back[i] - x[i])));
+  CHECK(back[rows * n] == T(77));
+  INFO("rows " << rows << " length " << n << " bytes " << sizeof(T));
+  const double eps = std::numeric_limits<T>::epsilon(), log = std::log2(double(n)) + 2;
+  CHECK(worst <= 4 * eps * std::sqrt(double(n)) * log);
+  CHECK(worst_back <= 16 * eps * log);
+}
+
 // A convolution and its adjoints beside their sums, at some places of each row.
 template <class T> void check_convolution(int64_t batch, int64_t channels, int64_t n, int64_t taps) {
   std::normal_distribution<double> normal;
@@ -103,6 +131,15 @@ template <class T> void check_convolution(int64_t batch, int64_t channels, int64
 }
 
 }  // namespace
+
+TEST_CASE("the FFT of real rows is half of that of complex ones, and leads back", "[fft]") {
+  for (int64_t n : {1,  2,  3,  4,   5,   6,   7,   8,   9,    12,   31,   32,   34,   62,   64,   66,  96,
+                    97, 98, 99, 128, 130, 194, 202, 256, 1000, 1001, 2018, 2048, 4096, 6000, 8192, 7919})
+    for (int64_t rows : {1, 19}) {
+      check_real<float>(rows, n);
+      check_real<double>(rows, n);
+    }
+}
 
 TEST_CASE("the convolution by FFT and its adjoints are their sums, whatever the lengths", "[fft]") {
   for (int64_t n : {1, 2, 16, 17, 255, 256, 257, 512, 700, 1025, 1536, 1537, 4096, 4100, 5121, 7000})

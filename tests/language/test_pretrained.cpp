@@ -235,3 +235,20 @@ TEST_CASE("Llama: options that do not fit, lengths and states", "[llama]") {
   std::vector<BlockState> of_another(3);
   CHECK_THROWS_AS(model.step(ids, of_another), ValueError);
 }
+
+TEST_CASE("Medusa's heads learn beside a checkpoint, which stays as it is", "[pretrained]") {
+  const std::string name = GENERATE("gpt2", "llama", "llama_tied");
+  INFO(name);
+  const Pretrained p = load_pretrained(kModels + name);
+  const Tensor ids = of(load_npz(kModels + name + "/expected.npz"), "ids").to(default_device());
+  const Tensor before = p.model->forward(ids);
+  MedusaHeads heads(*p.model, {.heads = 2});
+  CHECK(equal(heads.logits(p.model->features(ids), 1), before));
+  Adam optimizer(heads.parameters(), {.lr = 1e-3});
+  const Tensor loss = medusa_loss(heads, ids);
+  loss.backward();
+  optimizer.step();
+  CHECK(medusa_loss(heads, ids).item<double>() < loss.item<double>());
+  CHECK(equal(p.model->forward(ids), before));
+  for (const Tensor& w : p.model->parameters()) CHECK_FALSE(w.grad().defined());
+}

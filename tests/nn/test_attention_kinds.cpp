@@ -1,12 +1,10 @@
 // Every kind of attention behind MultiHeadAttention, TransformerBlock and GPT: one set of properties for all.
 #include "autograd/graph/mode.h"
 #include "autograd/observe/autocast.h"
-#include "include/inkstone/testing.h"
 #include "nn/attention/multihead.h"
-#include "nn/models/gpt.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
-#include "tests/support/temporary.h"
+#include "tests/support/layers.h"
 
 using namespace ink;
 using namespace ink::test;
@@ -181,7 +179,6 @@ TEST_CASE("every kind runs, steps and has gradients under autocast, in either ha
 }
 
 TEST_CASE("a model of every causal kind is saved, loaded, copied and continued", "[attention][gpt]") {
-  TemporaryFolder folder;
   for (K kind : all_attention_kinds()) {
     if (!has_causal_form(kind)) continue;
     INFO(name_of(kind));
@@ -189,17 +186,7 @@ TEST_CASE("a model of every causal kind is saved, loaded, copied and continued",
     GPT gpt(o), other(o), copy = gpt;
     for (auto& [name, p] : gpt.named_parameters())
       if (name.ends_with("gain")) CHECK(equal(p, ones_like(p)));  // not drawn anew as weights are
-    Tensor ids = whole({2, 10}, 7, 1), logits = gpt.forward(ids);
-    gpt.save(folder / "model.safetensors");
-    other.load(folder / "model.safetensors");
-    CHECK(equal(other.forward(ids), logits));
-    CHECK(equal(copy.forward(ids), logits));
-    std::vector<BlockState> states;
-    Tensor first = gpt.step(ids.narrow(1, 0, 6), states);
-    std::vector<BlockState> branch = states;  // a state is a value: both go on from here
-    Tensor a = gpt.step(ids.narrow(1, 6, 4), states), b = gpt.step(ids.narrow(1, 6, 4), branch);
-    CHECK(equal(a, b));
-    CHECK(verify::close(cat({first, a}, 1), logits, verify::tolerance(f32, 400)).message == "");
+    check_saved_copied_continued(gpt, other, copy);
   }
 }
 

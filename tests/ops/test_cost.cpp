@@ -166,7 +166,10 @@ TEST_CASE("rows, reductions and scans", "[cost]") {
 TEST_CASE("transforms and factorisations", "[cost]") {
   CHECK(flops_of("fft", [&] { fft(ones({3, 8})); }) == 360);          // 3 lines of 5 * 8 * log2(8) = 5 * 8 * 3
   CHECK(flops_of("fft", [&] { ifft(ones({4, 6}), -1, 0); }) == 240);  // 6 lines of 5 * 4 * 2
-  CHECK(flops_of("fft", [&] { rfft(ones({16})); }) == 320);           // 5 * 16 * 4
+  CHECK(flops_of("rfft", [&] { rfft(ones({2, 16})); }) == 320);       // 2 lines of half of 5 * 16 * 4
+  CHECK(flops_of("irfft", [&] { irfft(ones({2, 9}, c64)); }) == 320);
+  // 2 lines there, 2 back and one kernel of 5 * 16 * 4, and 2 products of 16 complex numbers
+  CHECK(flops_of("fft_convolution", [&] { causal_convolution(ones({2, 16}), ones({16})); }) == 1792);
   Tensor a = eye(6, f64), b = ones({6, 2}, f64);
   CHECK(flops_of("cholesky", [&] { cholesky(a); }) == 72);                           // 216 / 3
   CHECK(flops_of("triangular_solve", [&] { triangular_solve(a, b, true); }) == 72);  // 36 for each of 2 columns

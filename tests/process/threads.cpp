@@ -105,6 +105,24 @@ void one_model() {
     EXPECT((p.grad() - expected[k++]).abs().max().item() < 1e-5);  // the order of three additions is open
 }
 
+// Copies of one state, each continued by a thread: whoever comes first goes on in the memory that they share.
+void copies_of_a_state() {
+  NoGrad guard;
+  GPT model({.vocabulary = 16, .context = 32, .dim = 16, .heads = 2, .layers = 2});
+  std::vector<BlockState> prompt;
+  model.step(full({1, 5}, 3, i64), prompt);
+  auto written = [&](int i) {
+    NoGrad mine;
+    std::vector<BlockState> states = prompt;
+    Tensor logits;
+    for (int64_t k = 0; k < 20; ++k) logits = model.step(full({1, 1}, (i + k) % 16, i64), states);
+    return logits;
+  };
+  std::vector<Tensor> alone;
+  for (int i = 0; i < kThreads; ++i) alone.push_back(written(i));
+  for (int round = 0; round < 5; ++round) in_threads([&](int i) { EXPECT(equal(written(i), alone[size_t(i)])); });
+}
+
 // A graph belongs to one thread at a time; it may be handed on.
 void graph_handed_over() {
   Tensor w = ones({4}).requires_grad_(), loss;
@@ -199,6 +217,7 @@ int main(int argc, char** argv) {
                                   {"second derivatives", second_derivatives_through_one_parameter},
                                   {"gradients read, set and forgotten", gradients_read_set_and_forgotten},
                                   {"one model", one_model},
+                                  {"copies of a state", copies_of_a_state},
                                   {"graph handed over", graph_handed_over},
                                   {"scopes", scopes},
                                   {"generators", generators},

@@ -180,6 +180,38 @@ TEST_CASE("discretisation says what does not fit", "[discretise]") {
   CHECK_THROWS_AS(step_over_time(A, ones({3}, f64), 1, S::zoh), ShapeError);
 }
 
+TEST_CASE("a dense system that a scheme makes unstable is told, with the pole", "[discretise]") {
+  Warnings told;
+  // the eigenvalues -1 +- 3 i and -30, in a basis that is not orthogonal
+  const Tensor basis = tensor({1, 2, 0, 0, 1, -1, 0, 0, 1}, f64).reshape({3, 3}),
+               rotation = tensor({-1, -3, 0, 3, -1, 0, 0, 0, -30}, f64).reshape({3, 3}),
+               A = matmul(basis, solve(transpose(basis, 0, 1), transpose(rotation, 0, 1)).t()), B = ones({3}, f64);
+  for (DType t : {f64, f32, c64, c128}) {
+    told.texts.clear();
+    for (D method : {D::backward_euler, D::bilinear, D::zoh, D::euler_b}) discretise(A.to(t), B, 0.1, method);
+    discretise_gbt(A.to(t), B, 0.1, 0.5);
+    CHECK(told.texts.empty());
+    discretise(A.to(t), B, 0.05, D::forward_euler);  // 1 - 1.5 and 0.95 +- 0.15 i
+    CHECK(told.texts.empty());
+    discretise(A.to(t), B, 0.1, D::forward_euler);  // 1 - 3 = -2
+    REQUIRE(told.texts.size() == 1);
+    CHECK_THAT(told.texts[0], contains("discretise: 1 of 3 poles") && contains("of modulus 2"));
+    discretise((-A).to(t), B, 0.01, D::forward_euler);  // 1.3 and 1.01 +- 0.03 i
+    CHECK_THAT(told.texts.back(), contains("3 of 3 poles") && contains("of modulus 1.3"));
+  }
+  // HiPPO's matrices are far from normal, and stable
+  told.texts.clear();
+  for (HippoKind kind : {HippoKind::legs, HippoKind::legt, HippoKind::lagt, HippoKind::fout}) {
+    const Hippo h = hippo(kind, kind == HippoKind::fout ? 63 : 64);
+    for (DType t : {f32, f64})
+      for (D method : {D::backward_euler, D::bilinear, D::zoh})
+        discretise(is_complex(h.A.dtype()) ? h.A : h.A.to(t), is_complex(h.A.dtype()) ? h.B : h.B.to(t), 0.02, method);
+  }
+  CHECK(told.texts.empty());
+  discretise(A * NAN, B, 0.1, D::forward_euler);
+  CHECK_THAT(told.texts.back(), contains("3 of 3 poles"));
+}
+
 TEST_CASE("a diagonal system that a scheme makes unstable is told, with the pole", "[discretise]") {
   Warnings told;
   const Tensor a = tensor({-1, -30}, f64), B = ones({2}, f64), step = tensor({0.1}, f64);

@@ -4,12 +4,10 @@
 #include <cmath>
 
 #include "autograd/ops.h"
-#include "include/inkstone/testing.h"
-#include "nn/models/transformer.h"
 #include "nn/ssm/ssd.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
-#include "tests/support/temporary.h"
+#include "tests/support/layers.h"
 
 using namespace ink;
 using namespace ink::test;
@@ -141,47 +139,15 @@ TEST_CASE("Mamba-3 in pieces equals Mamba-3 at once, in every form", "[mamba3]")
 
 TEST_CASE("Mamba-3 looks back only, keeps samples apart, has gradients, saves and loads, in a block too", "[mamba3]") {
   Mamba3 m = small_mamba3({StateForm::chunked, 3});
-  const auto run = [&](const Tensor& x) { return m.forward(x); };
-  CHECK(verify::causality(run, normal({2, 7, 4}, 1), 1).message == "");
-  CHECK(verify::batch(run, normal({3, 5, 4}, 1)).message == "");
-  check_covers(m.forward(normal({1, 3, 4}, 1)).sum(), m);
   Mamba3 tiny({.dim = 2, .state = 2, .expand = 1, .head = 1, .scan = {StateForm::chunked, 2}});
   tiny.to(f64);
-  CHECK(verify::gradients(
-            tiny, [&](const Tensor& x) { return tiny.forward(x); }, normal({1, 3, 2}, 2))
-            .message == "");
-
-  const auto block = [](unsigned seed) {
-    manual_seed(seed);
-    TransformerBlock b(8, {mixer("mamba3", Mamba3({.dim = 8, .state = 4, .head = 4}))});
-    b.to(f64);
-    return b;
-  };
-  TransformerBlock one = block(1), other = block(2);
-  const Tensor x = normal({1, 6, 8}, 3), y = one.forward(x);
-  BlockState state;
-  CHECK(difference(cat({one.step(x.narrow(1, 0, 2), state), one.step(x.narrow(1, 2, 4), state)}, 1), y) < 1e-12);
-  TemporaryFolder folder;
-  one.save(folder / "block.safetensors");
-  CHECK(difference(other.forward(x), y) > 1e-3);
-  other.load(folder / "block.safetensors");
-  CHECK(equal(other.forward(x), y));
+  check_causal_layer(m, tiny);
+  check_block_of([] { return mixer("mamba3", Mamba3({.dim = 8, .state = 4, .head = 4})); });
 }
 
 TEST_CASE("Mamba-3 in halves: the state stays f32", "[mamba3]") {
-  for (DType t : {f16, bf16}) {
-    manual_seed(7);
-    Mamba3 m({.dim = 8, .state = 4, .head = 4});
-    m.to(t);
-    Mamba3 wide = m;
-    wide.to(f64);
-    const Tensor x = normal({2, 12, 8}, 1).to(t);
-    Mamba3::State state;
-    const Tensor y = m.step(x, state), reference = wide.forward(x.to(f64));
-    CHECK(y.dtype() == t);
-    CHECK(state.S.dtype() == f32);
-    CHECK(max(abs(y.to(f64) - reference)).item() < 16 * verify::epsilon(t) * max(abs(reference)).item());
-  }
+  manual_seed(7);
+  check_halves(Mamba3({.dim = 8, .state = 4, .head = 4}), 12, 16);
 }
 
 TEST_CASE("what Mamba-3 refuses", "[mamba3][errors]") {

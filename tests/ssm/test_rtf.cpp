@@ -10,6 +10,7 @@
 #include "nn/ssm/s4/s4d.h"
 #include "nn/warning.h"
 #include "tests/catch.h"
+#include "tests/support/layers.h"
 
 using namespace ink;
 
@@ -101,15 +102,7 @@ TEST_CASE("RTF: causal, samples apart, gradients of all parameters to second ord
   for (bool constrained : {false, true})
     for (SsmForm form : {SsmForm::convolution, SsmForm::recurrent}) {
       RTF layer = layer_of({.dim = 2, .length = 5, .state = 3, .form = form, .constrained = constrained}, f32);
-      const auto forward = [&](const Tensor& x) { return layer.forward(x); };
-      const Tensor x = randn({2, 5, 2});
-      check_covers(layer.forward(x).sum(), layer);
-      CHECK(verify::causality(forward, x, 1));
-      CHECK(verify::batch(forward, x));
-      layer.to(f64);
-      const auto r = verify::gradients(layer, forward, x.to(f64));
-      INFO(r.message);
-      CHECK(r);
+      test::check_causal_to_second_order(layer, randn({2, 5, 2}));
     }
 }
 

@@ -7,6 +7,7 @@
 #include "nn/ssm/s4/dplr.h"
 #include "nn/warning.h"
 #include "tests/catch.h"
+#include "tests/support/layers.h"
 
 using namespace ink;
 
@@ -133,15 +134,7 @@ TEST_CASE("S4D: causal, samples apart, gradients of all parameters to second ord
   for (S4DInit init : {S4DInit::lin, S4DInit::real})
     for (SsmForm form : {SsmForm::convolution, SsmForm::recurrent, SsmForm::scan}) {
       S4D layer = layer_of({.dim = 2, .state = 4, .init = init, .form = form}, f32);
-      const auto forward = [&](const Tensor& x) { return layer.forward(x); };
-      Tensor x = randn({2, 5, 2});
-      check_covers(layer.forward(x).sum(), layer);
-      CHECK(verify::causality(forward, x, 1));
-      CHECK(verify::batch(forward, x));
-      layer.to(f64);
-      const auto r = verify::gradients(layer, forward, x.to(f64));
-      INFO(r.message);
-      CHECK(r);
+      test::check_causal_to_second_order(layer, randn({2, 5, 2}));
     }
 }
 

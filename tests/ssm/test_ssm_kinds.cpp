@@ -4,11 +4,9 @@
 #include "autograd/graph/mode.h"
 #include "autograd/observe/autocast.h"
 #include "autograd/ops.h"
-#include "include/inkstone/testing.h"
-#include "nn/models/gpt.h"
 #include "tests/catch.h"
 #include "tests/support/gradients.h"
-#include "tests/support/temporary.h"
+#include "tests/support/layers.h"
 
 using namespace ink;
 using namespace ink::test;
@@ -174,7 +172,6 @@ TEST_CASE("every state space kind runs and has gradients under autocast, and in 
 }
 
 TEST_CASE("a model of every state space kind is saved, loaded, copied and continued", "[ssm][gpt]") {
-  TemporaryFolder folder;
   for (SsmKind kind : all_ssm_kinds()) {
     INFO(name_of(kind));
     const bool for_a_length = kind == SsmKind::s4 || kind == SsmKind::rtf;
@@ -187,17 +184,7 @@ TEST_CASE("a model of every state space kind is saved, loaded, copied and contin
     GPT gpt(o), other(o);
     redraw(gpt);
     GPT copy = gpt;
-    Tensor ids = whole({2, 10}, 7, 1), logits = gpt.forward(ids);  // longer than `context`: there are no positions
-    gpt.save(folder / "model.safetensors");
-    other.load(folder / "model.safetensors");
-    CHECK(equal(other.forward(ids), logits));
-    CHECK(equal(copy.forward(ids), logits));
-    std::vector<BlockState> states;
-    Tensor first = gpt.step(ids.narrow(1, 0, 6), states);
-    std::vector<BlockState> branch = states;  // a state is a value: both go on from here
-    Tensor a = gpt.step(ids.narrow(1, 6, 4), states), b = gpt.step(ids.narrow(1, 6, 4), branch);
-    CHECK(equal(a, b));
-    CHECK(verify::close(cat({first, a}, 1), logits, verify::tolerance(f32, 400)).message == "");
+    check_saved_copied_continued(gpt, other, copy);  // longer than `context`: there are no positions
   }
 }
 

@@ -47,11 +47,13 @@ constexpr const char* kName = "scaled_dot_product_attention";
 
 void attention_rule(B b, std::span<Tensor> grads) {
   const AttentionArgs& args = b.context<AttentionArgs>();
-  Tensor q = b.in(0), k = b.in(1), v = b.in(2), out = b.out(0);
   AttentionMasks masks{b.in(3), b.in(4), b.in(5), b.in(6)};
-  Tensor g = b.grad(0).defined() ? b.grad(0) : zeros_like(out);
-  auto d = grad_enabled() ? attention_formula_backward(args, g, b.grad(1), q, k, v, masks)
-                          : raw::attention_backward(args, g, b.grad(1), q, k, v, out, b.out(1), masks);
+  raw::AttentionCall call{
+      .q = b.in(0), .k = b.in(1), .v = b.in(2), .out = b.out(0), .dout = b.grad(0), .dlse = b.grad(1)};
+  if (!call.dout.defined()) call.dout = zeros_like(call.out);
+  const bool formula = grad_enabled();
+  if (!formula) call.lse = b.out(1);
+  auto d = formula ? attention_formula_backward(args, call, masks) : raw::attention_backward(args, call, masks);
   for (size_t i = 0; i < 3; ++i)
     if (b.needs(int(i))) grads[i] = d[i];
 }

@@ -108,9 +108,9 @@ std::array<Tensor, 2> attention_formula(const AttentionArgs& a, const Tensor& q,
   return {to(careful.weighted_sum(dropped(a, w.p), values), q.dtype()), w.lse};
 }
 
-std::array<Tensor, 3> attention_formula_backward(const AttentionArgs& a, const Tensor& dout, const Tensor& dlse,
-                                                 const Tensor& q, const Tensor& k, const Tensor& v,
+std::array<Tensor, 3> attention_formula_backward(const AttentionArgs& a, const raw::AttentionCall& call,
                                                  const AttentionMasks& masks) {
+  const auto& [q, k, v, out, lse, dout, dlse] = call;
   Tensor seen = seen_by(a, masks, q.device());
   Tensor queries = raised(q), g = raised(dout);
   Tensor keys = cleared(for_heads(raised(k), a), seen), values = cleared(for_heads(raised(v), a), seen);

@@ -12,9 +12,8 @@ Tensor seen_by(const AttentionArgs& a, const raw::AttentionMasks& masks, Device 
 
 std::array<Tensor, 2> attention_formula(const AttentionArgs& a, const Tensor& q, const Tensor& k, const Tensor& v,
                                         const raw::AttentionMasks& masks);
-// {dq, dk, dv} from the gradients of out and lse (dlse may be undefined).
-std::array<Tensor, 3> attention_formula_backward(const AttentionArgs& a, const Tensor& dout, const Tensor& dlse,
-                                                 const Tensor& q, const Tensor& k, const Tensor& v,
+// {dq, dk, dv}. Reads neither out nor lse, which depend on q, k and v: it computes them again.
+std::array<Tensor, 3> attention_formula_backward(const AttentionArgs& a, const raw::AttentionCall& call,
                                                  const raw::AttentionMasks& masks);
 
 }  // namespace ink

@@ -30,32 +30,31 @@ double fft_convolution_flops(const Call& c) {
 }
 
 Tensor convolve(const Tensor& u, const Tensor& kernel, Args args) {
-  static constexpr Op op{
-      .name = "fft_convolution",
-      .rules = {{[](B b) { return convolve_backward_input(b.grad(), b.in(1), fft_args(b)); }, kIn1},
-                {[](B b) { return convolve_backward_kernel(b.grad(), b.in(0), fft_args(b)); }, kIn0}},
-      .flops = fft_convolution_flops};
+  static constexpr Op op{.name = "fft_convolution",
+                         .rules = {{[](B b) { return convolve_backward_input(b.grad(), b.in(1), fft_args(b)); }, kIn1},
+                                   {[](B b) { return convolve_backward_kernel(b.grad(), b.in(0), fft_args(b)); },
+                                    kIn0}},
+                         .flops = fft_convolution_flops};
   args.which = FftConvolution::forward;
   return call(
       op, args, [&](const Tensor& u, const Tensor& k) { return raw::fft_convolution(op.name, args, u, k); }, u, kernel);
 }
 Tensor convolve_backward_input(const Tensor& dy, const Tensor& kernel, Args args) {
-  static constexpr Op op{
-      .name = "fft_convolution_backward_input",
-      .rules = {{[](B b) { return convolve(b.grad(), b.in(1), fft_args(b)); }, kIn1},
-                {[](B b) { return convolve_backward_kernel(b.in(0), b.grad(), fft_args(b)); }, kIn0}},
-      .flops = fft_convolution_flops};
+  static constexpr Op op{.name = "fft_convolution_backward_input",
+                         .rules = {{[](B b) { return convolve(b.grad(), b.in(1), fft_args(b)); }, kIn1},
+                                   {[](B b) { return convolve_backward_kernel(b.in(0), b.grad(), fft_args(b)); },
+                                    kIn0}},
+                         .flops = fft_convolution_flops};
   args.which = FftConvolution::backward_input;
   return call(
       op, args, [&](const Tensor& g, const Tensor& k) { return raw::fft_convolution(op.name, args, g, k); }, dy,
       kernel);
 }
 Tensor convolve_backward_kernel(const Tensor& dy, const Tensor& u, Args args) {
-  static constexpr Op op{
-      .name = "fft_convolution_backward_kernel",
-      .rules = {{[](B b) { return convolve(b.in(1), b.grad(), fft_args(b)); }, kIn1},
-                {[](B b) { return convolve_backward_input(b.in(0), b.grad(), fft_args(b)); }, kIn0}},
-      .flops = fft_convolution_flops};
+  static constexpr Op op{.name = "fft_convolution_backward_kernel",
+                         .rules = {{[](B b) { return convolve(b.in(1), b.grad(), fft_args(b)); }, kIn1},
+                                   {[](B b) { return convolve_backward_input(b.in(0), b.grad(), fft_args(b)); }, kIn0}},
+                         .flops = fft_convolution_flops};
   args.which = FftConvolution::backward_kernel;
   return call(
       op, args, [&](const Tensor& g, const Tensor& u) { return raw::fft_convolution(op.name, args, g, u); }, dy, u);

@@ -36,6 +36,45 @@ Tensor transform(const Tensor& x, const Transform& t) {
       op, t, [&](const Tensor& x) { return raw::dft("fft", x, t.dim, t.inverse, t.scale); }, x);
 }
 
+// With c_k as in raw::partners, <G, rfft x> = sum of Re(conj G_k X_k) = n <irfft(G / c), x>, for the spectrum of a real
+// signal: the two are adjoint but for c and the scale.
+struct RealTransform {
+  int dim;
+  int64_t n;
+};
+double real_transform_flops(const Call& c) {
+  const RealTransform& t = c.context<RealTransform>();
+  const double rows = double(c.out().numel()) / double(c.out().size(t.dim));
+  return 2.5 * rows * double(t.n) * std::log2(double(t.n));
+}
+Tensor count_partners(const Tensor& x, const RealTransform& t) {
+  Shape along = Shape::filled(x.dim(), 1);
+  along[t.dim] = t.n / 2 + 1;
+  return raw::reshape(raw::partners(t.n, {real_of(x.dtype()), x.device()}), along);
+}
+Tensor to_real(const Tensor& x, const RealTransform& t);
+Tensor of_real(const Tensor& x, const RealTransform& t) {
+  static constexpr Op op{.name = "rfft",
+                         .rules = {{[](B b) {
+                           const RealTransform& t = b.context<RealTransform>();
+                           return to_real(b.grad() / count_partners(b.grad(), t), t) * double(t.n);
+                         }}},
+                         .flops = real_transform_flops};
+  return call(
+      op, t, [&](const Tensor& x) { return raw::dft_of_real("rfft", x, t.dim, 1); }, x);
+}
+Tensor to_real(const Tensor& x, const RealTransform& t) {
+  static constexpr Op op{.name = "irfft",
+                         .rules = {{[](B b) {
+                           const RealTransform& t = b.context<RealTransform>();
+                           const Tensor X = of_real(b.grad(), t);
+                           return X * count_partners(X, t) / double(t.n);
+                         }}},
+                         .flops = real_transform_flops};
+  return call(
+      op, t, [&](const Tensor& x) { return raw::dft_to_real("irfft", x, t.dim, t.n, 1 / double(t.n)); }, x);
+}
+
 struct Size {
   int dim;
   int64_t n;
@@ -57,9 +96,7 @@ Tensor fit(const Tensor& x, int dim, int64_t n) {
   const int64_t have = x.size(dim);
   if (have == n) return x;
   if (have > n) return slice(x, dim, 0, n);
-  Shape missing = x.shape();
-  missing[dim] = n - have;
-  return cat({x, zeros(missing, x.options())}, dim);
+  return transpose(pad(transpose(x, dim, -1), {0, n - have}), dim, -1);
 }
 
 Tensor complex_input(const Tensor& x) { return to(x, complex_of(x.dtype())); }
@@ -78,21 +115,12 @@ Tensor ifft(const Tensor& x, int64_t n, int64_t dim) { return full_transform("if
 Tensor rfft(const Tensor& x, int64_t n, int64_t dim) {
   raw::check_domain("rfft", x.dtype(), kBool | kReal);
   Size s = size_of("rfft", x, n, dim, length(x, dim));
-  return slice(full_transform("rfft", x, n, dim, false), s.dim, 0, s.n / 2 + 1);
+  return of_real(to(fit(x, s.dim, s.n), real_of(complex_of(x.dtype()))), {s.dim, s.n});
 }
 
-// y_j = 1/n Re sum_k c_k X_k e^(2 pi i j k / n), k = 0 .. n/2, where c_k = 2 counts X_k and its conjugate X_(n-k), and
-// c_k = 1 for the entries that are their own partner, 0 and (n even) n/2.
 Tensor irfft(const Tensor& x, int64_t n, int64_t dim) {
   Size s = size_of("irfft", x, n, dim, checked_product("irfft", 2, length(x, dim) - 1));
-  const int64_t half = s.n / 2 + 1;
-  Tensor c = full({half}, 2, {real_of(complex_of(x.dtype())), x.device()});
-  raw::fill(select(c, 0, 0), 1);
-  if (s.n % 2 == 0) raw::fill(select(c, 0, half - 1), 1);
-  Shape along = Shape::filled(x.dim(), 1);
-  along[s.dim] = half;
-  Tensor weighted = complex_input(fit(x, s.dim, half)) * reshape(c, along);
-  return real(transform(fit(weighted, s.dim, s.n), {s.dim, true, 1.0 / double(s.n)}));
+  return to_real(complex_input(fit(x, s.dim, s.n / 2 + 1)), {s.dim, s.n});
 }
 
 }  // namespace ink

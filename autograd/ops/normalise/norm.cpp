@@ -119,8 +119,8 @@ Tensor var_mean_rule(B b) {
   Tensor g;
   const double n = double(count_of(r));
   if (b.grad(0).defined()) {
-    Tensor centred = b.in(0) - keep(b.out(1), r);
-    g = keep(b.grad(0), r) * (2 / (n - correction)) * centred;
+    Tensor centred = b.in(0) - with_kept_dims(b.out(1), r);
+    g = with_kept_dims(b.grad(0), r) * (2 / (n - correction)) * centred;
   }
   if (b.grad(1).defined()) {
     Tensor of_mean = spread(b.grad(1) / n, r);

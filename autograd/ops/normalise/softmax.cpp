@@ -80,9 +80,9 @@ static Tensor stable_logsumexp(const Tensor& x, const Dims& dims, bool keepdim) 
 // A row of -inf has y = -inf and gradient 0
 static Tensor logsumexp_rule(B b) {
   const Reduced& r = b.context<Reduced>();
-  Tensor y = keep(b.out(), r);
+  Tensor y = with_kept_dims(b.out(), r);
   Tensor safe = where(y == -std::numeric_limits<double>::infinity(), zeros_like(y), y);
-  return keep(b.grad(), r) * exp(b.in(0) - safe);
+  return with_kept_dims(b.grad(), r) * exp(b.in(0) - safe);
 }
 Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{.name = "logsumexp",

@@ -87,7 +87,7 @@ static Tensor extreme(const char* name, const Tensor& x, const Dims& dims, bool 
     return largest ? raw::reduce<fn::Max>(name, x, dims, keepdim) : raw::reduce<fn::Min>(name, x, dims, keepdim);
   Tensor flat = flat_reduced(x, r);
   Tensor y = std::get<0>(largest ? max_with_indices(flat, -1) : min_with_indices(flat, -1));
-  return keepdim ? keep(y, r) : y;
+  return keepdim ? with_kept_dims(y, r) : y;
 }
 Tensor max(const Tensor& x, const Dims& dims, bool keepdim) { return extreme("max", x, dims, keepdim, true); }
 Tensor min(const Tensor& x, const Dims& dims, bool keepdim) { return extreme("min", x, dims, keepdim, false); }
@@ -125,9 +125,9 @@ static Tensor euclidean(const Tensor& x, const Dims& dims) {
 // x / |x|, 0 where |x| is 0
 static Tensor euclidean_rule(B b) {
   const Reduced& r = b.context<Reduced>();
-  Tensor y = keep(b.out(), r), zero = y == 0;
+  Tensor y = with_kept_dims(b.out(), r), zero = y == 0;
   Tensor unit = b.in(0) / where(zero, ones_like(y), y);
-  return keep(b.grad(), r) * where(zero, zeros_like(unit), unit);
+  return with_kept_dims(b.grad(), r) * where(zero, zeros_like(unit), unit);
 }
 static Tensor norm_of_wide(const Tensor& x, const Dims& dims, bool keepdim) {
   static constexpr Op op{

@@ -33,8 +33,8 @@ inline int64_t count_of(const Reduced& r) {
 }
 
 // g or y with the reduced dims back, as size 1.
-inline Tensor keep(const Tensor& t, const Reduced& r) { return reshape(t, kept_shape(r)); }
-inline Tensor spread(const Tensor& g, const Reduced& r) { return expand(keep(g, r), r.shape); }
+inline Tensor with_kept_dims(const Tensor& t, const Reduced& r) { return reshape(t, kept_shape(r)); }
+inline Tensor spread(const Tensor& g, const Reduced& r) { return expand(with_kept_dims(g, r), r.shape); }
 
 // Squares overflow long before their root does, and vanish long before: may that have happened to one of these sums of
 // squares? Then x is first divided by scale_of(x).

@@ -16,6 +16,7 @@
 //
 // What the checks look at: one pole; several poles; beyond the length; steps against the quotient of FFTs; gradients.
 #include "examples/support/exercise/exercise.h"
+#include "include/inkstone/ssm.h"
 
 using namespace ink;
 using namespace ink::exercise;

@@ -15,6 +15,7 @@
 //
 // What the checks look at: one sample; the running mean; all coefficients; a constant.
 #include "examples/support/exercise/exercise.h"
+#include "include/inkstone/ssm.h"
 
 using namespace ink;
 using namespace ink::exercise;

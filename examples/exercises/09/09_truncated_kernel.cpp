@@ -15,6 +15,7 @@
 //
 // What the checks look at: one state; several states; any length: 1, odd, even, no power of two; gradients.
 #include "examples/support/exercise/exercise.h"
+#include "include/inkstone/ssm.h"
 
 using namespace ink;
 using namespace ink::exercise;

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "examples/support/lesson/args.h"
 #include "nn/decoding/generate.h"
@@ -39,6 +40,7 @@ Request parse(Args& args) {
   sampling.repetition_penalty = args.real("repetition-penalty", 1, "above 1: what was said becomes less likely");
   if (temperature != 0) {
     sampling.temperature = temperature;
+    check(sampling);
     r.options.sampling = sampling;
   }
   r.seed = args.integer("seed", 0, "of what is drawn", 0);
@@ -50,13 +52,14 @@ Request parse(Args& args) {
   return r;
 }
 
-// Whole characters, as soon as they are certain.
+// The prompt, and after it whole characters as soon as they are certain.
 struct Printer final : GenerationListener {
   const Tokenizer& tokenizer;
+  std::string prompt;  // not shown yet
   Utf8Stream characters;
-  explicit Printer(const Tokenizer& tokenizer) : tokenizer(tokenizer) {}
+  Printer(const Tokenizer& tokenizer, std::string prompt) : tokenizer(tokenizer), prompt(std::move(prompt)) {}
   bool on_tokens(int64_t, const std::vector<int64_t>& tokens) override {
-    show(characters.push(tokenizer.decode(tokens)));
+    show(std::exchange(prompt, "") + characters.push(tokenizer.decode(tokens)));
     return true;
   }
   void show(const std::string& text) const {
@@ -82,10 +85,9 @@ void run(Request& r) {
   } else if (r.lookup > 0) {
     drafter = std::make_unique<LookupDrafter>(LookupDrafterOptions{.length = r.lookup});
   }
-  Printer printer(tokenizer);
-  printer.show(r.prompt);
+  Printer printer(tokenizer, r.prompt);
   const Generation g = generate(*model.model, {tokenizer.encode(r.prompt)}, r.options, *drafter, &printer);
-  printer.show(printer.characters.finish() + "\n");
+  printer.show(printer.prompt + printer.characters.finish() + "\n");
   fmt::print(stderr, "{} tokens, {:.1f} a second, {:.2f} a pass; the prompt took {:.2f} s\n", g.rows[0].tokens.size(),
              g.tokens_per_second(), g.tokens_per_step(), g.prefill_seconds);
 }

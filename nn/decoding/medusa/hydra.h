@@ -9,9 +9,8 @@ struct HydraOptions {
   int64_t heads = 4;  // head k, from 0, guesses the token k + 2 places on
 };
 
-// h + silu(W [h; e_1; ..; e_{k+1}] + b), with W = 0 and b = 0 at the start. (The authors' code sends all of the
-// concatenation past the activation through a second matrix; here h alone passes, so that a head begins as the
-// model's.)
+// h + silu(W [h; e_1; ..; e_{k+1}] + b) with the vectors e of the tokens between. W = 0 and b = 0 at the start: h alone
+// passes the activation by, so that a head begins as the model's own.
 struct HydraHead : Module {
   Param weight, bias;  // [dim, (k + 2) dim], [dim]
   HydraHead(int64_t dim, int64_t k, const Options& options = {});

@@ -54,7 +54,7 @@ Tensor unrecorded_logits(const CausalLM& model, const Tensor& ids) {
   return model.forward(ids);
 }
 // The mean over rows of sum p log(p / q), for logits of p and q [batch, time, vocabulary].
-Tensor divergence(const Tensor& of, const Tensor& from) {
+Tensor mean_kl(const Tensor& of, const Tensor& from) {
   const Tensor log_q = log_softmax(widened(flatten(from, 0, 1)), 1), p = softmax(widened(flatten(of, 0, 1)), 1);
   return kl_div(log_q, p.to(log_q.dtype()), Reduction::sum) / double(log_q.size(0));
 }
@@ -104,7 +104,7 @@ Tensor joint_loss(const MedusaHeads& heads, const Tensor& ids, const JointLossOp
     throw ShapeError(fmt::format("joint_loss: the teacher has another vocabulary; got {}; expected {}",
                                  o.teacher->vocabulary(), model.vocabulary()));
   const Tensor features = model.features(ids);
-  const Tensor own = o.teacher ? divergence(unrecorded_logits(*o.teacher, ids), model.logits(features))
+  const Tensor own = o.teacher ? mean_kl(unrecorded_logits(*o.teacher, ids), model.logits(features))
                                : token_loss(model.logits(features_with_target(features, 1)), ids, 1);
   std::vector<Tensor> losses;
   for (int64_t k = 0; k < heads.count(); ++k)

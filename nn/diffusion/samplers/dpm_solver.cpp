@@ -15,8 +15,8 @@ DpmSolver::DpmSolver(int order) : order(order) {
 
 // The order-1 step in the form with D, in which nothing is infinite.
 static Tensor first_order_step(const Process& p, const Tensor& x, const Tensor& D, TimeStep s) {
-  const double keep = p.b(s.next) / p.b(s.t);
-  return keep * x + (p.a(s.next) - keep * p.a(s.t)) * D;
+  const double ratio = p.b(s.next) / p.b(s.t);
+  return ratio * x + (p.a(s.next) - ratio * p.a(s.t)) * D;
 }
 
 Tensor DpmSolver::step(Walk& walk, const Tensor& x, TimeStep s) {

@@ -121,13 +121,19 @@ INK_INLINE int64_t parts_of(const AttentionArgs& a, int64_t blocks) {
 
 }  // namespace
 
-void attention_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
-                        const void* q, const void* k, const void* v, const void* out, const void* lse) {
+void attention_backward(const AttentionArgs& a, const AttentionBackwardArrays& x) {
   visit_float(a.dtype, [&]<class T>() {
     const TurnedTiles turned(a);
-    const Backward<T> backward{
-        a, turned, static_cast<T*>(dq),        static_cast<const T*>(dout), static_cast<const T*>(dlse), q,
-        k, v,      static_cast<const T*>(out), static_cast<const T*>(lse)};
+    const Backward<T> backward{.a = a,
+                               .turned = turned,
+                               .dq = static_cast<T*>(x.dq),
+                               .dout = static_cast<const T*>(x.dout),
+                               .dlse = static_cast<const T*>(x.dlse),
+                               .q = x.q,
+                               .k = x.k,
+                               .v = x.v,
+                               .out = static_cast<const T*>(x.out),
+                               .lse = static_cast<const T*>(x.lse)};
     const int64_t size = query_block(a), blocks = blocks_of(a.nq, size), parts = parts_of(a, blocks),
                   group = a.heads / a.kv_heads;
     const int64_t key_sums = a.nk * backward.key_width(), value_sums = a.nk * backward.value_width(),
@@ -157,8 +163,8 @@ void attention_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, co
         }
       });
     };
-    collect(dk, a.d, backward.key_width(), 0);
-    collect(dv, a.dv, backward.value_width(), key_sums);
+    collect(x.dk, a.d, backward.key_width(), 0);
+    collect(x.dv, a.dv, backward.value_width(), key_sums);
   });
 }
 

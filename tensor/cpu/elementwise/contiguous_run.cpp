@@ -78,26 +78,12 @@ void scatter_run(void* data, const Loop& loop, int k, Position at, const void* b
   scatter_raw(data, loop, k, at, raw, 2, n);
 }
 
-template <class H> INK_INLINE void widen_packs(float* out, const H* in, int64_t n) {
-  using P = Pack<float, kLanes<float>>;
-  int64_t i = 0;
-  for (; i + P::lanes <= n; i += P::lanes) load<P>(in + i).store(out + i);
-  if (i < n) load<P>(in + i, n - i).store(out + i, n - i);
-}
-template <class H> INK_INLINE void narrow_packs(H* out, const float* in, int64_t n) {
-  using P = Pack<float, kLanes<float>>;
-  int64_t i = 0;
-  for (; i + P::lanes <= n; i += P::lanes) store(out + i, P::load(in + i));
-  if (i < n) store(out + i, P::load(in + i, n - i), n - i);
-}
-
 void widen(float* out, const void* in, DType dtype, int64_t n) {
-  if (dtype == DType::f16) return widen_packs(out, static_cast<const half*>(in), n);
-  widen_packs(out, static_cast<const bfloat16*>(in), n);
+  dtype == DType::f16 ? convert_row(out, static_cast<const half*>(in), n)
+                      : convert_row(out, static_cast<const bfloat16*>(in), n);
 }
 void narrow(void* out, const float* in, DType dtype, int64_t n) {
-  if (dtype == DType::f16) return narrow_packs(static_cast<half*>(out), in, n);
-  narrow_packs(static_cast<bfloat16*>(out), in, n);
+  dtype == DType::f16 ? convert_row(static_cast<half*>(out), in, n) : convert_row(static_cast<bfloat16*>(out), in, n);
 }
 
 void stream(void* out, const void* in, int64_t bytes) {

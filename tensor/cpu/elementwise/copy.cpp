@@ -34,16 +34,7 @@ inline constexpr bool by_half_packs = (std::same_as<From, float> && is_half_type
 template <class To, class From>
 requires by_half_packs<To, From>
 void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {
-  using P = Pack<float, kLanes<float>>;
-  To* y = static_cast<To*>(out);
-  const From* x = static_cast<const From*>(in[0]);
-  int64_t i = 0;
-  for (; i + 2 * P::lanes <= n; i += 2 * P::lanes) {
-    const P a = load<P>(x + i), b = load<P>(x + i + P::lanes);
-    store(y + i, a), store(y + i + P::lanes, b);
-  }
-  for (; i + P::lanes <= n; i += P::lanes) store(y + i, load<P>(x + i));
-  if (i < n) store(y + i, load<P>(x + i, n - i), n - i);
+  convert_row(static_cast<To*>(out), static_cast<const From*>(in[0]), n);
 }
 template <class To, class From>
 requires(!by_half_packs<To, From>) void convert_inner(const void*, void* out, const void* const* in, int64_t n, bool) {

@@ -26,13 +26,12 @@ struct Map {
   Inner inner;
   const void* functor;
   bool streams_itself;
-  Loop loop{};
+  Loop loop;
   Access access[kMaxOperands] = {};
   bool widened[kMaxOperands] = {};
   bool streams = false, by_rows = false;
 
   INK_INLINE void prepare(bool widen_halves) {
-    loop = plan_loop(operands, count);
     by_rows = loop.ndim == 1 || loop.size[0] >= kDirectRow;
     int64_t traffic = 0;
     for (int k = 0; k < count; ++k) {
@@ -138,7 +137,12 @@ void map(const Array* const* operands, int count, Inner inner, const void* funct
       if (loop.stride[0][0] == 1 && is_transposed(loop, k))
         return map_turned(operands, count, k, inner, functor, widen_halves, streams_itself);
   }
-  Map m{.operands = operands, .count = count, .inner = inner, .functor = functor, .streams_itself = streams_itself};
+  Map m{.operands = operands,
+        .count = count,
+        .inner = inner,
+        .functor = functor,
+        .streams_itself = streams_itself,
+        .loop = plan_loop(operands, count)};
   m.prepare(widen_halves);
   parallel_for(m.loop.numel, kGrain, [&](int64_t begin, int64_t end) { m.piece(begin, end); });
 }

@@ -30,7 +30,8 @@ template <class T> class RowTransform {
   const int64_t rows, columns, pitch, length;
 
   static int64_t values(const FftPlan<T>& f) {
-    return Arrays<T>::values(f.columns * (f.rows + L)) + Arrays<T>::values((f.rows > f.columns ? f.rows : f.columns) * L);
+    return Arrays<T>::values(f.columns * (f.rows + L)) +
+           Arrays<T>::values((f.rows > f.columns ? f.rows : f.columns) * L);
   }
   RowTransform(const ConvolutionPlan<T>& plan, T* memory)
       : plan_(plan),
@@ -94,8 +95,7 @@ template <class T> class RowTransform {
           (C{re[l], im[l]} * C{P::load(cross), -P::load(cross + length)}).store(block_.a, (k + l) * L);
         }
       }
-      const Parts<T> v =
-          exchanged(transform_columns(*fft_.down, exchanged(block_.a), exchanged(block_.b), L));
+      const Parts<T> v = exchanged(transform_columns(*fft_.down, exchanged(block_.a), exchanged(block_.b), L));
       for (int64_t i = 0; i < rows; ++i) {
         const int64_t at = i * columns + j;
         if (at >= n) break;
@@ -123,8 +123,7 @@ template <class T> void transform_row(RowTransform<T>& t, const T* x, int64_t n,
 }
 
 // y = u * kernel, or, with the kernel's spectrum conjugated (the kernel read backwards), the adjoint.
-template <class T>
-void convolve_rows(const FftConvolutionArgs& a, T* y, const T* x, const T* kernel, bool backwards) {
+template <class T> void convolve_rows(const FftConvolutionArgs& a, T* y, const T* x, const T* kernel, bool backwards) {
   constexpr int L = kLanes<T>;
   const ConvolutionPlan<T>& plan = convolution_plan<T>(a.n);
   // a channel's rows after each other, for which its kernel is transformed once

@@ -1,33 +1,15 @@
 // Discrete Fourier transform of rows: y[k] = scale * sum over j of x[j] exp(-+ 2 pi i j k / n), for any n.
 // The inverse is the forward transform with real and imaginary parts exchanged, before and after.
 #include "tensor/cpu/elementwise/transpose.h"
-#include "tensor/cpu/fft/fft_stage.h"
-#include "tensor/cpu/pack/pack_split.h"
+#include "tensor/cpu/fft/real_fft.h"
 #include "tensor/cpu/scratch.h"
 #include "tensor/cpu/table.h"
-#include "tensor/math/complex.h"
 #include "tensor/parallel.h"
 
 namespace ink::INK_CPU_LEVEL {
 namespace {
 
 template <class T> INK_INLINE int64_t padded(int64_t n) { return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>; }
-
-// n <= lanes complex numbers from memory, the parts apart; the other lanes are 0.
-template <class T> INK_INLINE Cx<T> load_complex(const complex<T>* x, int64_t n) {
-  constexpr int L = kLanes<T>;
-  const T* p = &x->re;
-  Cx<T> v{load_up_to<L>(p, 2 * n), load_up_to<L>(p + L, 2 * n - L)};
-  split(v.re, v.im);
-  return v;
-}
-template <class T> INK_INLINE void store_complex(complex<T>* y, Cx<T> v, int64_t n) {
-  constexpr int L = kLanes<T>;
-  T* p = &y->re;
-  interleave(v.re, v.im);
-  store_up_to(v.re, p, 2 * n);
-  store_up_to(v.im, p + L, 2 * n - L);
-}
 
 // At most `lanes` rows, one to a lane.
 template <class T>
@@ -130,34 +112,106 @@ void rows_by_chirp(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, i
     for (int64_t j = 0; j < n; ++j) y[i * n + j] = exchange(z[i * m + j] * factor[j]);
 }
 
+// At most `lanes` rows by any plan; z has room for the padded rows of a chirp.
+template <class T>
+void transform_group(const FftPlan<T>& plan, complex<T>* y, const complex<T>* x, int64_t rows, bool inverse, T scale,
+                     T* memory, complex<T>* z) {
+  if (plan.kind == FftPlan<T>::chirp)
+    rows_by_chirp(plan, y, x, rows, inverse, scale, memory, z);
+  else
+    transform_rows(plan, y, x, rows, inverse, scale, memory);
+}
+
+// Calls f(first row, number of rows, memory, z) for groups of rows that go together as they share the lanes: the last
+// two are what transform_group needs, z with room for `extra` numbers a row behind what it uses.
+template <class T, class F> void for_groups(const FftPlan<T>& plan, int64_t rows, int64_t extra, F f) {
+  const bool chirp = plan.kind == FftPlan<T>::chirp;
+  const FftPlan<T>& inner = chirp ? *plan.down : plan;
+  const int64_t group = inner.kind == FftPlan<T>::stages ? kLanes<T> : 1, groups = (rows + group - 1) / group;
+  const int64_t used = chirp ? group * inner.n : 0;
+  parallel_for(groups, 1 + 16384 / (group * inner.n), [&](int64_t begin, int64_t end) {
+    Scratch<T> memory(memory_for(inner));
+    Scratch<complex<T>> z(used + group * extra);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i * group;
+      f(first, rows - first < group ? rows - first : group, memory.data(), z.data(), z.data() + used);
+    }
+  });
+}
+
 template <class T>
 void transform_all(complex<T>* y, const complex<T>* x, int64_t rows, int64_t n, bool inverse, T scale) {
   if (rows == 0 || n == 0) return;
   const FftPlan<T>& plan = fft_plan<T>(n);
-  bool chirp = plan.kind == FftPlan<T>::chirp;
-  const FftPlan<T>& inner = chirp ? *plan.down : plan;
-  // Rows go together where they share the lanes.
-  int64_t group = inner.kind == FftPlan<T>::stages ? kLanes<T> : 1, groups = (rows + group - 1) / group;
-  parallel_for(groups, 1 + 16384 / (group * inner.n), [&](int64_t begin, int64_t end) {
-    Scratch<T> memory(memory_for(inner));
-    Scratch<complex<T>> z(chirp ? group * inner.n : 0);
-    for (int64_t i = begin; i < end; ++i) {
-      int64_t first = i * group, count = rows - first < group ? rows - first : group;
-      complex<T>* to = y + first * n;
-      const complex<T>* from = x + first * n;
-      if (chirp) {
-        rows_by_chirp(plan, to, from, count, inverse, scale, memory.data(), z.data());
-      } else {
-        transform_rows(plan, to, from, count, inverse, scale, memory.data());
+  for_groups(plan, rows, 0, [&](int64_t first, int64_t count, T* memory, complex<T>* z, complex<T>*) {
+    transform_group(plan, y + first * n, x + first * n, count, inverse, scale, memory, z);
+  });
+}
+
+// x[n] real -> y[n / 2 + 1].
+template <class T> void transform_real(complex<T>* y, const T* x, int64_t rows, int64_t n, T scale) {
+  if (rows == 0) return;
+  const int64_t half = n / 2, length = n % 2 ? n : half;  // an odd number of them as complex numbers
+  const FftPlan<T>& plan = fft_plan<T>(length);
+  for_groups(plan, rows, 2 * length, [&](int64_t first, int64_t count, T* memory, complex<T>* z, complex<T>* out) {
+    const T* from = x + first * n;
+    complex<T>* to = y + first * (half + 1);
+    if (n % 2 == 0) {
+      transform_group(plan, out, reinterpret_cast<const complex<T>*>(from), count, false, T(1), memory, z);
+      for (int64_t i = 0; i < count; ++i) spectrum_of_pairs(to + i * (half + 1), out + i * half, half, scale);
+      return;
+    }
+    complex<T>* in = out + count * n;
+    for (int64_t j = 0; j < count * n; ++j) in[j] = complex<T>(from[j], T(0));
+    transform_group(plan, out, in, count, false, scale, memory, z);
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t k = 0; k <= half; ++k) to[i * (half + 1) + k] = out[i * n + k];
+  });
+}
+
+// x[n / 2 + 1] -> y[n] real, of the spectrum that x and its conjugate make up.
+template <class T> void transform_to_real(T* y, const complex<T>* x, int64_t rows, int64_t n, T scale) {
+  if (rows == 0) return;
+  const int64_t half = n / 2, length = n % 2 ? n : half;
+  const FftPlan<T>& plan = fft_plan<T>(length);
+  for_groups(plan, rows, 2 * length, [&](int64_t first, int64_t count, T* memory, complex<T>* z, complex<T>* in) {
+    const complex<T>* from = x + first * (half + 1);
+    T* to = y + first * n;
+    if (n % 2 == 0) {
+      for (int64_t i = 0; i < count; ++i) pairs_of_spectrum(in + i * half, from + i * (half + 1), half);
+      transform_group(plan, reinterpret_cast<complex<T>*>(to), in, count, true, scale, memory, z);
+      return;
+    }
+    complex<T>* out = in + count * n;
+    for (int64_t i = 0; i < count; ++i) {
+      const complex<T>* spectrum = from + i * (half + 1);
+      in[i * n] = complex<T>(spectrum[0].re, T(0));
+      for (int64_t k = 1; k <= half; ++k) {
+        in[i * n + k] = spectrum[k];
+        in[i * n + n - k] = complex<T>(spectrum[k].re, -spectrum[k].im);
       }
     }
+    transform_group(plan, out, in, count, true, scale, memory, z);
+    for (int64_t j = 0; j < count * n; ++j) to[j] = out[j].re;
   });
+}
+
+template <class T>
+void transform_real_rows(void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale) {
+  if (inverse)
+    transform_to_real(static_cast<T*>(y), static_cast<const complex<T>*>(x), rows, n, T(scale));
+  else
+    transform_real(static_cast<complex<T>*>(y), static_cast<const T*>(x), rows, n, T(scale));
 }
 
 }  // namespace
 
 void fft(DType dtype, void* y, const void* x, int64_t rows, int64_t n, bool inverse, double scale) {
-  if (dtype == DType::c64) {
+  if (dtype == DType::f32) {
+    transform_real_rows<float>(y, x, rows, n, inverse, scale);
+  } else if (dtype == DType::f64) {
+    transform_real_rows<double>(y, x, rows, n, inverse, scale);
+  } else if (dtype == DType::c64) {
     transform_all(static_cast<complex<float>*>(y), static_cast<const complex<float>*>(x), rows, n, inverse,
                   float(scale));
   } else {

@@ -153,6 +153,9 @@ template <class T, int N, class V> INK_INLINE V load_some(const T* p, int64_t n)
   if constexpr (fills<T, N, 64> && sizeof(T) == 4) return (V)_mm512_maskz_loadu_epi32(__mmask16((1u << n) - 1), p);
   if constexpr (fills<T, N, 64> && sizeof(T) == 8) return (V)_mm512_maskz_loadu_epi64(__mmask8((1u << n) - 1), p);
 #endif
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  if constexpr (fills<T, N, 32> && sizeof(T) == 2) return (V)_mm256_maskz_loadu_epi16(__mmask16((1u << n) - 1), p);
+#endif
   V r = {};
   for (int64_t i = 0; i < n; ++i) r[i] = p[i];
   return r;
@@ -165,6 +168,12 @@ template <class T, int N, class V> INK_INLINE void store_some(T* p, V v, int64_t
   }
   if constexpr (fills<T, N, 64> && sizeof(T) == 8) {
     _mm512_mask_storeu_epi64(p, __mmask8((1u << n) - 1), (__m512i)v);
+    return;
+  }
+#endif
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  if constexpr (fills<T, N, 32> && sizeof(T) == 2) {
+    _mm256_mask_storeu_epi16(p, __mmask16((1u << n) - 1), (__m256i)v);
     return;
   }
 #endif

@@ -6,20 +6,45 @@ namespace ink::INK_CPU_LEVEL {
 
 // The CPU's own conversion has no slow path for subnormal numbers, but makes every NaN a quiet one; here it keeps its
 // bits, as in half.h.
-#if defined(__AVX512F__)
-INK_INLINE Pack<float, 16> decode(const half*, Pack<uint16_t, 16> h) {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+inline constexpr bool kPairsOfHalves = true;
+INK_INLINE __mmask16 nan_in(Pack<float, 16> a, Pack<float, 16> b) {  // in either
+  return _mm512_cmp_ps_mask((__m512)a.v, (__m512)b.v, _CMP_UNORD_Q);
+}
+// decode and encode by numbers: NaN come out wrong.
+INK_INLINE Pack<float, 16> decode_numbers(const half*, Pack<uint16_t, 16> h) {
+  return Pack<float, 16>((vector_of<float, 16>)_mm512_maskz_cvtph_ps(__mmask16(-1), (__m256i)h.v));
+}
+INK_INLINE Pack<uint16_t, 16> encode_numbers(const half*, Pack<float, 16> f) {
+  const __m256i r = _mm512_cvtps_ph((__m512)f.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)r);
+}
+INK_INLINE Pack<uint16_t, 16> upper_halves(__m512i x) {
+  const __m256i odd = _mm256_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  const __m512i r = _mm512_maskz_permutexvar_epi16(__mmask32(-1), _mm512_broadcast_i64x4(odd), x);
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm512_castsi512_si256(r));
+}
+INK_INLINE Pack<uint16_t, 16> encode_numbers(const bfloat16*, Pack<float, 16> f) {
+  // x + 0x7fff + (the last bit that is kept), as x - ~(0x7ffe | that bit)
+  const __m512i x = (__m512i)f.v, upper = _mm512_maskz_srli_epi32(__mmask16(-1), x, 16);
+  const __m512i less = _mm512_ternarylogic_epi32(upper, _mm512_set1_epi32(1), _mm512_set1_epi32(0x7ffe), 0x15);
+  return upper_halves(_mm512_sub_epi32(x, less));
+}
+INK_INLINE Pack<float, 16> decode(const half* p, Pack<uint16_t, 16> h) {
   const __m256i code = (__m256i)h.v;
-  const __m512 x = _mm512_maskz_cvtph_ps(__mmask16(-1), code);
-  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  const Pack<float, 16> x = decode_numbers(p, h);
+  const __mmask16 is_nan = nan_in(x, x);
   if (is_nan == 0) [[likely]]
-    return Pack<float, 16>((vector_of<float, 16>)x);
+    return x;
   const __m512i wide = _mm512_maskz_cvtepu16_epi32(__mmask16(-1), code);
   // sign and fraction of a NaN in their places, and an exponent of ones
   const __m512i sign = _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_and_si512(wide, _mm512_set1_epi32(0x8000)), 16);
   const __m512i rest = _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_and_si512(wide, _mm512_set1_epi32(0x7fff)), 13);
   const __m512i nan = _mm512_or_si512(_mm512_or_si512(sign, rest), _mm512_set1_epi32(0x7f800000));
-  return Pack<float, 16>((vector_of<float, 16>)_mm512_mask_mov_epi32((__m512i)x, is_nan, nan));
+  return Pack<float, 16>((vector_of<float, 16>)_mm512_mask_mov_epi32((__m512i)x.v, is_nan, nan));
 }
+#else
+inline constexpr bool kPairsOfHalves = false;
 #endif
 #if defined(__F16C__) && defined(__AVX2__)
 INK_INLINE Pack<float, 8> decode(const half*, Pack<uint16_t, 8> h) {
@@ -41,14 +66,13 @@ template <int N> INK_INLINE Pack<float, N> decode(const half*, Pack<uint16_t, N>
 }
 // The CPU's own conversion keeps the payload of a NaN; here every NaN is the quiet one, as in half.h.
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
-INK_INLINE Pack<uint16_t, 16> encode(const half*, Pack<float, 16> f) {
-  const __m512 x = (__m512)f.v;
-  const __m256i r = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+INK_INLINE Pack<uint16_t, 16> encode(const half* p, Pack<float, 16> f) {
+  const Pack<uint16_t, 16> r = encode_numbers(p, f);
+  const __mmask16 is_nan = nan_in(f, f);
   if (is_nan == 0) [[likely]]
-    return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)r);
-  const __m256i quiet = _mm256_and_si256(r, _mm256_set1_epi16(short(0xfe00)));
-  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm256_mask_mov_epi16(r, is_nan, quiet));
+    return r;
+  const __m256i quiet = _mm256_and_si256((__m256i)r.v, _mm256_set1_epi16(short(0xfe00)));
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm256_mask_mov_epi16((__m256i)r.v, is_nan, quiet));
 }
 #endif
 #if defined(__F16C__) && defined(__AVX2__)
@@ -77,15 +101,13 @@ INK_INLINE Pack<float, 16> decode(const bfloat16*, Pack<uint16_t, 16> h) {
   const __m512i wide = _mm512_maskz_cvtepu16_epi32(__mmask16(-1), (__m256i)h.v);
   return Pack<float, 16>((vector_of<float, 16>)_mm512_maskz_slli_epi32(__mmask16(-1), wide, 16));
 }
-INK_INLINE Pack<uint16_t, 16> encode(const bfloat16*, Pack<float, 16> f) {
-  const __m512i x = (__m512i)f.v, upper = _mm512_maskz_srli_epi32(__mmask16(-1), x, 16);
-  const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
-  const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(x, _mm512_set1_epi32(0x7fff)), odd);
-  __m512i r = _mm512_maskz_srli_epi32(__mmask16(-1), sum, 16);
-  const __mmask16 is_nan = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q);
-  if (is_nan != 0) [[unlikely]]
-    r = _mm512_mask_or_epi32(r, is_nan, upper, _mm512_set1_epi32(0x40));
-  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)_mm512_maskz_cvtepi32_epi16(__mmask16(-1), r));
+INK_INLINE Pack<uint16_t, 16> encode(const bfloat16* p, Pack<float, 16> f) {
+  const __mmask16 is_nan = nan_in(f, f);
+  if (is_nan == 0) [[likely]]
+    return encode_numbers(p, f);
+  const Pack<uint16_t, 16> nan = upper_halves(_mm512_or_epi32((__m512i)f.v, _mm512_set1_epi32(0x400000)));
+  const __m256i r = _mm256_mask_mov_epi16((__m256i)encode_numbers(p, f).v, is_nan, (__m256i)nan.v);
+  return Pack<uint16_t, 16>((vector_of<uint16_t, 16>)r);
 }
 #endif
 template <int N> INK_INLINE Pack<float, N> decode(const bfloat16*, Pack<uint16_t, N> h) {
@@ -128,6 +150,38 @@ template <class S, class T, int N> INK_INLINE void store(S* p, Pack<T, N> x, int
   } else {
     x.store(p, n);
   }
+}
+
+// Two neighbouring packs, whose NaN are looked for together.
+template <class P, class S> INK_INLINE void load_pair(const S* p, P& a, P& b) {
+  if constexpr (kPairsOfHalves && std::is_same_v<S, half>) {
+    a = decode_numbers(p, Pack<uint16_t, P::lanes>::load(&p->bits));
+    b = decode_numbers(p, Pack<uint16_t, P::lanes>::load(&p[P::lanes].bits));
+    if (nan_in(a, b) == 0) [[likely]]
+      return;
+  }
+  a = load<P>(p), b = load<P>(p + P::lanes);
+}
+template <class S, class P> INK_INLINE void store_pair(S* p, P a, P b) {
+  if constexpr (kPairsOfHalves && is_half_type<S>) {
+    if (nan_in(a, b) == 0) [[likely]] {
+      encode_numbers(p, a).store(&p->bits);
+      encode_numbers(p, b).store(&p[P::lanes].bits);
+      return;
+    }
+  }
+  store(p, a), store(p + P::lanes, b);
+}
+// y[i] = x[i] for n numbers side by side, one of the two arrays or both in f16 or bf16.
+template <class To, class From> INK_INLINE void convert_row(To* y, const From* x, int64_t n) {
+  using P = Pack<float, kLanes<float>>;
+  int64_t i = 0;
+  for (P a, b; i + 2 * P::lanes <= n; i += 2 * P::lanes) {
+    load_pair(x + i, a, b);
+    store_pair(y + i, a, b);
+  }
+  for (; i + P::lanes <= n; i += P::lanes) store(y + i, load<P>(x + i));
+  if (i < n) store(y + i, load<P>(x + i, n - i), n - i);
 }
 
 }  // namespace ink::INK_CPU_LEVEL

@@ -38,6 +38,7 @@ template <class T> struct RowProduct {
   // c = alpha sum + beta c + bias for the first `count` lanes, from row i and column j on.
   template <int N> INK_INLINE void finish(int64_t i, int64_t j, int64_t count, Pack<T, N> sum) const {
     using P = Pack<T, N>;
+    if (count <= 0) return;
     const auto get = [=](const T* p) { return count >= N ? P::load(p) : P::load(p, count); };
     T* to = c + i * g.c_row + j;
     sum *= P(T(g.alpha));
@@ -45,7 +46,7 @@ template <class T> struct RowProduct {
     if (g.beta != 0) sum += get(to) * P(T(g.beta));
     if (count >= N)
       sum.store(to);
-    else if (count > 0)
+    else
       sum.store(to, count);
   }
 

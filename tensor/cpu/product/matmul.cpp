@@ -1,5 +1,7 @@
-// Matrix products: floating point through BLAS or, row by row, in batch_invariant.cpp; integers by the definition.
+// Matrix products: halves by half_product.h, other floating point through BLAS or, row by row, in batch_invariant.cpp;
+// integers by the definition.
 #include "tensor/cpu/product/batch_invariant.h"
+#include "tensor/cpu/product/half_product.h"
 #include "tensor/cpu/table.h"
 #include "tensor/parallel.h"
 #include "tensor/runtime/gemm.h"
@@ -29,6 +31,7 @@ template <class T, class U> void integer_gemm(const GemmArgs& g) {
 }  // namespace
 
 bool gemm(const GemmArgs& g) {
+  if (is_half(g.dtype)) return half_gemm(g), true;  // which are batch-invariant in any case
   if (g.batch_invariant && is_floating(g.dtype) && g.epilogue == Epilogue::none) {
     batch_invariant_gemm(g);
     return true;

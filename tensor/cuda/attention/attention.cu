@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
     }
     store_weights(memory, s);
     const Factor<T> values = rows_from(head.values(a, v), a.v_strides[2], j0, a.nk);
-    add_weighted(sum, memory, queries.count, values, work.first_col, a.dv, seen == Seen::some);
+    add_weighted(sum, memory, queries.count, values, {work.first_col, a.dv}, seen == Seen::some);
   }
 
   T scale[kOwn];

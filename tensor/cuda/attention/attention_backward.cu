@@ -111,7 +111,7 @@ template <class T, int kCols> struct Walk {
                  by_query               ? keys
                  : what == Gradient::dk ? queries
                                         : grads,
-                 work.first_col, what == Gradient::dv ? a.dv : a.d, seen == Seen::some);
+                 {work.first_col, what == Gradient::dv ? a.dv : a.d}, seen == Seen::some);
   }
 };
 
@@ -144,33 +144,39 @@ template <class T> void run(const AttentionArgs& a, const Operands<T>& x, Gradie
     start.template operator()<2>();
 }
 
-void backward_halves(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
-                     const void* q, const void* k, const void* v, const void* out, const void* lse) {
-  if (attention_mma_backward(a, dq, dk, dv, dout, dlse, q, k, v, out, lse)) return;
+void backward_halves(const AttentionArgs& a, const AttentionBackwardArrays& x) {
+  if (attention_mma_backward(a, x)) return;
   const Shape shape{a.batch, a.heads, a.nq, a.dv}, strides{a.heads * a.nq * a.dv, a.nq * a.dv, a.dv, 1};
-  const AsFloats f(a, q, k, v);
-  const Floats g(dout, a.dtype, shape, strides), o(out, a.dtype, shape, strides);
+  const AsFloats f(a, x.q, x.k, x.v);
+  const Floats g(x.dout, a.dtype, shape, strides), o(x.out, a.dtype, shape, strides);
   const Floats rows(a.batch * a.heads * a.nq * a.d), keys(a.batch * a.kv_heads * a.nk * a.d),
       values(a.batch * a.kv_heads * a.nk * a.dv);
-  attention_backward(f.args, rows.data(), keys.data(), values.data(), g.data(), dlse, f.q.data(), f.k.data(),
-                     f.v.data(), o.data(), lse);
-  rows.to(dq, a.dtype), keys.to(dk, a.dtype), values.to(dv, a.dtype);
+  attention_backward(f.args, {.dq = rows.data(),
+                              .dk = keys.data(),
+                              .dv = values.data(),
+                              .dout = g.data(),
+                              .dlse = x.dlse,
+                              .q = f.q.data(),
+                              .k = f.k.data(),
+                              .v = f.v.data(),
+                              .out = o.data(),
+                              .lse = x.lse});
+  rows.to(x.dq, a.dtype), keys.to(x.dk, a.dtype), values.to(x.dv, a.dtype);
 }
 
 }  // namespace
 
-void attention_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
-                        const void* q, const void* k, const void* v, const void* out, const void* lse) {
+void attention_backward(const AttentionArgs& a, const AttentionBackwardArrays& x) {
   if (a.batch * a.heads == 0) return;
-  if (is_half(a.dtype)) return backward_halves(a, dq, dk, dv, dout, dlse, q, k, v, out, lse);
+  if (is_half(a.dtype)) return backward_halves(a, x);
   visit_float(a.dtype, [&]<class T>() {
     const Scratch<T> deltas(a.batch * a.heads * a.nq);
-    run_deltas<T>(a, deltas.data(), dout, out, dlse);
-    const Operands<T> x{static_cast<const T*>(dout), static_cast<const T*>(q),   static_cast<const T*>(k),
-                        static_cast<const T*>(v),    static_cast<const T*>(lse), deltas.data()};
-    run(a, x, Gradient::dq, dq);
-    run(a, x, Gradient::dk, dk);
-    run(a, x, Gradient::dv, dv);
+    run_deltas<T>(a, deltas.data(), x.dout, x.out, x.dlse);
+    const Operands<T> typed{static_cast<const T*>(x.dout), static_cast<const T*>(x.q),   static_cast<const T*>(x.k),
+                            static_cast<const T*>(x.v),    static_cast<const T*>(x.lse), deltas.data()};
+    run(a, typed, Gradient::dq, x.dq);
+    run(a, typed, Gradient::dk, x.dk);
+    run(a, typed, Gradient::dv, x.dv);
   });
 }
 

@@ -9,8 +9,7 @@ namespace ink::cuda {
 
 // By tensor cores (attention_mma.cu, attention_mma_backward.cu); false if the device or the shape is not for them.
 bool attention_mma(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v);
-bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
-                            const void* q, const void* k, const void* v, const void* out, const void* lse);
+bool attention_mma_backward(const AttentionArgs& a, const AttentionBackwardArrays& x);
 // The forward pass of f32 and f64 for AttentionArgs::batch_invariant.
 void listed_attention(const AttentionArgs& a, void* out, void* lse, const void* q, const void* k, const void* v);
 

@@ -15,11 +15,15 @@ constexpr int kKeys = 64, kWarps = 4, kMmaThreads = kWarps * kWarp;
 template <class T> struct Operands {
   const T *q, *k, *v;  // of one head
 };
+template <class T> struct Results {
+  T* out;      // [batch, heads, nq, dv]
+  float* lse;  // [batch, heads, nq]
+};
 
 // What the kernel below computes, row by row, in f32, and without ever touching a key that a query does not see: for
 // blocks in which hidden keys hold NaN or infinities, since 0 times those is NaN. A warp takes a row.
 template <class T>
-__device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, int64_t i1, T* out, float* lse,
+__device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, int64_t i1, const Results<T>& to,
                         const Operands<T>& x) {
   constexpr int kPer = 256 / kWarp;
   const Visible see(a, head.batch, head.head);
@@ -52,8 +56,8 @@ __device__ void by_rows(const AttentionArgs& a, const Head& head, int64_t i0, in
     const float scale = state.l == 0 ? 0.f : float(dropout.scale) / state.l;
     INK_UNROLL
     for (int c = 0; c < kPer; ++c)
-      if (lane + c * kWarp < a.dv) out[(head.matrix * a.nq + i) * a.dv + lane + c * kWarp] = T(sum[c] * scale);
-    if (lane == 0) lse[head.matrix * a.nq + i] = fn::online_lse(state);
+      if (lane + c * kWarp < a.dv) to.out[(head.matrix * a.nq + i) * a.dv + lane + c * kWarp] = T(sum[c] * scale);
+    if (lane == 0) to.lse[head.matrix * a.nq + i] = fn::online_lse(state);
   }
 }
 
@@ -208,7 +212,7 @@ __global__ void __launch_bounds__(kMmaThreads)
     if (i0 + row0 + row < i1 && threadIdx.x % 4 == 0) lse[head.matrix * a.nq + i0 + row0 + row] = value;
   });
   cp_async_wait<0>();
-  if (__syncthreads_or(some_hidden && worst != 0)) return by_rows(a, head, i0, i1, out, lse, x);
+  if (__syncthreads_or(some_hidden && worst != 0)) return by_rows(a, head, i0, i1, Results<T>{out, lse}, x);
   store_rows<D>(out + (head.matrix * a.nq + i0) * a.dv, rows.sum, qs, row0, int(i1 - i0), dv);
 #endif
 }

@@ -24,22 +24,24 @@ template <class T> struct Operands {
 
 // A warp per row: D, and the log-sum-exp; for a query that sees nothing, or is not there, +inf, which makes every
 // weight 0.
-template <class T>
-__global__ void __launch_bounds__(256)
-    attention_statistics(float* deltas, float* exponents, const T* dout, const T* out, const float* lse,
-                         const float* dlse, const int64_t matrices, const int64_t nq, const int64_t padded,
-                         const int64_t n) {
-  const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp, i = at % padded,
-                row = at / padded * nq + i;
+template <class T> struct Statistics {
+  float *deltas, *exponents;  // [matrices, padded]
+  const T *dout, *out;        // [matrices, nq, width]
+  const float *lse, *dlse;    // [matrices, nq]
+  int64_t matrices, nq, padded, width;
+};
+template <class T> __global__ void __launch_bounds__(256) attention_statistics(const Statistics<T> x) {
+  const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp, i = at % x.padded,
+                row = at / x.padded * x.nq + i;
   const int lane = int(threadIdx.x) % kWarp;
-  const bool there = at < matrices * padded && i < nq;
+  const bool there = at < x.matrices * x.padded && i < x.nq;
   float sum = 0;
-  for (int64_t c = lane; c < n && there; c += kWarp)
-    sum = fn::fma(float(dout[row * n + c]), float(out[row * n + c]), sum);
+  for (int64_t c = lane; c < x.width && there; c += kWarp)
+    sum = fn::fma(float(x.dout[row * x.width + c]), float(x.out[row * x.width + c]), sum);
   sum = warp_sum(sum);
-  if (lane != 0 || at >= matrices * padded) return;
-  deltas[at] = !there ? 0.f : dlse ? sum - dlse[row] : sum;
-  exponents[at] = there && lse[row] != fn::lowest<float>() ? lse[row] * kLog2e : fn::highest<float>();
+  if (lane != 0 || at >= x.matrices * x.padded) return;
+  x.deltas[at] = !there ? 0.f : x.dlse ? sum - x.dlse[row] : sum;
+  x.exponents[at] = there && x.lse[row] != fn::lowest<float>() ? x.lse[row] * kLog2e : fn::highest<float>();
 }
 
 // dQ row by row, in f32, without touching a key that a query does not see (see attention_mma.cu). A warp takes a row.
@@ -309,27 +311,36 @@ void run(const AttentionArgs& a, const Operands<T>& x, void* result, void* resul
 
 }  // namespace
 
-bool attention_mma_backward(const AttentionArgs& a, void* dq, void* dk, void* dv, const void* dout, const void* dlse,
-                            const void* q, const void* k, const void* v, const void* out, const void* lse) {
-  if (!fits_mma(a, {dq, dk, dv, dout, q, k, v, out})) return false;
+bool attention_mma_backward(const AttentionArgs& a, const AttentionBackwardArrays& arrays) {
+  if (!fits_mma(a, {arrays.dq, arrays.dk, arrays.dv, arrays.dout, arrays.q, arrays.k, arrays.v, arrays.out}))
+    return false;
   const int64_t padded = ceil_div(a.nq, kMaskTile) * kMaskTile, matrices = a.batch * a.heads;
   const Scratch<float> deltas(matrices * padded), exponents(matrices * padded);
   with_mma_tile(a, [&]<class T, int D>() {
+    const Statistics<T> statistics{.deltas = deltas.data(),
+                                   .exponents = exponents.data(),
+                                   .dout = static_cast<const T*>(arrays.dout),
+                                   .out = static_cast<const T*>(arrays.out),
+                                   .lse = static_cast<const float*>(arrays.lse),
+                                   .dlse = static_cast<const float*>(arrays.dlse),
+                                   .matrices = matrices,
+                                   .nq = a.nq,
+                                   .padded = padded,
+                                   .width = a.dv};
     launch("attention_backward", attention_statistics<T>, dim3(unsigned(ceil_div(matrices * padded, 256 / kWarp))),
-           dim3(256), 0, deltas.data(), exponents.data(), static_cast<const T*>(dout), static_cast<const T*>(out),
-           static_cast<const float*>(lse), static_cast<const float*>(dlse), matrices, a.nq, padded, a.dv);
-    const Operands<T> x{static_cast<const T*>(dout),
-                        static_cast<const T*>(q),
-                        static_cast<const T*>(k),
-                        static_cast<const T*>(v),
-                        deltas.data(),
-                        exponents.data(),
-                        padded};
-    run<T, D, Wanted::dq>(a, x, dq);
+           dim3(256), 0, statistics);
+    const Operands<T> x{.dout = statistics.dout,
+                        .q = static_cast<const T*>(arrays.q),
+                        .k = static_cast<const T*>(arrays.k),
+                        .v = static_cast<const T*>(arrays.v),
+                        .deltas = deltas.data(),
+                        .exponents = exponents.data(),
+                        .padded = padded};
+    run<T, D, Wanted::dq>(a, x, arrays.dq);
     if constexpr (D <= 128)
-      run<T, D, Wanted::dk_dv>(a, x, dk, dv);
+      run<T, D, Wanted::dk_dv>(a, x, arrays.dk, arrays.dv);
     else
-      run<T, D, Wanted::dk>(a, x, dk), run<T, D, Wanted::dv>(a, x, dv);
+      run<T, D, Wanted::dk>(a, x, arrays.dk), run<T, D, Wanted::dv>(a, x, arrays.dv);
   });
   return true;
 }

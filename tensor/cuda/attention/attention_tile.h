@@ -139,19 +139,23 @@ __device__ __forceinline__ void store_weights(const TileMemory<T, kCols>& memory
   }
 }
 
-// sum[r][..] += the weights of row r times the rows of x, in columns first_col + 64 c + own_columns() .. of n. Where
+struct Columns {  // of a matrix with `count` of them, those from `first` on
+  int64_t first, count;
+};
+// sum[r][..] += the weights of row r times the rows of x, in columns first + 64 c + own_columns() .. of count. Where
 // keys may be hidden, rows with weight 0 do not count, whatever they hold.
 template <class T, int kCols>
 __device__ __forceinline__ void add_weighted(T (&sum)[kOwn][kOwn * kCols], const TileMemory<T, kCols>& memory, int rows,
-                                             const Factor<T>& x, int64_t first_col, int64_t n, bool hidden) {
+                                             const Factor<T>& x, Columns columns, bool hidden) {
   constexpr int kWidth = kTile * kCols;
-  const int width = int(n - first_col < kWidth ? n - first_col : kWidth);
+  const int64_t left = columns.count - columns.first;
+  const int width = int(left < kWidth ? left : kWidth);
   const bool some = own_rows() < rows && own_columns() < width;
   for (int j0 = 0; j0 < x.count; j0 += kDepth<T>) {
     const int count = x.count - j0 < kDepth<T> ? x.count - j0 : kDepth<T>;
     for (int i = int(threadIdx.x); i < count * kWidth; i += kTileThreads) {
       const int r = i / kWidth, c = i % kWidth;
-      memory.rows[i] = c < width ? x.first[(j0 + r) * x.row + first_col + c] : T(0);
+      memory.rows[i] = c < width ? x.first[(j0 + r) * x.row + columns.first + c] : T(0);
     }
     __syncthreads();
     const auto add = [&]<bool kHidden>() {

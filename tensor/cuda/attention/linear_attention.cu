@@ -42,11 +42,16 @@ template <class T> struct Parts {
   bool shared;          // whether a block's state stands in shared memory while it walks
 };
 
+template <class T> struct Operands {
+  T* out;                      // [batch, n, dv]
+  const T *q, *k, *v, *decay;  // [batch, n, ..]; decay may be null
+};
+
 // Blocks are [batch][slice][part]; `measure`: the first pass, which makes no output but the states.
 template <class T>
 __global__ void __launch_bounds__(kAcross* kDown)
-    linear_attention_kernel(const LinearAttentionArgs a, T* out, const T* q, const T* k, const T* v, const T* decay,
-                            const Parts<T> parts, const bool measure) {
+    linear_attention_kernel(const LinearAttentionArgs a, const Operands<T> x, const Parts<T> parts,
+                            const bool measure) {
   INK_SHARED(Tile<T>, qs);
   INK_SHARED(Tile<T>, ks);
   INK_SHARED(Tile<T>, vs);
@@ -60,8 +65,9 @@ __global__ void __launch_bounds__(kAcross* kDown)
                 end = begin + parts.size < a.n ? begin + parts.size : a.n;  // in the order of the walk
   T* const own_state = parts.states ? parts.states + int64_t(blockIdx.x) * a.d * kSlice : nullptr;
   T* const state = parts.shared ? dynamic_shared<T>() : own_state;
-  q += entry * a.n * a.d, k += entry * a.n * a.d, v += entry * a.n * a.dv, out += entry * a.n * a.dv;
-  if (decay) decay += entry * a.n;
+  const T *q = x.q + entry * a.n * a.d, *k = x.k + entry * a.n * a.d, *v = x.v + entry * a.n * a.dv;
+  const T* decay = x.decay ? x.decay + entry * a.n : nullptr;
+  T* out = x.out + entry * a.n * a.dv;
 
   bool begun = part > 0 && !measure;  // else S is 0, whatever stands there
   T last_decay = 0;                   // r
@@ -78,7 +84,7 @@ __global__ void __launch_bounds__(kAcross* kDown)
     });
     __syncthreads();
     const T end_decay = decays[count - 1], start_decay = begun ? last_decay : decays[0];
-    const T keep = fn::exp(end_decay - start_decay);
+    const T fade = fn::exp(end_decay - start_decay);
     if (int t = int(threadIdx.x); t < kChunk) weights[t] = t < count ? fn::exp(end_decay - decays[t]) : T(0);
 
     T sum[kRows][kCols] = {}, score[kRows][kCols] = {};
@@ -102,7 +108,7 @@ __global__ void __launch_bounds__(kAcross* kDown)
       }
       T next[kRows][kCols];  // of this part of S, whose rows are columns of k
       for_own([&](int r, int c) {
-        next[r][c] = begun && own_row(r) < depth ? keep * state[(p0 + own_row(r)) * kSlice + own_col(c)] : T(0);
+        next[r][c] = begun && own_row(r) < depth ? fade * state[(p0 + own_row(r)) * kSlice + own_col(c)] : T(0);
       });
       for (int t = 0; t < count; ++t) {
         T x[kRows], y[kCols];
@@ -183,15 +189,19 @@ void linear_attention(const LinearAttentionArgs& a, void* out, const void* q, co
     parts.count = ceil_div(a.n, parts.size);
     const Scratch<T> states(shared && parts.count == 1 ? 0 : walks * parts.count * size);
     if (!shared || parts.count > 1) parts.states = states.data();
+    const Operands<T> x{.out = static_cast<T*>(out),
+                        .q = static_cast<const T*>(q),
+                        .k = static_cast<const T*>(k),
+                        .v = static_cast<const T*>(v),
+                        .decay = static_cast<const T*>(decay)};
     const auto walk = [&](bool measure) {
       launch("linear_attention", linear_attention_kernel<T>, dim3(unsigned(walks * parts.count)), dim3(kAcross * kDown),
-             shared ? size_t(bytes) : 0, a, static_cast<T*>(out), static_cast<const T*>(q), static_cast<const T*>(k),
-             static_cast<const T*>(v), static_cast<const T*>(decay), parts, measure);
+             shared ? size_t(bytes) : 0, a, x, parts, measure);
     };
     if (parts.count > 1) {
       walk(true);
-      launch("linear_attention", join_states<T>, dim3(unsigned(ceil_div(walks * size, 256))), dim3(256), 0, a,
-             static_cast<const T*>(decay), parts, walks);
+      launch("linear_attention", join_states<T>, dim3(unsigned(ceil_div(walks * size, 256))), dim3(256), 0, a, x.decay,
+             parts, walks);
     }
     walk(false);
   });

@@ -5,7 +5,7 @@
 
 namespace ink::cuda {
 
-static constexpr Kernels table = table_of_slots(true);
+static constexpr Kernels table = table_of_slots(true, true);
 
 const Kernels& kernels(int device) {
   use(device);

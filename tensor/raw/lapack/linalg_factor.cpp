@@ -1,4 +1,4 @@
-// Factorisations: Cholesky, QR, eigenvalues of hermitian matrices.
+// Factorisations: Cholesky, QR, eigenvalues of hermitian and of general matrices.
 #include <fmt/format.h>
 
 #include "tensor/raw/lapack/lapack.h"
@@ -80,6 +80,39 @@ std::array<Tensor, 2> eigh(const char* op, const Tensor& a) {
     });
   });
   return {to_device(values, a.device()), from_columns(vectors, a.device())};
+}
+
+Tensor eigvals(const char* op, const Tensor& a) {
+  check_square(op, a);
+  const DType t = field_dtype(op, a.dtype());
+  Tensor spoilt = to_columns(a, t), values = empty(with(batch_of(a), {a.size(-1)}), {complex_of(t), Device::cpu()});
+  const int n = int(a.size(-1)), ld = leading(n), one = 1;
+  visit_field(t, [&]<class T>() {
+    using R = real_t<T>;
+    using RealGeev = void(const char*, const char*, const int*, T*, const int*, T*, T*, T*, const int*, T*, const int*,
+                          T*, const int*, int*, size_t, size_t);
+    using ComplexGeev = void(const char*, const char*, const int*, T*, const int*, T*, T*, const int*, T*, const int*,
+                             T*, const int*, R*, int*, size_t, size_t);
+    for_each_matrix(op, spoilt.numel() == 0 ? 0 : batch_of(a).numel(), n, "did not converge", [&](int64_t i) {
+      T* m = matrix<T>(spoilt, i);
+      complex<R>* w = values.data<complex<R>>() + i * n;
+      std::vector<R> parts(size_t(2 * n));
+      int info = 0;
+      with_work<T>([&](T* work, int size) {
+        if constexpr (is_complex_type<T>)
+          function<T, ComplexGeev>("geev")("N", "N", &n, m, &ld, w, nullptr, &one, nullptr, &one, work, &size,
+                                           parts.data(), &info, 1, 1);
+        else
+          function<T, RealGeev>("geev")("N", "N", &n, m, &ld, parts.data(), parts.data() + n, nullptr, &one, nullptr,
+                                        &one, work, &size, &info, 1, 1);
+        return info;
+      });
+      if constexpr (!is_complex_type<T>)
+        for (int k = 0; k < n; ++k) w[k] = complex<R>(parts[size_t(k)], parts[size_t(n + k)]);
+      return info;
+    });
+  });
+  return to_device(values, a.device());
 }
 
 }  // namespace ink::raw

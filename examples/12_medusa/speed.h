@@ -107,11 +107,16 @@ inline void other_drafters(Lesson& lesson, const Setup& s, const Decoded& plain,
   add("a small model", small);
   add("heads, a chain", chain);
   add("heads, a tree of 16", tree);
+  if (s.hydra) {
+    HydraDrafter hydra(*s.hydra, tree.shape());
+    add("Hydra's, a tree of 16", hydra);
+    lesson.expect("heads that are told their path, Hydra's, against Medusa's, one tree: tokens per step, difference",
+                  per_step.y.back() - per_step.y[per_step.y.size() - 2], Above{0}, Needs::full_run);
+  }
   lesson.bars("drafters", names, {per_step, speed},
               {.y = "tokens per step; times plain",
                .references = {{1, "plain decoding"}},
-               .caption =
-                   "Four ways to guess, one text. A small model's guesses are good, but each costs a pass of it."});
+               .caption = "Ways to guess, one text. A small model's guesses are good, but each costs a pass of it."});
 }
 
 inline void decoding_the_book(Lesson& lesson, const Setup& s) {

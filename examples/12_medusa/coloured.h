@@ -42,7 +42,7 @@ inline std::string coloured_text(const CharText& text, const std::vector<std::ve
   const double height = top + h * double((shown_cells + per_line - 1) / per_line) + kMargin;
   Svg svg(640, height, "a text coloured by the steps that wrote it");
   for (int64_t g = 1; g <= 5; ++g) {
-    const double x = kMargin + 84 * double(g - 1);
+    const double x = kMargin + 110 * double(g - 1);
     svg.rect(x, 12, 18, 18, {.fill = hex(gain_colour(g)), .stroke = "#8a8a90", .width = 0.6});
     svg.text({x + 24, 25}, g == 1 ? "1 a pass" : std::to_string(g), {.size = 13});
   }

@@ -118,6 +118,13 @@ inline void train_all_heads(Lesson& lesson, Setup& s) {
     lesson.expect("heads that learn from greedy texts, on the book: least loss over seeds", loss, Above{0},
                   Needs::full_run);
   }
+  if (full) {
+    Generator g(lesson.seed() + 100);
+    s.hydra.emplace(s.models.model);
+    train_heads(lesson, "Hydra's heads", *s.hydra, s.z.head_steps, s.head_rate,
+                [&] { return batch_of(s, lessons, LearnFrom::drawn, g); });
+    s.hydra->to(lesson.dtype());
+  }
   double moved = 0;
   const std::vector<Tensor> after = s.models.model.parameters();
   for (size_t i = 0; i < after.size(); ++i) moved = std::max(moved, largest(after[i].detach() - before[i]));

@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
                  .about =
                      "A pass of a language model gives one token. Heads that look ahead guess more of them, a tree "
                      "of guesses is checked in one pass, and the text is the same, or nearly.",
-                 .full_time = "9 min"});
+                 .full_time = "5 min"});
   Sizes12 z;
   z.steps = lesson.option("steps", Sizes{.full = 2000, .quick = 300, .tiny = 2}, "of training the model");
   z.head_steps = lesson.option("head-steps", Sizes{.full = 300, .quick = 40, .tiny = 1}, "of training heads");

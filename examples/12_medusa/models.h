@@ -113,18 +113,26 @@ inline Series train_reader(Lesson& lesson, const std::string& name, GPT& model, 
   return curves.series[0];
 }
 
-// Medusa-1: L = sum over the heads of 0.8^{k+1} L_k, the model as it is. `draw()` gives ids [batch, time].
-template <class Draw>
-Curves train_heads(Lesson& lesson, const std::string& name, MedusaHeads& heads, int64_t steps, double rate,
+inline std::vector<Tensor> losses_of(const MedusaHeads& heads, const Tensor& ids) {
+  return medusa_head_losses(heads, ids);
+}
+inline std::vector<Tensor> losses_of(const HydraHeads& heads, const Tensor& ids) {
+  return hydra_head_losses(heads, ids);
+}
+
+// Medusa-1, for Hydra's heads too: L = sum over the heads of 0.8^{k+1} L_k, the model as it is. `draw()` gives ids
+// [batch, time].
+template <class Heads, class Draw>
+Curves train_heads(Lesson& lesson, const std::string& name, Heads& heads, int64_t steps, double rate,
                    const Draw& draw) {
   std::vector<std::string> names;
   for (int64_t k = 0; k < heads.count(); ++k) names.push_back(fmt::format("head {}, {} on", k, k + 2));
   return descend(
-      lesson, name, heads, steps, rate, names, [&] { return medusa_head_losses(heads, draw()); },
+      lesson, name, heads, steps, rate, names, [&] { return losses_of(heads, draw()); },
       [](const std::vector<Tensor>& losses) {
         Tensor sum;
         for (size_t k = 0; k < losses.size(); ++k) {
-          const Tensor part = std::pow(0.8, double(k + 1)) * losses[k];  // (12.4)
+          const Tensor part = std::pow(0.8, double(k + 1)) * losses[k];  // (12.3)
           sum = sum.defined() ? sum + part : part;
         }
         return sum;

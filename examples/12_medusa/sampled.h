@@ -154,7 +154,8 @@ inline void sampling_with_drafts(Lesson& lesson, const Setup& s) {
                  .log_x = true,
                  .y_low = 0,
                  .references = {{nats, "nats of plain sampling"}, {lossless.per_step(), "tokens per step, lossless"}},
-                 .caption = "A lower threshold takes more guesses, and the text is less and less the model's."});
+                 .caption = "The lower the bar, the more guesses are taken: likely ones first, which no coin refuses, "
+                            "then unlikely ones too."});
   lesson.expect("typical acceptance brings more tokens per step than lossless: difference",
                 at_paper - lossless.per_step(), Above{0}, Needs::training);
   lesson.expect("and its texts are likelier than the model's own: nats per character, difference", nats - nats_at_paper,

@@ -1,6 +1,7 @@
 // What all sections of lesson 12 share: sizes, models, prompts, and what the heads hit.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Setup {
   Models models;
   Tensor train, held;
   std::vector<std::vector<int64_t>> prompts;          // held-out ones, which every drafter continues
+  std::optional<HydraHeads> hydra;                    // in a full run
   Tensor others;                                      // greedy texts of the model after other held-out prompts
   std::vector<std::vector<int64_t>> hits, book_hits;  // of the heads: on those texts, on held-out pages
 

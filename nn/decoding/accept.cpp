@@ -79,7 +79,7 @@ void check(const TypicalOptions& o) {
 }
 
 double typical_threshold(std::span<const double> p, const TypicalOptions& options) {
-  return std::min(options.epsilon, options.delta * std::exp(-entropy(p)));
+  return std::min(options.epsilon, options.delta * std::exp(-entropy(p)));  // (12.10)
 }
 
 Accepted accept_typical(const Draft& draft, NodeDistribution distribution, Chance& chance,
@@ -113,7 +113,7 @@ Accepted accept_typical(const Draft& draft, NodeDistribution distribution, Chanc
 double keep_probability(std::span<const double> p, int64_t x, std::span<const double> q) {
   check_trial(p, x, q);
   const double wanted = p[size_t(x)], proposed = q.empty() ? 1 : q[size_t(x)];
-  return wanted < proposed ? wanted / proposed : 1;
+  return wanted < proposed ? wanted / proposed : 1;  // (12.9)
 }
 
 void refuse(std::vector<double>& p, int64_t x, std::span<const double> q) {
@@ -123,7 +123,7 @@ void refuse(std::vector<double>& p, int64_t x, std::span<const double> q) {
   if (q.empty())
     rest[size_t(x)] = 0;
   else
-    for (size_t i = 0; i < p.size(); ++i) rest[i] = std::max(0., p[i] - q[i]);
+    for (size_t i = 0; i < p.size(); ++i) rest[i] = std::max(0., p[i] - q[i]);  // (12.9)
   for (double each : rest) total += each;
   if (total == 0) return;
   for (double& each : rest) each /= total;

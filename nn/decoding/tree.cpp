@@ -72,7 +72,7 @@ std::vector<std::vector<int64_t>> children_of(std::span<const int64_t> parent) {
 Tensor tree_mask(std::span<const int64_t> parent, Device device) {
   node_depths(parent);
   const auto n = int64_t(parent.size());
-  return masks::tree({parent.begin(), parent.end()}).dense(n, n, device);
+  return masks::tree({parent.begin(), parent.end()}).dense(n, n, device);  // (12.7)
 }
 
 void TreeShape::add(int64_t parent, int64_t rank) {

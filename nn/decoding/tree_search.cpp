@@ -76,7 +76,7 @@ double expected_tokens(const TreeShape& shape, const AccuracyTable& accuracy) {
       throw ValueError(fmt::format("expected_tokens: there is no accuracy of head {} at rank {}, which node {} needs",
                                    head, rank, i));
     product.push_back(product[size_t(shape.parent()[i])] * accuracy[head][rank]);
-    sum += product.back();
+    sum += product.back();  // (12.6)
   }
   return sum;
 }

@@ -14,7 +14,7 @@ MedusaBlock::MedusaBlock(int64_t dim, const Options& options)
     : weight(zeros({dim, dim}, options)), bias(zeros({dim}, options)) {}
 Tensor MedusaBlock::forward(const Tensor& x) const {
   const Tensor u = linear(x, weight, bias);
-  return in_f32_if_half([](const Tensor& x, const Tensor& u) { return x + silu(u); }, x, u);
+  return in_f32_if_half([](const Tensor& x, const Tensor& u) { return x + silu(u); }, x, u);  // (12.2)
 }
 
 Tensor MedusaHead::forward(const Tensor& features) const {

@@ -40,7 +40,7 @@ Tensor decayed_sum(const std::vector<Tensor>& losses, double decay) {
   double factor = 1;
   for (const Tensor& loss : losses) {
     factor *= decay;
-    total = total.defined() ? total + factor * loss : factor * loss;
+    total = total.defined() ? total + factor * loss : factor * loss;  // (12.3)
   }
   return total;
 }
@@ -109,7 +109,7 @@ Tensor joint_loss(const MedusaHeads& heads, const Tensor& ids, const JointLossOp
   std::vector<Tensor> losses;
   for (int64_t k = 0; k < heads.count(); ++k)
     losses.push_back(token_loss(heads.logits(features_with_target(features, k + 2), k), ids, k + 2));
-  return own + o.weight * decayed_sum(losses, o.decay);
+  return own + o.weight * decayed_sum(losses, o.decay);  // (12.4)
 }
 
 Tensor self_written(const CausalLM& model, const Tensor& prompts, const SelfWrittenOptions& o) {

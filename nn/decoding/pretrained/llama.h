@@ -73,7 +73,8 @@ struct Llama : CausalLM {
   int64_t dim() const override { return options.dim; }
   Tensor features(const Tensor& ids, std::vector<BlockState>* states = nullptr,
                   const StepPlaces* places = nullptr) const override;
-  bool takes_places() const override { return true; }
+  // A window counts columns, not positions.
+  bool takes_places() const override { return options.window == 0 || options.window >= options.context; }
   Tensor logits(const Tensor& features) const override;
   Tensor head_weight() const override { return head ? head->weight : tokens.weight; }
   Tensor embed(const Tensor& ids) const override { return tokens.forward(ids); }

@@ -133,7 +133,8 @@ Tensor SequenceCache::run(const std::vector<Draft>& drafts) {
     tokens.push_back(draft.token);
   }
   const Tensor ids = side_by_side(tokens, nodes, 0, device_);
-  if (!has_columns()) before_ = states_;
+  // A window, or a recurrence, cannot take tokens back.
+  if (!model_->takes_places()) before_ = states_;
   Tensor features;
   try {
     if (places_needed(drafts, nodes)) {
@@ -148,10 +149,6 @@ Tensor SequenceCache::run(const std::vector<Draft>& drafts) {
   }
   drafts_ = drafts;
   return features;
-}
-
-bool SequenceCache::has_columns() const {
-  return std::all_of(states_.begin(), states_.end(), [](const BlockState& s) { return s.columns() >= 0; });
 }
 
 // The states as they were before the last run.
@@ -258,7 +255,7 @@ void SequenceCache::select_rows(const std::vector<int64_t>& rows) {
   for (BlockState& state : states_) {
     for (Tensor* t : state.tensors())
       if (t->defined()) *t = index_select(*t, 0, index);
-    if (longest < columns_ && state.columns() >= 0) state.keep(longest, empty({0}, {i64, device_}));
+    if (longest < columns_) state.keep(longest, empty({0}, {i64, device_}));
   }
   lengths_ = std::move(lengths);
   columns_ = longest;

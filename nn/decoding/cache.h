@@ -19,6 +19,7 @@ namespace ink {
 class SequenceCache {
  public:
   explicit SequenceCache(const CausalLM& model) : model_(&model) {}  // which must outlive it
+  explicit SequenceCache(const CausalLM&& model) = delete;
 
   int64_t rows() const { return int64_t(lengths_.size()); }
   int64_t length(int64_t row) const { return lengths_[size_t(row)]; }  // tokens seen
@@ -39,7 +40,6 @@ class SequenceCache {
   void select_rows(const std::vector<int64_t>& rows);
 
  private:
-  bool has_columns() const;
   void check_run(const std::vector<Draft>& drafts) const;
   bool places_needed(const std::vector<Draft>& drafts, int64_t nodes) const;
   StepPlaces places_of(const std::vector<Draft>& drafts, int64_t nodes) const;

@@ -31,7 +31,12 @@ ModelDrafter::ModelDrafter(const CausalLM& model, const ModelDrafterOptions& opt
   if (options.sampling) check(*options.sampling);
 }
 
-void ModelDrafter::begin(int64_t rows) { rows_.assign(size_t(rows), {}); }
+void ModelDrafter::begin(const CausalLM& model, int64_t rows) {
+  if (model.vocabulary() != model_->vocabulary())
+    throw ValueError(fmt::format("ModelDrafter: the model that drafts has another vocabulary; got {}; expected {}",
+                                 model_->vocabulary(), model.vocabulary()));
+  rows_.assign(size_t(rows), {});
+}
 
 std::vector<Draft> ModelDrafter::draft(const std::vector<DraftRequest>& requests) {
   std::vector<Draft> drafts;

@@ -22,8 +22,10 @@ struct DraftRequest {
 
 struct Drafter {
   virtual ~Drafter() = default;
-  virtual void begin(int64_t rows) { (void)rows; }  // a new generation of so many prompts: what was remembered is void
-  // A draft for each request, with node 0 its root.
+  // A new generation of so many prompts by a model: what was remembered is void. Throws if its drafts are none for that
+  // model.
+  virtual void begin(const CausalLM& model, int64_t rows) { (void)model, (void)rows; }
+  // A draft for each request, with node 0 its root. Nodes deeper than most_depth are cut off.
   virtual std::vector<Draft> draft(const std::vector<DraftRequest>& requests) = 0;
 };
 
@@ -41,7 +43,8 @@ struct ModelDrafterOptions {
 class ModelDrafter final : public Drafter {
  public:
   explicit ModelDrafter(const CausalLM& model, const ModelDrafterOptions& options = {});  // which must outlive it
-  void begin(int64_t rows) override;
+  explicit ModelDrafter(const CausalLM&& model, const ModelDrafterOptions& options = {}) = delete;
+  void begin(const CausalLM& model, int64_t rows) override;  // ValueError for a model of another vocabulary
   std::vector<Draft> draft(const std::vector<DraftRequest>& requests) override;
 
  private:

@@ -20,12 +20,17 @@ double seconds_since(DecodingClock::time_point t) {
   return std::chrono::duration<double>(DecodingClock::now() - t).count();
 }
 
-// A generator for each row, which does not depend on how many rows there are.
-Generator stream_of_row(uint64_t seed, uint64_t at, int64_t row) {
-  uint64_t z = seed + (at + uint64_t(row) + 1) * 0x9E3779B97F4A7C15u;  // splitmix64: Steele et al. 2014
+// The step of splitmix64: Steele et al. 2014.
+uint64_t mixed(uint64_t seed, uint64_t place) {
+  uint64_t z = seed + (place + 1) * 0x9E3779B97F4A7C15u;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return Generator(z ^ (z >> 31));
+  return z ^ (z >> 31);
+}
+// A generator for each row of each call: it depends on the call's place in the stream of the generator given, and on
+// the row, but not on how many rows there are.
+Generator stream_of_row(uint64_t seed, uint64_t at, int64_t row) {
+  return Generator(mixed(mixed(seed, at), uint64_t(row)));
 }
 
 void check_generate(const CausalLM& model, const std::vector<std::vector<int64_t>>& prompts, const GenerateOptions& o) {
@@ -281,7 +286,7 @@ Generation generate(const CausalLM& model, const std::vector<std::vector<int64_t
   }
   Generation result;
   result.rows.resize(prompts.size());
-  drafter.begin(int64_t(prompts.size()));
+  drafter.begin(model, int64_t(prompts.size()));
   if (model.takes_places()) {
     Decoding(model, options, drafter, listener, result).run(std::move(sequences));
   } else {

@@ -92,7 +92,10 @@ struct Generation {
 // bit for bit in the logits) nor its distribution (sampling). A model with a recurrence takes drafts without branches;
 // its logits are those of plain decoding up to rounding. ValueError for no prompts, an empty prompt, one longer than
 // the context, max_tokens below 0, typical acceptance without sampling, stop strings without bytes or empty; IndexError
-// for tokens outside of the vocabulary; and what drafter and options refuse. All is checked before the first pass.
+// for tokens outside of the vocabulary; and what drafter and options refuse: all of that before the first
+// pass. The model should be in eval mode. A text may end with one token that stands beyond the context, since it need
+// not be read. What only a pass can tell ends the generation with the error it throws: logits that are NaN, a draft
+// that makes no sense, angles of rotary positions that change with the length (dynamic) where steps end.
 Generation generate(const CausalLM& model, const std::vector<std::vector<int64_t>>& prompts,
                     const GenerateOptions& options, Drafter& drafter, GenerationListener* listener = nullptr);
 Generation generate(const CausalLM& model, const std::vector<std::vector<int64_t>>& prompts,

@@ -105,7 +105,8 @@ GrownTree grow_tree(const AccuracyTable& accuracy, int64_t nodes) {
 
 AccuracyTable rank_accuracy(const HeadHits& hit, int64_t ranks) {
   check_hits("rank_accuracy", hit);
-  if (ranks < 1) throw ValueError(fmt::format("rank_accuracy: got {} ranks; expected at least 1", ranks));
+  if (ranks < 1 || ranks > TreeShape::max_nodes)
+    throw ValueError(fmt::format("rank_accuracy: got {} ranks; expected 1 to {}", ranks, TreeShape::max_nodes));
   AccuracyTable accuracy(hit[0].size(), std::vector<double>(size_t(ranks), 0.));
   for (size_t head = 0; head < accuracy.size(); ++head) {
     for (const std::vector<int64_t>& step : hit)

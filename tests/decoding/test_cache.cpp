@@ -164,7 +164,8 @@ TEST_CASE("rows leave the batch, and the others go on", "[decoding]") {
 }
 
 TEST_CASE("a recurrence goes back to where it was, and reads what is kept once more", "[decoding]") {
-  const std::vector<std::vector<BlockKind>> stacks{{SsmKind::mamba, SsmKind::retnet},
+  const std::vector<std::vector<BlockKind>> stacks{{KindChoice(kinds::Softmax{.window = 6})},
+                                                   {SsmKind::mamba, SsmKind::retnet},
                                                    {KindChoice(AttentionKind::linear)},
                                                    {SsmKind::gated_delta_net, KindChoice(AttentionKind::softmax)}};
   for (const std::vector<BlockKind>& stack : stacks) {

@@ -167,6 +167,15 @@ TEST_CASE("rows of different lengths are each as if alone", "[decoding]") {
   const Generation together = drawn(prompts), first = drawn({prompts[0]});
   CHECK(together.rows[0].tokens == first.rows[0].tokens);
   CHECK(together.rows[0].tokens != together.rows[2].tokens);
+  // And each call: no row of the next one says the same again.
+  Generator generator(11);
+  const GenerateOptions options{.max_tokens = 12,
+                                .sampling = SamplingOptions{.temperature = 3},
+                                .generator = &generator};
+  const std::vector<Tokens> same(7, Tokens{3});
+  const Generation one = generate(model, same, options), two = generate(model, same, options);
+  for (const Generated& a : one.rows)
+    for (const Generated& b : two.rows) CHECK(a.tokens != b.tokens);
 }
 
 TEST_CASE("a text ends at tokens, strings, the context, the length and when nobody listens", "[decoding]") {
@@ -211,11 +220,13 @@ TEST_CASE("a text ends at tokens, strings, the context, the length and when nobo
 
 TEST_CASE("all kinds of models write on, by recurrences, windows and rotations", "[decoding]") {
   std::vector<std::unique_ptr<CausalLM>> models;
-  for (const std::vector<BlockKind>& stack :
-       std::vector<std::vector<BlockKind>>{{SsmKind::mamba},
-                                           {SsmKind::rwkv6, KindChoice(AttentionKind::softmax)},
-                                           {KindChoice(AttentionKind::linear)},
-                                           {KindChoice(kinds::Local{.window = 5})}})
+  for (const std::vector<BlockKind>& stack : std::vector<std::vector<BlockKind>>{
+           {SsmKind::mamba},
+           {SsmKind::rwkv6, KindChoice(AttentionKind::softmax)},
+           {KindChoice(AttentionKind::linear)},
+           {KindChoice(kinds::Local{.window = 5})},
+           {KindChoice(kinds::Softmax{.window = 8})},
+           {KindChoice(AttentionKind::softmax), KindChoice(kinds::Softmax{.window = 3})}})
     models.push_back(
         std::make_unique<GPT>(GPTOptions{.vocabulary = 13, .context = 64, .dim = 16, .heads = 2, .stack = stack}));
   models.push_back(std::make_unique<Llama>(
@@ -340,6 +351,9 @@ TEST_CASE("what cannot be decoded is refused before the first pass", "[decoding]
     }
   } other;
   CHECK_THROWS_WITH(generate(model, {{1}}, {}, other), contains("the root of a draft"));
+  const GPT larger({.vocabulary = 14, .context = 12, .dim = 8, .heads = 2, .layers = 1});
+  ModelDrafter stranger(larger);
+  CHECK_THROWS_WITH(generate(model, {{1}}, {}, stranger), contains("another vocabulary; got 14; expected 13"));
 }
 
 TEST_CASE("what stood in the text before is looked up", "[decoding]") {

@@ -30,6 +30,7 @@ refused() { # EXIT_CODE TEXT arguments..
 refused 2 "--model FOLDER is needed"
 refused 2 "unknown option --modell" --modell x
 refused 1 "temperature" --model "$folder" --temperature -1
+refused 2 "hint: --temperature 1" --model "$folder" --top-p 0
 refused 1 "empty" --model "$folder" --prompt ""
 rm "$folder/model.safetensors"
 refused 1 "model.safetensors" --model "$folder"

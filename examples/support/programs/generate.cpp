@@ -38,6 +38,9 @@ Request parse(Args& args) {
   sampling.top_p = args.real("top-p", 1, "draw from the fewest tokens with that probability together");
   sampling.min_p = args.real("min-p", 0, "draw from tokens of at least that share of the largest probability");
   sampling.repetition_penalty = args.real("repetition-penalty", 1, "above 1: what was said becomes less likely");
+  if (temperature == 0 &&
+      (sampling.top_k != 0 || sampling.top_p != 1 || sampling.min_p != 0 || sampling.repetition_penalty != 1))
+    throw UsageError("--top-k, --top-p, --min-p and --repetition-penalty choose what is drawn; hint: --temperature 1");
   if (temperature != 0) {
     sampling.temperature = temperature;
     check(sampling);

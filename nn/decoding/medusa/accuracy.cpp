@@ -51,7 +51,9 @@ std::vector<std::vector<int64_t>> hits_by(const CausalLM& model, int64_t heads, 
     const Tensor text = ids.narrow(0, b, std::min(rows, batch - b));
     const Tensor features = model.features(text).narrow(1, o.first, steps);
     for (int64_t k = 0; k < heads; ++k) {
-      const Tensor guesses = std::get<1>(topk(logits(text, features, k), o.ranks));
+      const Tensor said = logits(text, features, k);
+      if (any(isnan(said)).item<bool>()) throw ValueError(fmt::format("head_hits: the logits of head {} are NaN", k));
+      const Tensor guesses = std::get<1>(topk(said, o.ranks));
       const std::vector<int64_t> rank = ranks_of(guesses, text.narrow(1, o.first + k + 2, steps));
       for (size_t i = 0; i < rank.size(); ++i) hit[size_t(b * steps) + i][size_t(k)] = rank[i];
     }

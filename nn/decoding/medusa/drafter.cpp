@@ -21,6 +21,17 @@ void check_shape_fits(const char* name, const TreeShape& shape, int64_t heads, c
     throw ValueError(fmt::format("{}: the tree has the rank {}; expected one below the vocabulary of {}", name,
                                  ranks_needed(shape) - 1, model.vocabulary()));
 }
+void check_drafts_for(const char* name, const TreeShape& shape, const CausalLM& own, const CausalLM& model) {
+  if (model.dim() != own.dim() || model.vocabulary() != own.vocabulary())
+    throw ValueError(fmt::format(
+        "{}: the heads belong to another model; got one with dim {} and vocabulary {}; expected dim {} and {}", name,
+        model.dim(), model.vocabulary(), own.dim(), own.vocabulary()));
+  if (shape.depth() + 1 < shape.nodes() && !model.takes_places())
+    throw NotSupported(
+        fmt::format("{}: this model goes along one line of tokens; got a tree with branches; hint: "
+                    "TreeShape::chain",
+                    name));
+}
 // [requests, dim]
 Tensor features_of(const std::vector<DraftRequest>& requests) {
   std::vector<Tensor> features;
@@ -39,6 +50,10 @@ Draft cut_below(Draft draft, const TreeShape& shape, int64_t most_depth) {
 
 MedusaDrafter::MedusaDrafter(const MedusaHeads& heads, const TreeShape& shape) : heads_(&heads), shape_(shape) {
   check_shape_fits("MedusaDrafter", shape, heads.count(), heads.model());
+}
+
+void MedusaDrafter::begin(const CausalLM& model, int64_t) {
+  check_drafts_for("MedusaDrafter", shape_, heads_->model(), model);
 }
 
 std::vector<Draft> MedusaDrafter::draft(const std::vector<DraftRequest>& requests) {
@@ -84,6 +99,10 @@ void HydraDrafter::add_depth(std::vector<Draft>& drafts, const Tensor& features,
       const int64_t parent = parents[size_t(node)];
       drafts[size_t(b)].add(parent, best[size_t((b * paths + parent - above) * ranks + rank[size_t(node)])]);
     }
+}
+
+void HydraDrafter::begin(const CausalLM& model, int64_t) {
+  check_drafts_for("HydraDrafter", shape_, heads_->model(), model);
 }
 
 std::vector<Draft> HydraDrafter::draft(const std::vector<DraftRequest>& requests) {

@@ -19,6 +19,7 @@ class MedusaDrafter final : public Drafter {
   // vocabulary has not.
   MedusaDrafter(const MedusaHeads& heads, const TreeShape& shape);
   MedusaDrafter(const MedusaHeads&& heads, const TreeShape& shape) = delete;
+  void begin(const CausalLM& model, int64_t rows) override;  // NotSupported for branches and a model without places
   // One pass of the heads for all requests together. ShapeError for features that are not [dim].
   std::vector<Draft> draft(const std::vector<DraftRequest>& requests) override;
   const TreeShape& shape() const { return shape_; }
@@ -34,6 +35,7 @@ class HydraDrafter final : public Drafter {
  public:
   HydraDrafter(const HydraHeads& heads, const TreeShape& shape);  // as MedusaDrafter
   HydraDrafter(const HydraHeads&& heads, const TreeShape& shape) = delete;
+  void begin(const CausalLM& model, int64_t rows) override;
   std::vector<Draft> draft(const std::vector<DraftRequest>& requests) override;
   const TreeShape& shape() const { return shape_; }
 

@@ -127,6 +127,7 @@ Tensor self_written(const CausalLM& model, const Tensor& prompts, const SelfWrit
   for (int64_t i = 0; i < o.tokens; ++i) {
     const Tensor h = model.features(text.back(), &states);
     const Tensor logits = model.logits(h.select(1, h.size(1) - 1));  // [batch, vocabulary]
+    if (any(isnan(logits)).item<bool>()) throw ValueError("self_written: the model's logits are NaN");
     text.push_back(o.temperature == 0
                        ? argmax(logits, 1, true)
                        : multinomial(softmax(widened(logits) / o.temperature, 1), 1, false, o.generator));

@@ -58,10 +58,14 @@ void offer_children(const Growth& above, const AccuracyTable& accuracy, Growths&
 
 void check_hits(const char* op, const HeadHits& hit) {
   if (hit.empty()) throw ValueError(fmt::format("{}: got no step; expected at least one", op));
-  for (size_t step = 0; step < hit.size(); ++step)
+  for (size_t step = 0; step < hit.size(); ++step) {
     if (hit[step].size() != hit[0].size())
       throw ValueError(fmt::format("{}: steps of different numbers of heads; got {} at step {}; expected {}", op,
                                    hit[step].size(), step, hit[0].size()));
+    for (int64_t rank : hit[step])
+      if (rank < -1)
+        throw ValueError(fmt::format("{}: got the rank {} at step {}; expected -1 or a rank", op, rank, step));
+  }
 }
 
 }  // namespace

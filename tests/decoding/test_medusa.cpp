@@ -404,6 +404,7 @@ TEST_CASE("texts are read a few rows at a time", "[medusa]") {
 TEST_CASE("bad input is refused", "[medusa]") {
   GPT model = tiny_gpt();
   CHECK_THROWS_AS(MedusaHeads(model, {.heads = 0}), ValueError);
+  CHECK_THROWS_AS(MedusaHeads(model, {.heads = INT64_MAX}), ValueError);
   CHECK_THROWS_AS(MedusaHeads(model, {.blocks = 0}), ValueError);
   const MedusaHeads heads(model, {.heads = 3});
   const Tensor h = zeros({2, 4});

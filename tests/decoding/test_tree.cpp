@@ -192,6 +192,8 @@ TEST_CASE("what heads did: accuracies, and tokens per step that products cannot 
   CHECK_THROWS_AS(tokens_per_step(chain, {}), ValueError);
   CHECK_THROWS_AS(rank_accuracy({{0, 0}, {0}}, 2), ValueError);
   CHECK_THROWS_AS(rank_accuracy(hit, 0), ValueError);
+  CHECK_THROWS_AS(rank_accuracy(hit, INT64_MAX), ValueError);
+  CHECK_THROWS_AS(rank_accuracy({{-7}}, 3), ValueError);
 }
 
 TEST_CASE("expected tokens of a chain", "[tree]") {

@@ -24,9 +24,10 @@ Tensor MedusaHead::forward(const Tensor& features) const {
 }
 
 MedusaHeads::MedusaHeads(const CausalLM& model, const MedusaOptions& o) : options(o), model_(&model) {
-  if (o.heads < 1 || o.blocks < 1)
+  constexpr int64_t most = 1024;  // more are a mistake
+  if (o.heads < 1 || o.blocks < 1 || o.heads > most || o.blocks > most)
     throw ValueError(
-        fmt::format("MedusaHeads: got heads {}, blocks {}; expected at least 1 of each", o.heads, o.blocks));
+        fmt::format("MedusaHeads: got heads {}, blocks {}; expected 1 to {} of each", o.heads, o.blocks, most));
   const Tensor w = model.head_weight();
   const init::Skip nothing_drawn;  // what Linear begins with is overwritten
   for (int64_t k = 0; k < o.heads; ++k) {

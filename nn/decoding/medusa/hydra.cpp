@@ -18,7 +18,9 @@ Tensor HydraHead::forward(const Tensor& features, const Tensor& embeddings) cons
 }
 
 HydraHeads::HydraHeads(const CausalLM& model, const HydraOptions& o) : model_(&model) {
-  if (o.heads < 1) throw ValueError(fmt::format("HydraHeads: got {} heads; expected at least 1", o.heads));
+  constexpr int64_t most = 1024;  // more are a mistake
+  if (o.heads < 1 || o.heads > most)
+    throw ValueError(fmt::format("HydraHeads: got {} heads; expected 1 to {}", o.heads, most));
   const Tensor w = model.head_weight();
   model.embed(zeros({1}, {i64, w.device()}));  // NotSupported comes now
   for (int64_t k = 0; k < o.heads; ++k) heads.emplace_back(model.dim(), k, w.options());

@@ -401,6 +401,23 @@ TEST_CASE("texts are read a few rows at a time", "[medusa]") {
   CHECK(head_hits(heads, ids, {.ranks = 3}) == expected);
 }
 
+TEST_CASE("logits that are NaN are no text and no hit", "[medusa]") {
+  GPT model({.vocabulary = 11, .context = 16, .dim = 8, .heads = 2, .layers = 1});
+  model.eval();
+  MedusaHeads heads(model, {.heads = 2});
+  const Tensor ids = zeros({1, 8}, i64);
+  {
+    NoGrad guard;
+    heads.heads[1].blocks[0].bias.fill_(NAN);
+  }
+  CHECK_THROWS_WITH(head_hits(heads, ids, {.ranks = 3}), contains("head 1 are NaN"));
+  {
+    NoGrad guard;
+    model.head.weight.fill_(NAN);
+  }
+  CHECK_THROWS_WITH(self_written(model, ids, {.tokens = 2}), contains("NaN"));
+}
+
 TEST_CASE("bad input is refused", "[medusa]") {
   GPT model = tiny_gpt();
   CHECK_THROWS_AS(MedusaHeads(model, {.heads = 0}), ValueError);

@@ -131,6 +131,15 @@ TEST_CASE("a tree that does not fit the heads is refused when the drafter is mad
   CHECK_THROWS_AS(HydraDrafter(hydra, TreeShape::cartesian({14})), ValueError);
 }
 
+TEST_CASE("a tree with branches is refused before the first pass by a model that goes along one line", "[medusa]") {
+  GPT model({.vocabulary = 11, .context = 16, .dim = 8, .heads = 2, .stack = {SsmKind::mamba}});
+  model.eval();
+  MedusaHeads heads(model, {.heads = 2});
+  MedusaDrafter branches(heads, TreeShape::cartesian({2, 2})), chain(heads, TreeShape::chain(2));
+  CHECK_THROWS_WITH(generate(model, {{1, 2}}, {.max_tokens = 4}, branches), contains("a tree with branches"));
+  CHECK(generate(model, {{1, 2}}, {.max_tokens = 4}, chain).rows[0].tokens.size() == 4);
+}
+
 TEST_CASE("greedy text with untrained heads is the plain one, for several rows", "[medusa][hydra]") {
   const GPT model = lively_gpt();
   MedusaHeads medusa(model, {.heads = 3});

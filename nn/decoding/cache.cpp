@@ -37,7 +37,6 @@ bool is_chain(const Draft& draft) {
     if (draft.parent[i] != int64_t(i) - 1) return false;
   return true;
 }
-int64_t nodes_of(const Draft& draft) { return int64_t(draft.token.size()); }
 
 }  // namespace
 
@@ -115,7 +114,7 @@ StepPlaces SequenceCache::places_of(const std::vector<Draft>& drafts, int64_t no
     for (int64_t i = 0; i < nodes; ++i) {
       bool* row = seen + (b * nodes + i) * columns;
       std::fill_n(row, lengths_[size_t(b)], true);
-      if (i >= nodes_of(draft)) continue;  // filled up
+      if (i >= draft.nodes()) continue;  // filled up
       positions[size_t(b * nodes + i)] = lengths_[size_t(b)] + depth[size_t(i)];
       for (int64_t node = i; node >= 0; node = draft.parent[size_t(node)]) row[columns_ + node] = true;
     }
@@ -129,7 +128,7 @@ Tensor SequenceCache::run(const std::vector<Draft>& drafts) {
   int64_t nodes = 0;
   std::vector<std::vector<int64_t>> tokens;
   for (const Draft& draft : drafts) {
-    nodes = std::max(nodes, nodes_of(draft));
+    nodes = std::max(nodes, draft.nodes());
     tokens.push_back(draft.token);
   }
   const Tensor ids = side_by_side(tokens, nodes, 0, device_);
@@ -172,7 +171,7 @@ void SequenceCache::check_keep(const std::vector<std::vector<int64_t>>& nodes) c
   for (size_t b = 0; b < nodes.size(); ++b) {
     int64_t above = -1;
     for (int64_t node : nodes[b]) {
-      if (node < 0 || node >= nodes_of(drafts_[b]) || drafts_[b].parent[size_t(node)] != above)
+      if (node < 0 || node >= drafts_[b].nodes() || drafts_[b].parent[size_t(node)] != above)
         throw ValueError(
             fmt::format("{}: the nodes of row {} are no path from the root; got {} below {}", name, b, node, above));
       above = node;
@@ -230,7 +229,7 @@ void SequenceCache::run_again(const std::vector<std::vector<int64_t>>& nodes) {
   bool whole = true;
   std::vector<std::vector<int64_t>> tokens;
   for (const Draft& draft : drafts_) {
-    whole = whole && nodes_of(draft) == count;
+    whole = whole && draft.nodes() == count;
     tokens.emplace_back(draft.token.begin(), draft.token.begin() + count);
   }
   if (whole) return;

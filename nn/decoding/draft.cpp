@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <string>
 #include <utility>
 
@@ -88,6 +90,16 @@ void check(const Draft& draft, std::optional<int64_t> vocabulary) {
   for (const std::vector<int64_t>& siblings : children_of(draft.parent))
     for (size_t i = 0; i < siblings.size(); ++i)
       for (size_t before = 0; before < i; ++before) check_siblings(draft, siblings[before], siblings[i]);
+}
+
+Draft cut_below(Draft draft, int64_t most_depth) {
+  const std::vector<int64_t> depth = node_depths(draft.parent);
+  const auto end = std::upper_bound(depth.begin(), depth.end(), std::max(most_depth, int64_t(0)));
+  const size_t nodes = size_t(end - depth.begin());
+  draft.token.resize(nodes);
+  draft.parent.resize(nodes);
+  if (!draft.proposal.empty()) draft.proposal.resize(nodes);
+  return draft;
 }
 
 Draft make_draft(const TreeShape& shape, int64_t root, const std::vector<std::vector<int64_t>>& candidates) {

@@ -32,6 +32,9 @@ struct Draft {
 // node's own token, belongs to the root, or is not 0 at the token of an earlier sibling.
 void check(const Draft& draft, std::optional<int64_t> vocabulary = {});
 
+// The draft without the nodes that lie more than most_depth below the root, which are its last ones. The root stays.
+Draft cut_below(Draft draft, int64_t most_depth);
+
 // The shape's ranks as tokens: the node of rank r of depth d holds candidates[d - 1][r], the r-th best token of head
 // d - 1. ValueError naming the node whose head or rank is not among the candidates.
 Draft make_draft(const TreeShape& shape, int64_t root, const std::vector<std::vector<int64_t>>& candidates);

@@ -9,7 +9,6 @@
 #include "autograd/graph/mode.h"
 #include "autograd/ops.h"
 #include "nn/decoding/stop.h"
-#include "nn/decoding/tree.h"
 #include "tensor/batch_invariant.h"
 
 namespace ink {
@@ -136,17 +135,6 @@ int64_t Decoding::room(const Sequence& s) const {
   return std::min(model_.context() - seen - 1, options_.max_tokens - int64_t(s.text.tokens.size()) - 1);
 }
 
-// A draft without the nodes deeper than `most`, which are the last ones.
-Draft pruned(Draft draft, int64_t most) {
-  const std::vector<int64_t> depth = node_depths(draft.parent);
-  const size_t count =
-      size_t(std::find_if(depth.begin(), depth.end(), [&](int64_t d) { return d > most; }) - depth.begin());
-  draft.token.resize(count);
-  draft.parent.resize(count);
-  if (!draft.proposal.empty()) draft.proposal.resize(count);
-  return draft;
-}
-
 std::vector<Draft> Decoding::drafts() {
   const auto start = DecodingClock::now();
   std::vector<DraftRequest> requests;
@@ -161,7 +149,7 @@ std::vector<Draft> Decoding::drafts() {
     throw ValueError(fmt::format("generate: the drafter returned {} drafts; expected {}", all.size(), active_.size()));
   for (size_t b = 0; b < all.size(); ++b) {
     check(all[b], model_.vocabulary());
-    all[b] = pruned(std::move(all[b]), requests[b].most_depth);
+    all[b] = cut_below(std::move(all[b]), requests[b].most_depth);
     if (all[b].token[0] != active_[b].tokens.back())
       throw ValueError(fmt::format("generate: the root of a draft is the last token of the text; got {}; expected {}",
                                    all[b].token[0], active_[b].tokens.back()));

@@ -38,13 +38,6 @@ Tensor features_of(const std::vector<DraftRequest>& requests) {
   for (const DraftRequest& request : requests) features.push_back(request.feature);
   return stack(features);
 }
-// The draft without nodes that lie deeper: those of a depth stand behind one another, the deepest last.
-Draft cut_below(Draft draft, const TreeShape& shape, int64_t most_depth) {
-  const auto end = std::upper_bound(shape.depths().begin(), shape.depths().end(), std::max(most_depth, int64_t(0)));
-  const size_t nodes = size_t(end - shape.depths().begin());
-  if (nodes < draft.token.size()) draft.token.resize(nodes), draft.parent.resize(nodes);
-  return draft;
-}
 
 }  // namespace
 
@@ -70,7 +63,7 @@ std::vector<Draft> MedusaDrafter::draft(const std::vector<DraftRequest>& request
       candidates.emplace_back(of_head, of_head + ranks);
     }
     const DraftRequest& request = requests[size_t(b)];
-    drafts.push_back(cut_below(make_draft(shape_, request.tokens->back(), candidates), shape_, request.most_depth));
+    drafts.push_back(cut_below(make_draft(shape_, request.tokens->back(), candidates), request.most_depth));
   }
   return drafts;
 }
@@ -116,8 +109,7 @@ std::vector<Draft> HydraDrafter::draft(const std::vector<DraftRequest>& requests
   if (deepest == 0) return drafts;
   const Tensor features = features_of(requests);
   for (int64_t depth = 1; depth <= deepest; ++depth) add_depth(drafts, features, depth);
-  for (size_t b = 0; b < drafts.size(); ++b)
-    drafts[b] = cut_below(std::move(drafts[b]), shape_, requests[b].most_depth);
+  for (size_t b = 0; b < drafts.size(); ++b) drafts[b] = cut_below(std::move(drafts[b]), requests[b].most_depth);
   return drafts;
 }
 

@@ -12,6 +12,7 @@
 #include "tensor/error.h"
 #include "tensor/parallel.h"
 #include "tests/catch.h"
+#include "tests/support/gemm_layout.h"
 
 using namespace ink;
 
@@ -52,30 +53,14 @@ template <class T> struct Setup {
   std::vector<T> a, b, c;
   GemmArgs g;
   explicit Setup(const Case& t) {
-    int64_t lda = (t.turn_a ? t.m : t.k) + t.gap, ldb = (t.turn_b ? t.k : t.n) + t.gap, ldc = t.n + t.gap;
-    int64_t size_a = lda * (t.turn_a ? t.k : t.m), size_b = ldb * (t.turn_b ? t.n : t.k), size_c = ldc * t.m;
-    a = random_values<T>(t.batch * size_a + 1, 1);
-    b = random_values<T>((t.share_b ? 1 : t.batch) * size_b + 1, 2);
-    c = random_values<T>(t.batch * size_c, 3);
+    const ink::test::GemmLayout layout(t);
+    a = random_values<T>(t.batch * layout.size_a + 1, 1);
+    b = random_values<T>((t.share_b ? 1 : t.batch) * layout.size_b + 1, 2);
+    c = random_values<T>(t.batch * layout.size_c, 3);
     if (t.beta == 0) std::fill(c.begin(), c.end(), T(std::numeric_limits<double>::quiet_NaN()));
-    g = {.dtype = dtype<T>(),
-         .batch = t.batch,
-         .m = t.m,
-         .n = t.n,
-         .k = t.k,
-         .a = a.data(),
-         .a_row = t.turn_a ? 1 : lda,
-         .a_col = t.turn_a ? lda : 1,
-         .a_batch = size_a,
-         .b = b.data(),
-         .b_row = t.turn_b ? 1 : ldb,
-         .b_col = t.turn_b ? ldb : 1,
-         .b_batch = t.share_b ? 0 : size_b,
-         .c = c.data(),
-         .c_row = ldc,
-         .c_batch = size_c,
-         .alpha = t.alpha,
-         .beta = t.beta};
+    g = layout.args;
+    g.dtype = dtype<T>();
+    g.a = a.data(), g.b = b.data(), g.c = c.data();
   }
 
   // The largest error of gemm, in units of eps * (sum of the absolute products): k for a sum in any order.

@@ -11,6 +11,7 @@
 #include "tensor/backend/kernels.h"
 #include "tensor/parallel.h"
 #include "tests/catch.h"
+#include "tests/support/gemm_layout.h"
 
 using namespace ink;
 
@@ -45,31 +46,16 @@ template <class S> struct HalfSetup {
   std::vector<S> a, b, c, bias;
   GemmArgs g;
   template <class Make> HalfSetup(const HalfCase& t, Make make) {
-    const int64_t lda = (t.turn_a ? t.m : t.k) + t.gap, ldb = (t.turn_b ? t.k : t.n) + t.gap, ldc = t.n + t.gap;
-    const int64_t size_a = lda * (t.turn_a ? t.k : t.m), size_b = ldb * (t.turn_b ? t.n : t.k), size_c = ldc * t.m;
-    a = make(t.batch * size_a, 1), b = make((t.share_b ? 1 : t.batch) * size_b, 2), c = make(t.batch * size_c, 3);
+    const ink::test::GemmLayout layout(t);
+    a = make(t.batch * layout.size_a, 1), b = make((t.share_b ? 1 : t.batch) * layout.size_b, 2),
+    c = make(t.batch * layout.size_c, 3);
     bias = make(t.n, 4);
     if (t.beta == 0) std::fill(c.begin(), c.end(), S(std::nanf("")));
-    g = {.dtype = dtype_of<S>,
-         .batch = t.batch,
-         .m = t.m,
-         .n = t.n,
-         .k = t.k,
-         .a = a.data(),
-         .a_row = t.turn_a ? 1 : lda,
-         .a_col = t.turn_a ? lda : 1,
-         .a_batch = size_a,
-         .b = b.data(),
-         .b_row = t.turn_b ? 1 : ldb,
-         .b_col = t.turn_b ? ldb : 1,
-         .b_batch = t.share_b ? 0 : size_b,
-         .c = c.data(),
-         .c_row = ldc,
-         .c_batch = size_c,
-         .alpha = t.alpha,
-         .beta = t.beta,
-         .bias = t.bias ? bias.data() : nullptr,
-         .epilogue = t.epilogue};
+    g = layout.args;
+    g.dtype = dtype_of<S>;
+    g.a = a.data(), g.b = b.data(), g.c = c.data();
+    g.bias = t.bias ? bias.data() : nullptr;
+    g.epilogue = t.epilogue;
   }
   // In f64 from the old c; `size`: the sum of the absolute terms.
   double exact(const std::vector<S>& old, int64_t e, int64_t i, int64_t j, double& size) const {
